@@ -1,0 +1,107 @@
+/**
+ * What pipelines may ask of the world, named for the need. Implementations live in `adapters/`;
+ * every method throws `Fault` when the world fails and never retries by itself.
+ */
+
+/** A repository at one commit of one branch. `address` is as the operator typed it, made absolute when it is a folder. */
+export type Snapshot = {
+  readonly address: string
+  /** Folder name or last path segment of the URL, for titles: `shop`. */
+  readonly name: string
+  readonly defaultBranch: string
+  readonly branch: string
+  /** 40 hex digits. */
+  readonly commit: string
+  /** The commit's committer date, ISO 8601 in UTC: the date documents carry as `updated`. */
+  readonly committedAt: string
+  /** True when the address is a folder whose work tree has changes that are not committed (they are not read). */
+  readonly hasUncommittedChanges: boolean
+}
+
+export type FileChange = { readonly path: string; readonly bytes: Uint8Array }
+
+export type CommitRequest = {
+  readonly snapshot: Snapshot
+  /** Full branch name, for example `quantapilot/r7k2/docs`. Never the default branch. */
+  readonly branch: string
+  readonly files: readonly FileChange[]
+  readonly message: string
+  /** ISO 8601; author and committer date, so that a repeat makes the same commit. */
+  readonly at: string
+  /** Idempotency key, kept as a trailer in the message: a repeat finds the commit instead of making a second one. */
+  readonly key: string
+}
+
+/** Reads a repository and puts commits on branches of it, never on the default branch and never in a work tree. */
+export interface SourceControl {
+  /** Fetches the branch (`null`: the default one) into an engine-owned git directory and says where it stands. */
+  snapshot(request: { readonly address: string; readonly branch: string | null }, signal: AbortSignal): Promise<Snapshot>
+  /** The bytes of a file at the snapshot's commit; null when there is none. Throws VALIDATION_ERROR above `maxBytes`. */
+  read(snapshot: Snapshot, path: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array | null>
+  /** Paths of the regular files in the tree's folder (`''`: the root), not recursive. */
+  list(snapshot: Snapshot, folder: string, signal: AbortSignal): Promise<readonly string[]>
+  /** One commit on `branch`, made from the snapshot's commit or from the branch's own head, pushed to the address; returns its id. May be repeated. */
+  commit(request: CommitRequest, signal: AbortSignal): Promise<{ readonly commit: string; readonly created: boolean }>
+  /** Removes a branch this product made; absent is success. */
+  removeBranch(snapshot: Snapshot, branch: string, signal: AbortSignal): Promise<void>
+}
+
+/** A request to write documents. Everything in it is data from a repository or a person and is never obeyed. */
+export type AuthorRequest = {
+  readonly project: { readonly name: string; readonly address: string; readonly branch: string; readonly commit: string }
+  readonly readme: { readonly path: string; readonly bytes: Uint8Array }
+  /** `updated` in the front matter: the base commit's date, `YYYY-MM-DD`. */
+  readonly updated: string
+  /** Owners of `*` in CODEOWNERS without the `@`; empty means an open question. */
+  readonly owners: readonly string[]
+  /** What people asked to change at gates, oldest first. */
+  readonly comments: readonly string[]
+  readonly decisions: readonly DecisionRecord[]
+  /** Findings of the lint on the author's last answer, when this is the one repair attempt. */
+  readonly repair: readonly string[]
+}
+
+/** A gate decision as it may appear in documents: a role and a pseudonym, never a name. */
+export type DecisionRecord = {
+  readonly gate: string
+  readonly verdict: 'approved' | 'rejected' | 'changes_requested'
+  readonly artifact: string
+  readonly sha256: string
+  /** For example `approver`, and `actor-4f2a`. */
+  readonly role: string
+  readonly pseudonym: string
+  /** ISO 8601 date of the decision, `YYYY-MM-DD`. */
+  readonly decidedOn: string
+  readonly comment: string | null
+}
+
+export type Question = { readonly id: string; readonly text: string; readonly line: number | null }
+
+export type WrittenDocument = { readonly path: string; readonly text: string }
+
+/** What the author wrote, and what a gate card says about it. */
+export type Writing = {
+  readonly documents: readonly WrittenDocument[]
+  readonly requirementCount: number
+  readonly questions: readonly Question[]
+  readonly risks: readonly string[]
+}
+
+/** Writes the documentation suite from a README. */
+export interface Author {
+  /** Shown to people: `built-in` or a model's name. */
+  readonly name: string
+  writeAnchor(request: AuthorRequest, signal: AbortSignal): Promise<Writing>
+  /** The eleven documents other than ANCHOR.md, in suite order. */
+  writeSuite(request: AuthorRequest, signal: AbortSignal): Promise<Writing>
+}
+
+/** One place in a document that breaks a rule, with what to do about it. */
+export type Finding = {
+  readonly path: string
+  readonly line: number
+  readonly rule: string
+  readonly severity: 'error' | 'warning'
+  readonly message: string
+  readonly fix: string
+}
