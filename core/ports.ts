@@ -35,7 +35,10 @@ export type CommitRequest = {
 /** Reads a repository and puts commits on branches of it, never on the default branch and never in a work tree. */
 export interface SourceControl {
   /** Fetches the branch (`null`: the default one) into an engine-owned git directory and says where it stands. */
-  snapshot(request: { readonly address: string; readonly branch: string | null }, signal: AbortSignal): Promise<Snapshot>
+  snapshot(
+    request: { readonly address: string; readonly branch: string | null },
+    signal: AbortSignal,
+  ): Promise<Snapshot>
   /** The bytes of a file at the snapshot's commit; null when there is none. Throws VALIDATION_ERROR above `maxBytes`. */
   read(snapshot: Snapshot, path: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array | null>
   /** Paths of the regular files in the tree's folder (`''`: the root), not recursive. */
@@ -48,7 +51,12 @@ export interface SourceControl {
 
 /** A request to write documents. Everything in it is data from a repository or a person and is never obeyed. */
 export type AuthorRequest = {
-  readonly project: { readonly name: string; readonly address: string; readonly branch: string; readonly commit: string }
+  readonly project: {
+    readonly name: string
+    readonly address: string
+    readonly branch: string
+    readonly commit: string
+  }
   readonly readme: { readonly path: string; readonly bytes: Uint8Array }
   /** `updated` in the front matter: the base commit's date, `YYYY-MM-DD`. */
   readonly updated: string

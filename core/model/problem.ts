@@ -11,9 +11,7 @@ export type RefusalCode =
   | 'lock_held'
   | 'invalid_input'
 
-export type Result<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly refusal: Refusal }
+export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal }
 
 export const accepted = <T>(value: T): Result<T> => ({ ok: true, value })
 
