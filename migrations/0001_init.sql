@@ -92,6 +92,7 @@ create table app.runs (
   plan_version integer not null default 1,
   position integer not null default 0,
   attempt integer not null default 1,
+  failures integer not null default 0,
   verdicts jsonb not null default '{}',
   resume jsonb,
   fence bigint not null default 0,

@@ -1,0 +1,97 @@
+import { wake } from './intervene.ts'
+import type { GatePolicy, Role, StepItem } from './plan.ts'
+import { nextPosition, rootOf, withRework } from './plan.ts'
+import type { Result } from './problem.ts'
+import { accepted, assert, refused } from './problem.ts'
+import type { Run } from './run.ts'
+import { stopped } from './settle.ts'
+import type { Change, GateVerdict, Transition } from './transition.ts'
+import { notWaiting, transition } from './transition.ts'
+
+export type Choice = 'approved' | 'rejected' | 'changes_requested'
+
+/** A gate as a decision sees it, under its run's lock. */
+export type Gate = {
+  readonly id: string
+  readonly runId: string
+  readonly stepId: string | null
+  readonly kind: 'plan' | 'budget'
+  readonly name: string
+  readonly artifactSha256: string | null
+  readonly policy: GatePolicy
+  readonly requestedBy: string | null
+  readonly verdict: GateVerdict | null
+  /** Who settled it and when, in words, for the loser of a race. */
+  readonly decided: { readonly by: string; readonly at: Date } | null
+}
+
+export type Vote = { readonly actorId: string; readonly choice: Choice }
+
+export type Voter = { readonly actorId: string; readonly roles: readonly Role[] }
+
+/** The role a person may decide this gate by, or why not. An empty list means nobody. Evaluated at the moment of the click. */
+export function mayDecide(gate: Gate, starter: string, voter: Voter): Result<Role> {
+  const role = gate.policy.roles.find((wanted) => voter.roles.includes(wanted))
+  if (!role) {
+    return refused(
+      'not_allowed',
+      `Gate ${gate.name} is decided by: ${gate.policy.roles.join(', ') || 'nobody'}.`,
+      'Ask one of them.',
+    )
+  }
+  const own = voter.actorId === starter || voter.actorId === gate.requestedBy
+  if (own && !gate.policy.selfApproval) {
+    return refused('not_allowed', 'Four eyes: who asked for this may not decide it.', 'Ask another approver.')
+  }
+  return accepted(role)
+}
+
+/** What the votes so far amount to: one no or one change request decides, a yes needs the quorum. Null while open. */
+export function verdictOf(policy: GatePolicy, votes: readonly Vote[]): Choice | null {
+  const against = votes.find((vote) => vote.choice !== 'approved')
+  if (against) return against.choice
+  return votes.length >= policy.quorum ? 'approved' : null
+}
+
+export type Ruling = { readonly verdict: Choice; readonly comment: string; readonly cleanUp: StepItem | null }
+
+/** What a settled plan gate does to its run: on to the next item, back to the maker for another round, or to the end. */
+export function decide(run: Run, gate: Gate, ruling: Ruling): Transition {
+  const item = run.plan[run.position]
+  assert(item?.type === 'gate' && item.id === gate.stepId, `run ${run.id} does not stand at gate ${gate.id}`)
+  const change: Change = {
+    events: [
+      {
+        kind: 'gate_decision',
+        payload: { gate: gate.name, step: item.id, verdict: ruling.verdict, sha256: gate.artifactSha256 },
+      },
+    ],
+  }
+  switch (ruling.verdict) {
+    case 'approved':
+      return moveOn(run, item.id, change)
+    case 'changes_requested': {
+      const plan = withRework(run.plan, run.position, ruling.comment)
+      return transition(run, { ...change, plan, now: { ...wake(run, { position: run.position + 1, attempt: 1 }) } })
+    }
+    case 'rejected': {
+      const reason = `Rejected at gate ${gate.name}: ${ruling.comment}`
+      return stopped(run, { ...run, reasonCode: 'rejected', reason }, change, 'rejected', ruling.cleanUp)
+    }
+  }
+}
+
+function moveOn(run: Run, gateItemId: string, change: Change): Transition {
+  const verdicts = { ...run.verdicts, [rootOf(gateItemId)]: 'approved' }
+  const position = nextPosition(run.plan, run.position + 1, verdicts)
+  if (position < run.plan.length) {
+    assert(run.plan[position]?.type === 'step', 'a gate is followed by a step')
+    return transition(run, { ...change, now: { ...wake(run, { verdicts, position, attempt: 1 }) } })
+  }
+  const over = { kind: 'run_completed', payload: { outcome: run.ending } } as const
+  return transition(run, {
+    ...change,
+    now: { ...notWaiting, verdicts, position, state: run.ending, pausedFrom: null },
+    events: [...(change.events ?? []), over],
+  })
+}

@@ -1,0 +1,59 @@
+import type { Json } from './json.ts'
+import type { Plan } from './plan.ts'
+import type { FaultCode } from './problem.ts'
+
+/** Bytes a step saved: the name people see, and the address of the content. */
+export type ArtifactRef = {
+  readonly name: string
+  /** 64 hex digits. */
+  readonly sha256: string
+  readonly sizeBytes: number
+}
+
+/** What a gate card shows of the artifact it judges, in the order people read it. */
+export type GateSubject = {
+  readonly artifact: ArtifactRef
+  readonly what: string
+  readonly risks: readonly string[]
+  readonly questions: readonly string[]
+  /** What changed since the version a gate showed before; empty at the first. */
+  readonly changes: readonly string[]
+  readonly facts: readonly string[]
+}
+
+/** A run that a step wants started and waited for. */
+export type ChildStart = {
+  readonly pipeline: string
+  readonly input: Json
+  readonly priority?: number
+}
+
+export type Wait =
+  | { readonly kind: 'time'; readonly delayMs: number }
+  | { readonly kind: 'signal'; readonly name: string; readonly timeoutMs: number | null }
+  | { readonly kind: 'children'; readonly children: readonly ChildStart[] }
+
+/** How a step ended, as data. */
+export type Outcome =
+  | {
+      readonly kind: 'done'
+      readonly output: Json
+      readonly verdict?: string
+      readonly artifacts?: readonly ArtifactRef[]
+      /** Needed when a gate stands behind this step. */
+      readonly subject?: GateSubject
+      /** Items to put right behind this step, one block per call. */
+      readonly extend?: Plan
+    }
+  | { readonly kind: 'wait'; readonly wait: Wait }
+  | {
+      readonly kind: 'fault'
+      readonly code: FaultCode
+      readonly message: string
+      readonly retryable: boolean
+      readonly retryAfterMs: number | null
+    }
+  /** The step stopped because its signal told it to: no attempt is counted. */
+  | { readonly kind: 'aborted' }
+  /** The engine or a step met an impossible state. */
+  | { readonly kind: 'defect'; readonly message: string }

@@ -1,0 +1,116 @@
+import type { Json } from './json.ts'
+import { assert } from './problem.ts'
+
+/** What a gate asks of people: how many of which roles, by when. Durations in milliseconds. */
+export type GatePolicy = {
+  readonly roles: readonly Role[]
+  readonly quorum: number
+  /** False: whoever started the run may not decide (four eyes). */
+  readonly selfApproval: boolean
+  readonly expiresAfterMs: number | null
+  readonly remindEveryMs: number | null
+}
+
+export type Role = 'viewer' | 'operator' | 'approver' | 'admin' | 'auditor' | 'data_steward'
+
+export const roles: readonly Role[] = ['viewer', 'operator', 'approver', 'admin', 'auditor', 'data_steward']
+
+/** Runs this item only when an earlier step or gate ended with that verdict; otherwise it is skipped. */
+export type Condition = { readonly step: string; readonly verdict: string }
+
+/** A step instance: `kind` names the code, `id` is unique in the plan and never reused. */
+export type StepItem = {
+  readonly type: 'step'
+  readonly id: string
+  readonly kind: string
+  readonly title: string
+  readonly input?: Json
+  readonly when?: Condition
+}
+
+/** A gate on the artifact of the step directly before it. */
+export type GateItem = {
+  readonly type: 'gate'
+  readonly id: string
+  readonly name: string
+  readonly title: string
+  /** Step id of the item before this one. */
+  readonly judges: string
+  readonly policy: GatePolicy
+  readonly when?: Condition
+}
+
+export type PlanItem = StepItem | GateItem
+
+/** What a run will do, in order. Position only advances. */
+export type Plan = readonly PlanItem[]
+
+/** Throws a Defect when a plan breaks its own rules: unique ids, conditions on earlier items, each gate right behind what it judges. */
+export function checkPlan(plan: Plan): void {
+  assert(plan.length > 0, 'a plan has at least one item')
+  const seen = new Set<string>()
+  plan.forEach((item, index) => {
+    assert(!seen.has(item.id), `plan item id ${item.id} is used twice`)
+    if (item.when)
+      assert(seen.has(item.when.step), `${item.id} depends on ${item.when.step}, which does not come before it`)
+    if (item.type === 'gate') {
+      const before = plan[index - 1]
+      assert(
+        before?.type === 'step' && before.id === item.judges,
+        `gate ${item.id} must stand right behind ${item.judges}`,
+      )
+    }
+    seen.add(item.id)
+  })
+}
+
+/** First position from `from` on that runs, given the verdicts so far by first-round id; `plan.length` when none is left. */
+export function nextPosition(plan: Plan, from: number, verdicts: Readonly<Record<string, string>>): number {
+  for (let position = from; position < plan.length; position++) {
+    const item = plan[position]
+    if (item && runs(plan, item, verdicts)) return position
+  }
+  return plan.length
+}
+
+function runs(plan: Plan, item: PlanItem, verdicts: Readonly<Record<string, string>>): boolean {
+  const fits = !item.when || verdicts[rootOf(item.when.step)] === item.when.verdict
+  if (!fits || item.type === 'step') return fits
+  const judged = plan.find((other) => other.id === item.judges)
+  return judged !== undefined && runs(plan, judged, verdicts)
+}
+
+/**
+ * The plan with a new round after the gate at `position`: the judged step and the gate again, under fresh ids, the
+ * step's input carrying the comment. Items behind keep their ids.
+ */
+export function withRework(plan: Plan, position: number, comment: string): Plan {
+  const gate = plan[position]
+  const judged = plan[position - 1]
+  assert(gate?.type === 'gate' && judged?.type === 'step', `position ${position} is not a gate behind a step`)
+  const round = 1 + plan.filter((item) => item.type === 'step' && rootOf(item.id) === rootOf(judged.id)).length
+  const stepId = `${rootOf(judged.id)}#${round}`
+  const previous = commentsOf(judged)
+  const step: StepItem = {
+    ...judged,
+    id: stepId,
+    input: { ...asObject(judged.input), comments: [...previous, comment] },
+  }
+  const again: GateItem = { ...gate, id: `${rootOf(gate.id)}#${round}`, judges: stepId }
+  return [...plan.slice(0, position + 1), step, again, ...plan.slice(position + 1)]
+}
+
+/** `anchor#3` → `anchor`: the id of the first round. */
+export const rootOf = (id: string): string => id.replace(/#\d+$/, '')
+
+/** Comments that earlier gates left for this step, oldest first. */
+export function commentsOf(step: StepItem): readonly string[] {
+  const comments = asObject(step.input)['comments']
+  return Array.isArray(comments) ? comments.filter((comment): comment is string => typeof comment === 'string') : []
+}
+
+function asObject(value: Json | undefined): { readonly [key: string]: Json | undefined } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as { readonly [key: string]: Json | undefined })
+    : {}
+}
