@@ -105,7 +105,6 @@ create table app.runs (
   deadline_at timestamptz,
   lock_key text,
   lock_state text check (lock_state in ('held', 'behind')),
-  children_pending integer not null default 0,
   signals_pending integer not null default 0,
   deaths smallint not null default 0,
   deaths_alone smallint not null default 0,
@@ -131,6 +130,8 @@ create index runs_aboard on app.runs (worker_id) where state = 'running';
 create index runs_busy on app.runs (started_by) where state = 'running';
 create index runs_interrupted on app.runs (worker_id) where interrupt is not null;
 create index runs_parent on app.runs (parent_id) where parent_id is not null;
+create index runs_parents on app.runs (id) where waiting_for = 'children';
+create index runs_alone on app.runs (id) where alone and state = 'queued';
 create index runs_project on app.runs (project_id, number desc) where project_id is not null;
 
 -- What a run will do, one row per version; a rework or an extension adds a version and never edits one.
@@ -336,6 +337,17 @@ create table audit.entries (
   prev_hash text not null,
   hash text not null
 );
+
+-- The hash of an entry over everything it says and the hash before it. Unit separators keep fields apart.
+create function audit.entry_hash(
+  prev_hash text, seq bigint, at timestamptz, actor_id uuid, action text, run_id uuid,
+  correlation_id uuid, target text, content_sha256 text, detail jsonb
+) returns text
+  language sql stable
+  return encode(sha256(convert_to(
+    concat_ws(chr(31), prev_hash, seq::text, extract(epoch from at)::text, actor_id::text, action,
+      coalesce(run_id::text, '-'), coalesce(correlation_id::text, '-'), target,
+      coalesce(content_sha256, '-'), detail::text), 'UTF8')), 'hex');
 
 -- One row: the end of the chain. Its lock is the last one any transaction takes.
 create table audit.head (

@@ -53,8 +53,9 @@ export function cancel(run: Run, reason: string, cleanUp: StepItem | null): Resu
   if (run.ending !== 'succeeded')
     return refused('wrong_state', 'The run is being stopped already.', 'Watch it with /status.')
   if (run.state === 'running') return accepted(transition(run, { now: { ...told, interrupt: 'cancel' } }))
+  const untouched = run.position === 0 && run.attempt === 1
   const closing = run.waitingFor === 'gate' ? ({ closeGate: 'withdrawn' } as const) : {}
-  return accepted(stopped(run, { ...run, ...told }, closing, 'cancelled', cleanUp))
+  return accepted(stopped(run, { ...run, ...told }, closing, 'cancelled', untouched ? null : cleanUp))
 }
 
 /** One extra try of the item a failed or parked run stands at. */
@@ -86,10 +87,24 @@ export function signal(
   return accepted(transition(run, { now: woken, consumedSignal: sent.id }))
 }
 
-/** Tells a parent that children are over; the last one wakes it with every result, failures included. */
-export function childrenOver(parent: Run, pending: number, results: readonly ChildResult[]): Transition {
-  if (pending > 0) return transition(parent, { now: { childrenPending: pending } })
-  return transition(parent, { now: { ...wake(parent, { resume: { kind: 'children', results } }), childrenPending: 0 } })
+/** Wakes a parent whose children are all over, with every result, failures included. */
+export const childrenOver = (parent: Run, results: readonly ChildResult[]): Transition =>
+  transition(parent, { now: wake(parent, { resume: { kind: 'children', results } }) })
+
+/** Parks a run that killed its worker again and again, although it ran alone. */
+export function parkAsDeadLetter(run: Run): Transition {
+  const reason = `The run's worker died ${run.deathsAlone + 1} times while it ran nothing else. See /logs, mend the cause, then /retry.`
+  return transition(run, {
+    now: {
+      ...notWaiting,
+      state: 'paused',
+      pausedFrom: 'queued',
+      reasonCode: 'dead_letter',
+      reason,
+      fence: run.fence + 1,
+    },
+    events: [{ kind: 'run_paused', payload: { reason: 'dead_letter' } }],
+  })
 }
 
 /** The fields that end a wait; a paused run stays paused and will be ready when resumed. */

@@ -50,9 +50,11 @@ export type Run = {
   readonly fence: number
   /** Counts changes made from outside the worker that holds the run. */
   readonly version: number
+  /** Sequence number of the run's last event. */
+  readonly eventSeq: number
+  readonly priority: number
   readonly lockKey: string | null
   readonly lockState: 'held' | 'behind' | null
-  readonly childrenPending: number
   /** Early signals that no wait has consumed yet. */
   readonly signalsPending: number
   readonly deaths: number

@@ -146,8 +146,7 @@ function settleWait(run: Run, wait: Wait, context: SettleContext): Transition {
     case 'children': {
       const none = wait.children.length === 0
       if (none) return goOnOrPause(run, { ...tried, resume: { kind: 'children', results: [] } }, change)
-      const parked: Run = { ...tried, ...waitsFor('children', null, null), childrenPending: wait.children.length }
-      return park(run, parked, { ...change, children: wait.children })
+      return park(run, { ...tried, ...waitsFor('children', null, null) }, { ...change, children: wait.children })
     }
     default:
       return unreachable(wait)

@@ -1,0 +1,171 @@
+import { z } from 'zod'
+import { assert } from '../model/problem.ts'
+import { isOver } from '../model/run.ts'
+import type { EventDraft, Transition } from '../model/transition.ts'
+import { isPublic } from '../model/transition.ts'
+import type { Executor } from './database.ts'
+import { statement } from './statement.ts'
+import { uuidv7 } from './uuid.ts'
+
+/**
+ * Writes transitions, many at once: the guarded update of the run, then everything that follows from it, all or
+ * nothing per run. Returns the ids that were written; a missing one was fenced, changed meanwhile, or locked.
+ * With a worker: its row is held by `for key share`, so that a reaper waits for us or we find it dead.
+ */
+export const applyTransitions = statement({
+  name: 'apply_transitions',
+  params: ['worker', 'transitions'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    with d as materialized (
+      select * from jsonb_to_recordset(:transitions::jsonb) as d(
+        run_id uuid, fence bigint, version bigint, was_state text, was_position integer, was_attempt integer,
+        was_event_seq integer, state text, waiting_for text, waiting_name text, paused_from text, ending text,
+        reason_code text, reason text, interrupt text, plan_version integer, position integer, attempt integer,
+        failures integer, verdicts jsonb, resume jsonb, fence_step integer, version_step integer, due_changed boolean,
+        due_in_ms float8, lock_state text, signals_pending integer, deaths integer, deaths_alone integer,
+        alone boolean, is_over boolean, tried jsonb, events jsonb, plan jsonb, gate jsonb, close_gate text,
+        artifacts jsonb, consumed_signal uuid)
+    ),
+    w as materialized (
+      select id from app.workers where id = :worker::uuid and state = 'live' for key share
+    ),
+    l as materialized (
+      select d.*, r.event_seq as seq
+      from d join app.runs r on r.id = d.run_id
+      where r.fence = d.fence and r.version = d.version and r.state = d.was_state and r.position = d.was_position
+        and r.attempt = d.was_attempt and r.event_seq = d.was_event_seq
+        and (:worker::uuid is null or (r.worker_id = :worker::uuid and exists (select from w)))
+      order by r.id
+      for no key update of r skip locked
+    ),
+    u as (
+      update app.runs r set
+        state = l.state, waiting_for = l.waiting_for, waiting_name = l.waiting_name, paused_from = l.paused_from,
+        ending = l.ending, reason_code = l.reason_code, reason = l.reason, interrupt = l.interrupt,
+        plan_version = l.plan_version, position = l.position, attempt = l.attempt, failures = l.failures,
+        verdicts = l.verdicts, resume = l.resume, fence = r.fence + l.fence_step, version = r.version + l.version_step,
+        event_seq = r.event_seq + jsonb_array_length(l.events),
+        worker_id = case when l.state = 'running' then r.worker_id end,
+        queued_at = case when l.state = 'queued' and r.state <> 'queued' then app.clock_now() else r.queued_at end,
+        due_at = case when l.due_changed then app.clock_now() + l.due_in_ms * interval '1 millisecond' else r.due_at end,
+        lock_state = l.lock_state, signals_pending = l.signals_pending, deaths = l.deaths,
+        deaths_alone = l.deaths_alone, alone = l.alone,
+        finished_at = case when l.is_over then app.clock_now() end
+      from l where r.id = l.run_id
+      returning r.id
+    ),
+    tries as (
+      insert into app.attempts (run_id, position, attempt, step_id, outcome, output, error_code, error, duration_ms, fence)
+      select l.run_id, l.was_position, l.was_attempt, l.tried->>'stepId', l.tried->>'outcome', l.tried->'output',
+        l.tried->>'errorCode', l.tried->>'error', (l.tried->>'durationMs')::float8::integer, l.fence
+      from l where l.tried is not null
+    ),
+    said as (
+      insert into app.events (run_id, seq, kind, payload)
+      select l.run_id, l.seq + e.n, e.value->>'kind',
+        e.value->'payload' || jsonb_build_object('state', l.state, 'position', l.position)
+      from l cross join lateral jsonb_array_elements(l.events) with ordinality e(value, n)
+    ),
+    told as (
+      insert into app.outbox (run_id, id, topic, payload)
+      select l.run_id, (e.value->>'outboxId')::uuid, e.value->>'kind', e.value->'payload'
+      from l cross join lateral jsonb_array_elements(l.events) e(value)
+      where e.value ? 'outboxId'
+    ),
+    planned as (
+      insert into app.plans (run_id, version, input, steps)
+      select l.run_id, l.plan_version, p.input, l.plan
+      from l join app.plans p on p.run_id = l.run_id and p.version = l.plan_version - 1
+      where l.plan is not null
+    ),
+    opened as (
+      insert into app.gates (run_id, id, step_id, kind, name, artifact, artifact_sha256, subject, policy, requested_by,
+        expires_at)
+      select l.run_id, (l.gate->>'id')::uuid, l.gate->>'stepId', l.gate->>'kind', l.gate->>'name',
+        l.gate->'artifact'->>'name', l.gate->'artifact'->>'sha256', l.gate->'subject', l.gate->'policy',
+        (l.gate->>'requestedBy')::uuid,
+        app.clock_now() + (l.gate->'policy'->>'expiresAfterMs')::float8 * interval '1 millisecond'
+      from l where l.gate is not null
+    ),
+    closed as (
+      update app.gates g set verdict = l.close_gate, decided_at = app.clock_now()
+      from l where g.run_id = l.run_id and g.kind = 'plan' and g.verdict is null and l.close_gate is not null
+    ),
+    named as (
+      insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
+      select l.run_id, a.value->>'name', a.value->>'stepId', a.value->>'sha256', (a.value->>'sizeBytes')::integer
+      from l cross join lateral jsonb_array_elements(l.artifacts) a(value)
+    ),
+    heard as (
+      update app.signals s set consumed_at = app.clock_now()
+      from l where s.run_id = l.run_id and s.id = l.consumed_signal
+    )
+    select u.id from u`,
+})
+
+/** Whose change it is: a worker settles under its lease; anyone else holds the row's lock and raises its version. */
+export type Hand = { readonly worker: string } | 'outside'
+
+/** Applies transitions and returns the ids of the runs that were written. */
+export async function apply(
+  db: Executor,
+  transitions: readonly Transition[],
+  hand: Hand,
+): Promise<ReadonlySet<string>> {
+  const worker = hand === 'outside' ? null : hand.worker
+  const rows = await db.run(applyTransitions, { worker, transitions: transitions.map((t) => encode(t, hand)) })
+  return new Set(rows.map((row) => row.id))
+}
+
+/** Applies one transition inside a transaction that holds the run's row lock. Throws a Defect when the row differs all the same. */
+export async function applyLocked(tx: Executor, change: Transition): Promise<void> {
+  const written = await apply(tx, [change], 'outside')
+  assert(written.has(change.was.id), `run ${change.was.id} changed under its own lock`)
+}
+
+function encode({ was, now, ...writes }: Transition, hand: Hand): Record<string, unknown> {
+  return {
+    run_id: was.id,
+    fence: was.fence,
+    version: was.version,
+    was_state: was.state,
+    was_position: was.position,
+    was_attempt: was.attempt,
+    was_event_seq: was.eventSeq,
+    state: now.state,
+    waiting_for: now.waitingFor,
+    waiting_name: now.waitingName,
+    paused_from: now.pausedFrom,
+    ending: now.ending,
+    reason_code: now.reasonCode,
+    reason: now.reason,
+    interrupt: now.interrupt,
+    plan_version: now.planVersion,
+    position: now.position,
+    attempt: now.attempt,
+    failures: now.failures,
+    verdicts: now.verdicts,
+    resume: now.resume,
+    fence_step: now.fence - was.fence,
+    version_step: hand === 'outside' ? 1 : 0,
+    due_changed: now.dueInMs !== was.dueInMs,
+    due_in_ms: now.dueInMs,
+    lock_state: now.lockState,
+    signals_pending: now.signalsPending,
+    deaths: now.deaths,
+    deaths_alone: now.deathsAlone,
+    alone: now.alone,
+    is_over: isOver(now.state),
+    tried: writes.attempt,
+    events: writes.events.map(withOutboxId),
+    plan: writes.plan,
+    gate: writes.openGate,
+    close_gate: writes.closeGate,
+    artifacts: writes.artifacts,
+    consumed_signal: writes.consumedSignal,
+  }
+}
+
+const withOutboxId = (event: EventDraft): Record<string, unknown> =>
+  isPublic(event.kind) ? { ...event, outboxId: uuidv7() } : { ...event }

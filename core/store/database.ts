@@ -1,0 +1,214 @@
+import pg from 'pg'
+import { Fault } from '../model/problem.ts'
+import type { Parameter, Statement } from './statement.ts'
+import { camel, valuesOf } from './statement.ts'
+
+/** Where the server is: a URL, or host (a folder means a unix socket), port, user and database. */
+export type Connection =
+  | { readonly url: string }
+  | {
+      readonly host: string
+      readonly port: number
+      readonly user: string
+      readonly database: string
+      readonly password?: string
+    }
+
+export type DatabaseOptions = {
+  /** Shown in pg_stat_activity. */
+  readonly name: string
+  readonly poolSize: number
+  /** Called when an idle connection dies; the pool makes a new one by itself. */
+  readonly onIdleError: (error: Error) => void
+}
+
+/** Runs statements: the database itself, or one transaction of it. */
+export interface Executor {
+  run<Name extends string, Row>(
+    statement: Statement<Name, Row>,
+    params: Readonly<Record<Name, Parameter>>,
+  ): Promise<Row[]>
+}
+
+/** The pool of connections. Every wait has a deadline; vendor errors leave as `Fault`. */
+export class Database implements Executor {
+  readonly #pool: pg.Pool
+  readonly #connection: Connection
+  readonly #options: DatabaseOptions
+
+  constructor(connection: Connection, options: DatabaseOptions) {
+    this.#connection = connection
+    this.#options = options
+    this.#pool = new pg.Pool({
+      ...clientConfig(connection, options.name),
+      max: options.poolSize,
+      idleTimeoutMillis: 60_000,
+    })
+    this.#pool.on('error', options.onIdleError)
+  }
+
+  run<Name extends string, Row>(
+    statement: Statement<Name, Row>,
+    params: Readonly<Record<Name, Parameter>>,
+  ): Promise<Row[]> {
+    return send(this.#pool, statement, params)
+  }
+
+  /**
+   * Runs `work` in one READ COMMITTED transaction. It may run twice (deadlock, serialization failure), so it holds
+   * nothing but SQL.
+   */
+  async transaction<T>(work: (tx: Executor) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#once(work)
+      } catch (error) {
+        if (attempt >= maxTransactionAttempts || !isRepeatable(error)) throw error
+      }
+    }
+  }
+
+  /** A connection of its own, outside the pool, for a heartbeat or LISTEN. The caller ends it. */
+  async connect(name: string): Promise<pg.Client> {
+    const client = new pg.Client(clientConfig(this.#connection, `${this.#options.name} ${name}`))
+    try {
+      await client.connect()
+    } catch (error) {
+      throw faultOf(error)
+    }
+    return client
+  }
+
+  close(): Promise<void> {
+    return this.#pool.end()
+  }
+
+  async #once<T>(work: (tx: Executor) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw faultOf(error)
+    })
+    const tx: Executor = { run: (statement, params) => send(client, statement, params) }
+    try {
+      await client.query('begin')
+      const result = await work(tx)
+      await client.query('commit')
+      client.release()
+      return result
+    } catch (error) {
+      // A failed rollback means a broken connection, which `true` removes from the pool.
+      const broken = await client.query('rollback').then(
+        () => false,
+        () => true,
+      )
+      client.release(broken)
+      throw error
+    }
+  }
+}
+
+const maxTransactionAttempts = 5
+
+/** Runs a statement on a connection of the caller's own. */
+export async function send<Name extends string, Row>(
+  client: pg.Pool | pg.ClientBase,
+  statement: Statement<Name, Row>,
+  params: Readonly<Record<Name, Parameter>>,
+): Promise<Row[]> {
+  const values = valuesOf(statement, params)
+  try {
+    const { rows } = await client.query<Record<string, unknown>>({ name: statement.name, text: statement.text, values })
+    return rows.map((row) => statement.row.parse(inCamelCase(row)))
+  } catch (error) {
+    throw faultOf(error)
+  }
+}
+
+function inCamelCase(row: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = {}
+  for (const column in row) result[camelOf(column)] = row[column]
+  return result
+}
+
+const camelNames = new Map<string, string>()
+
+function camelOf(column: string): string {
+  const known = camelNames.get(column)
+  if (known !== undefined) return known
+  const name = camel(column)
+  camelNames.set(column, name)
+  return name
+}
+
+function clientConfig(connection: Connection, name: string): pg.ClientConfig {
+  const place = 'url' in connection ? { connectionString: connection.url } : connection
+  return {
+    ...place,
+    application_name: name,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    statement_timeout: 60_000,
+    lock_timeout: 10_000,
+    idle_in_transaction_session_timeout: 30_000,
+    types: { getTypeParser: parserOf },
+  }
+}
+
+/** bigint counts stay exact: ours are far below 2⁵³, and one that is not is a defect, not a rounding. */
+const parserOf: typeof pg.types.getTypeParser = (oid: number, format?: unknown) => {
+  if (oid === pg.types.builtins.INT8) return exactInteger
+  return pg.types.getTypeParser(oid, format as 'text')
+}
+
+function exactInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the integers this program counts with`)
+  return value
+}
+
+/** Serialization failure and deadlock: the transaction was rolled back whole and may run again. */
+const isRepeatable = (error: unknown): boolean => {
+  const state = sqlState(error)
+  return state === '40001' || state === '40P01'
+}
+
+/** The five characters Postgres gave the error, or null for errors of other origin. */
+export function sqlState(error: unknown): string | null {
+  const cause = error instanceof Fault ? error.cause : error
+  return cause instanceof pg.DatabaseError ? (cause.code ?? null) : null
+}
+
+/** True when the server may or may not have done what it was asked: the connection broke. */
+export const isConnectionLost = (error: unknown): boolean =>
+  error instanceof Fault && error.code === 'TRANSIENT_NETWORK'
+
+/** Server going down, out of connections, or a timeout of ours. */
+const passing = /^(08|57P0[1-3]|53300|55P03|57014)/
+
+function faultOf(error: unknown): unknown {
+  if (error instanceof pg.DatabaseError) {
+    const state = error.code ?? ''
+    if (passing.test(state)) return databaseFault('TRANSIENT_NETWORK', error)
+    if (state === '53100')
+      return new Fault({
+        code: 'NO_SPACE',
+        message: 'The database has no disk space left: free some, then /retry.',
+        retryable: false,
+        cause: error,
+      })
+    return error
+  }
+  return isNetworkError(error) ? databaseFault('TRANSIENT_NETWORK', error) : error
+}
+
+function databaseFault(code: 'TRANSIENT_NETWORK', cause: Error): Fault {
+  return new Fault({ code, message: `The database did not answer: ${cause.message}`, retryable: true, cause })
+}
+
+/** Socket errors have a system code; node-postgres names its own lost connections only by their message. */
+function isNetworkError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false
+  if ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)) return true
+  return /Connection terminated|timeout exceeded when trying to connect|Client was closed|not queryable/.test(
+    error.message,
+  )
+}

@@ -1,0 +1,69 @@
+import type { z } from 'zod'
+
+/** What a parameter may be; objects and arrays go to the server as JSON when cast to jsonb, arrays else as SQL arrays. */
+export type Parameter =
+  | string
+  | number
+  | boolean
+  | null
+  | Date
+  | Uint8Array
+  | readonly unknown[]
+  | { readonly [key: string]: unknown }
+
+/** A named, hand-written statement: its text, its parameters by name, and the shape of its rows in camel case. */
+export type Statement<Name extends string, Row> = {
+  readonly name: string
+  /** As the server gets it: `$1`, `$2`, … */
+  readonly text: string
+  readonly parameters: readonly { readonly name: Name; readonly type: string }[]
+  readonly row: z.ZodType<Row>
+}
+
+/**
+ * Declares a statement. Each parameter is written `:name::type` in the text, so that both reader and server know its
+ * type. Throws at import when a text has none of the form it claims.
+ */
+export function statement<Row, const Name extends string = string>(draft: {
+  readonly name: string
+  readonly sql: string
+  readonly params: readonly Name[]
+  readonly row: z.ZodType<Row>
+}): Statement<Name, Row> {
+  const types = new Map<string, string>()
+  const text = draft.sql.replaceAll(placeholder, (_, name: string, type: string) => {
+    if (!types.has(name)) types.set(name, type)
+    return `$${[...types.keys()].indexOf(name) + 1}::${type}`
+  })
+  const stray = [...types.keys()].find((name) => !draft.params.some((param) => param === name))
+  if (stray !== undefined || types.size !== draft.params.length) {
+    throw new Error(
+      `statement ${draft.name} declares ${draft.params.join(', ')} and uses ${[...types.keys()].join(', ')}`,
+    )
+  }
+  const parameters = [...types].map(([name, type]) => ({ name: name as Name, type }))
+  return { name: draft.name, text, parameters, row: draft.row }
+}
+
+/** `:name::type` that is not part of a `::cast`. */
+const placeholder = /(?<!:):([a-zA-Z]\w*)::([a-z_0-9]+(?:\[\])?)/g
+
+/** The values in the server's order. NUL characters are dropped from JSON and text, which Postgres cannot hold. */
+export function valuesOf<Name extends string>(
+  statement: Statement<Name, unknown>,
+  params: Readonly<Record<Name, Parameter>>,
+): unknown[] {
+  return statement.parameters.map(({ name, type }) => {
+    const value = params[name]
+    if (value === null) return null
+    if (type === 'jsonb') return JSON.stringify(value).replaceAll(escapedNul, '$1')
+    return typeof value === 'string' ? value.replaceAll('\0', '') : value
+  })
+}
+
+/** An escaped NUL whose backslash is not itself escaped. */
+const escapedNul = /(?<!\\)((?:\\\\)*)\\u0000/g
+
+/** `finished_at` → `finishedAt`. */
+export const camel = (column: string): string =>
+  column.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
