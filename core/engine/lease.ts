@@ -1,0 +1,95 @@
+import type pg from 'pg'
+import type { Database } from '../store/database.ts'
+import { send } from '../store/database.ts'
+import { beat } from '../store/worker.ts'
+
+/**
+ * A worker's right to work: one heartbeat row, renewed on a connection of its own. Its age counts from the sending of
+ * the last acknowledged beat on a monotonic clock, so that a slow answer can never stretch it.
+ */
+export class Lease {
+  readonly worker: string
+  readonly #db: Database
+  readonly #leaseMs: number
+  readonly #beatMs: number
+  readonly #lost: AbortController
+  #client: pg.Client | null = null
+  #acknowledgedAt: number
+  #timer: NodeJS.Timeout | null = null
+  #alarm: NodeJS.Timeout | null = null
+  #stopped = false
+
+  constructor(db: Database, worker: string, times: { readonly leaseMs: number; readonly beatMs: number }) {
+    this.worker = worker
+    this.#db = db
+    this.#leaseMs = times.leaseMs
+    this.#beatMs = times.beatMs
+    this.#acknowledgedAt = performance.now()
+    this.#lost = new AbortController()
+  }
+
+  /** Aborted when the lease is over: everything that runs under it stops and nothing new starts. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  /** False past the deadline even if no timer has fired yet, as after a suspended process wakes. */
+  get holds(): boolean {
+    return !this.#lost.signal.aborted && performance.now() - this.#acknowledgedAt < this.#leaseMs
+  }
+
+  /** Begins to beat. Call right after the worker's row was inserted. */
+  start(): void {
+    this.#acknowledgedAt = performance.now()
+    this.#arm()
+    this.#next()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    if (this.#timer) clearTimeout(this.#timer)
+    if (this.#alarm) clearTimeout(this.#alarm)
+    await this.#client?.end().catch(() => undefined)
+    this.#client = null
+  }
+
+  #next(): void {
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#beat(), this.#beatMs)
+  }
+
+  async #beat(): Promise<void> {
+    const sentAt = performance.now()
+    try {
+      this.#client ??= await this.#connect()
+      const [row] = await send(this.#client, beat, { worker: this.worker })
+      if (!row) return this.#lose()
+      this.#acknowledgedAt = sentAt
+      this.#arm()
+    } catch {
+      // Not acknowledged: the lease simply ages. A broken connection is replaced on the next beat.
+      const client = this.#client
+      this.#client = null
+      void client?.end().catch(() => undefined)
+    }
+    if (!this.#lost.signal.aborted) this.#next()
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = await this.#db.connect('heartbeat')
+    client.on('error', () => undefined)
+    return client
+  }
+
+  /** Fires when the lease runs out unless a beat is acknowledged before. */
+  #arm(): void {
+    if (this.#alarm) clearTimeout(this.#alarm)
+    const left = this.#acknowledgedAt + this.#leaseMs - performance.now()
+    this.#alarm = setTimeout(() => this.#lose(), Math.max(0, left))
+  }
+
+  #lose(): void {
+    if (this.#stopped || this.#lost.signal.aborted) return
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#lost.abort(new Error('the lease is over'))
+  }
+}

@@ -1,0 +1,100 @@
+import type { z } from 'zod'
+import type { Json } from './model/json.ts'
+import type { ArtifactRef, Outcome } from './model/outcome.ts'
+import type { Plan, StepItem } from './model/plan.ts'
+import type { RetryClass } from './model/retry.ts'
+import type { Resume } from './model/run.ts'
+import type { DecisionRecord } from './ports.ts'
+
+/** How pipelines are declared. A pipeline is a recipe under a version; a run pins the version it started with. */
+export type Pipeline<Input extends Json = Json> = {
+  readonly name: string
+  readonly version: number
+  /** Shown in lists: what a run of this does. */
+  readonly says: string
+  /** Parses what a person asked for; its messages are read by people. */
+  readonly input: z.ZodType<Input>
+  plan(input: Input): Plan
+  /** At most one live run holds a key; null when runs need no exclusion. */
+  lockKey(input: Input): string | null
+  /** What happens to a second run while the key is held. */
+  readonly whenLocked: 'queue' | 'refuse' | 'supersede'
+  /** What the run works on, when that is a repository. */
+  project(input: Input): { readonly address: string; readonly name: string } | null
+  readonly deadlineMs: number | null
+  /** The most a run may spend before a person raises it. */
+  readonly cap: { readonly micros: number; readonly tokens: number }
+  readonly steps: Readonly<Record<string, StepKind>>
+  /** Runs when a run is cancelled or rejected before its end; null when runs leave nothing behind. */
+  readonly cleanUp: StepItem | null
+}
+
+export type StepKind = {
+  readonly timeoutMs: number
+  readonly retry: RetryClass
+  /** What a pause does to a try under way: let it finish, or abort it and run it again on resume. */
+  readonly onPause: 'finish' | 'abort'
+  /**
+   * One try of a step. May be repeated after a crash, so effects go through `ctx.effect`. Throws `Fault` when the world
+   * fails; never sleeps, retries by itself, or talks to chat.
+   */
+  run(ctx: StepContext): Promise<Outcome>
+}
+
+/** What a step may see and do. */
+export type StepContext = {
+  readonly runId: string
+  /** As people type it: `r7k2`. */
+  readonly handle: string
+  readonly stepId: string
+  /** The run's input and the step's own, as stored; parse before use. */
+  readonly input: Json
+  readonly stepInput: Json
+  /** Aborted on pause (where the step says so), cancel, deadline, shutdown and loss of the lease. */
+  readonly signal: AbortSignal
+  /** Set when the step returned a wait and runs again. */
+  readonly resumed: Resume | null
+  /** The same for every try of this step: `sha256(run, step, name)`. */
+  idempotencyKey(name: string): string
+  /** Output of the latest round of an earlier step, parsed by that step's own schema. Throws a Defect when there is none. */
+  outputOf<T>(step: string, shape: z.ZodType<T>): Promise<T>
+  /** Stores bytes under their own address; the name reaches the run when the outcome lists the reference. */
+  save(name: string, bytes: Uint8Array, mediaType: string): Promise<ArtifactRef>
+  read(artifact: Pick<ArtifactRef, 'sha256'>): Promise<Uint8Array>
+  /** The newest artifact of this name that an earlier step of the run settled; null when there is none. */
+  latest(name: string): Promise<ArtifactRef | null>
+  /** Decisions of this run's gates so far, oldest first, by role and pseudonym. */
+  decisions(): Promise<readonly DecisionRecord[]>
+  /** Makes something the outside can see, once per name however often the step is tried. */
+  effect<T extends Json>(effect: Effect<T>): Promise<T>
+  /** Sets money aside before a call. Throws BUDGET_EXCEEDED, which pauses the run, when the cap would not hold. */
+  reserve(amount: Amount, purpose: string): Promise<Reservation>
+  /** What the run has cost so far. */
+  spent(): Promise<Amount>
+}
+
+/** Money in millionths of a US dollar, and tokens. */
+export type Amount = { readonly micros: number; readonly tokens: number }
+
+export type Reservation = {
+  readonly id: string
+  /** Books what the call really used. Must follow every call whose outcome is known. */
+  settle(used: Amount): Promise<void>
+}
+
+export type Effect<T extends Json> = {
+  /** Unique in the step: the effect's key is made of it. */
+  readonly name: string
+  readonly kind: string
+  /** Where it lands, for people and auditors. */
+  readonly target: { readonly [key: string]: Json }
+  /** What undoes it, in words or as a command. */
+  readonly undo: string
+  /** Finds it when an earlier try made it and did not live to say so. */
+  find(key: string): Promise<T | null>
+  make(key: string): Promise<T>
+  readonly result: z.ZodType<T>
+}
+
+/** Finds the recipe of a run, by name and version; null when this process does not know it. */
+export type Recipes = (name: string, version: number) => Pipeline | null

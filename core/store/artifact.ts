@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { ArtifactRef } from '../model/outcome.ts'
+import { assert } from '../model/problem.ts'
+import type { Executor } from './database.ts'
+import { statement } from './statement.ts'
+
+const insertArtifact = statement({
+  name: 'insert_artifact',
+  params: ['sha256', 'bytes', 'mediaType'],
+  row: z.object({}),
+  sql: `
+    insert into app.artifacts (sha256, bytes, media_type) values (:sha256::text, :bytes::bytea, :mediaType::text)
+    on conflict (sha256) do nothing`,
+})
+
+const readArtifact = statement({
+  name: 'read_artifact',
+  params: ['sha256'],
+  row: z.object({ bytes: z.instanceof(Buffer) }),
+  sql: `select a.bytes from app.artifacts a where a.sha256 = :sha256::text`,
+})
+
+/** 64 hex digits. */
+export const sha256Of = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
+
+/** Stores bytes once; saving them again is the same reference. */
+export async function saveArtifact(
+  db: Executor,
+  name: string,
+  bytes: Uint8Array,
+  mediaType: string,
+): Promise<ArtifactRef> {
+  const sha256 = sha256Of(bytes)
+  await db.run(insertArtifact, { sha256, bytes: Buffer.from(bytes), mediaType })
+  return { name, sha256, sizeBytes: bytes.byteLength }
+}
+
+/** The bytes behind an address, hashed again before anyone uses them. Throws a Defect when they are gone or differ. */
+export async function loadArtifact(db: Executor, sha256: string): Promise<Uint8Array> {
+  const [row] = await db.run(readArtifact, { sha256 })
+  assert(row, `artifact ${sha256} is not stored`)
+  assert(sha256Of(row.bytes) === sha256, `artifact ${sha256} does not match its address`)
+  return row.bytes
+}
+
+/** The newest version of each artifact name of a run, by name. */
+export const listArtifacts = statement({
+  name: 'list_artifacts',
+  params: ['run'],
+  row: z.object({
+    name: z.string(),
+    stepId: z.string(),
+    sha256: z.string(),
+    sizeBytes: z.number(),
+    createdAt: z.date(),
+  }),
+  sql: `
+    select distinct on (a.name) a.name, a.step_id, a.sha256, a.size_bytes, a.created_at from app.run_artifacts a
+    where a.run_id = :run::uuid
+    order by a.name, a.created_at desc, a.step_id desc`,
+})

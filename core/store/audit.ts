@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import type { Json } from '../model/json.ts'
+import type { Executor } from './database.ts'
+import { statement } from './statement.ts'
+
+/** A privileged transition as the audit keeps it: pseudonyms and hashes of content, never content. */
+export type AuditDraft = {
+  readonly actorId: string
+  readonly action: string
+  readonly runId: string | null
+  readonly correlationId: string | null
+  readonly target: string
+  readonly contentSha256: string | null
+  readonly detail: { readonly [key: string]: Json }
+}
+
+const appendAuditEntries = statement({
+  name: 'append_audit',
+  params: ['entries'],
+  row: z.object({ seq: z.number() }),
+  sql: `
+    with recursive drafts as materialized (
+      select e.n, d.*
+      from jsonb_array_elements(:entries::jsonb) with ordinality e(value, n)
+      cross join lateral jsonb_to_record(e.value) as d(
+        actor_id uuid, action text, run_id uuid, correlation_id uuid, target text, content_sha256 text, detail jsonb)
+    ),
+    head as materialized (
+      select h.seq, h.hash, app.clock_now() as at from audit.head h for update
+    ),
+    chain as (
+      select 0::bigint as n, head.seq, head.hash, head.hash as prev_hash, head.at from head
+      union all
+      select d.n, chain.seq + 1,
+        audit.entry_hash(chain.hash, chain.seq + 1, chain.at, d.actor_id, d.action, d.run_id, d.correlation_id, d.target,
+          d.content_sha256, d.detail),
+        chain.hash, chain.at
+      from chain join drafts d on d.n = chain.n + 1
+    ),
+    entries as (
+      insert into audit.entries (seq, at, actor_id, action, run_id, correlation_id, target, content_sha256, detail,
+        prev_hash, hash)
+      select chain.seq, chain.at, d.actor_id, d.action, d.run_id, d.correlation_id, d.target, d.content_sha256, d.detail,
+        chain.prev_hash, chain.hash
+      from chain join drafts d on d.n = chain.n
+      returning seq
+    ),
+    moved as (
+      update audit.head h set seq = last.seq, hash = last.hash
+      from (select chain.seq, chain.hash from chain order by chain.n desc limit 1) last
+    )
+    select entries.seq from entries`,
+})
+
+/** Appends to the chain. The last statement of its transaction: the head's lock is the last lock anyone takes. */
+export async function appendAudit(tx: Executor, drafts: readonly AuditDraft[]): Promise<void> {
+  if (drafts.length === 0) return
+  const entries = drafts.map((draft) => ({
+    actor_id: draft.actorId,
+    action: draft.action,
+    run_id: draft.runId,
+    correlation_id: draft.correlationId,
+    target: draft.target,
+    content_sha256: draft.contentSha256,
+    detail: draft.detail,
+  }))
+  await tx.run(appendAuditEntries, { entries })
+}
+
+/** The first place where the chain does not hold: a changed entry, a broken link, a gap, or a head that is not the tail. */
+export const findAuditBreak = statement({
+  name: 'find_audit_break',
+  params: [],
+  row: z.object({ seq: z.number(), problem: z.string() }),
+  sql: `
+    select broken.seq, broken.problem from (
+      select e.seq, case
+          when e.seq <> coalesce(lag(e.seq) over (order by e.seq), 0) + 1 then 'an entry is missing before this one'
+          when e.prev_hash <> coalesce(lag(e.hash) over (order by e.seq), repeat('0', 64)) then 'the link to the entry before is broken'
+          when e.hash <> audit.entry_hash(e.prev_hash, e.seq, e.at, e.actor_id, e.action, e.run_id, e.correlation_id,
+            e.target, e.content_sha256, e.detail) then 'the entry was changed'
+        end as problem
+      from audit.entries e
+      union all
+      select h.seq, case
+          when h.seq <> coalesce((select max(e.seq) from audit.entries e), 0) then 'the end of the chain is cut off'
+        end as problem
+      from audit.head h
+    ) broken
+    where broken.problem is not null
+    order by broken.seq
+    limit 1`,
+})
+
+/** How many entries the chain has. */
+export const countAudit = statement({
+  name: 'count_audit',
+  params: [],
+  row: z.object({ entries: z.number() }),
+  sql: `select h.seq as entries from audit.head h`,
+})
