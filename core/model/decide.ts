@@ -53,7 +53,7 @@ export function verdictOf(policy: GatePolicy, votes: readonly Vote[]): Choice | 
   return votes.length >= policy.quorum ? 'approved' : null
 }
 
-export type Ruling = { readonly verdict: Choice; readonly comment: string; readonly cleanUp: StepItem | null }
+export type Ruling = { readonly verdict: Choice; readonly cleanUp: StepItem | null }
 
 /** What a settled plan gate does to its run: on to the next item, back to the maker for another round, or to the end. */
 export function decide(run: Run, gate: Gate, ruling: Ruling): Transition {
@@ -71,11 +71,11 @@ export function decide(run: Run, gate: Gate, ruling: Ruling): Transition {
     case 'approved':
       return moveOn(run, item.id, change)
     case 'changes_requested': {
-      const plan = withRework(run.plan, run.position, ruling.comment)
+      const plan = withRework(run.plan, run.position)
       return transition(run, { ...change, plan, now: { ...wake(run, { position: run.position + 1, attempt: 1 }) } })
     }
     case 'rejected': {
-      const reason = `Rejected at gate ${gate.name}: ${ruling.comment}`
+      const reason = `Rejected at gate ${gate.name}.`
       return stopped(run, { ...run, reasonCode: 'rejected', reason }, change, 'rejected', ruling.cleanUp)
     }
   }

@@ -46,8 +46,8 @@ export function resume(run: Run): Result<Transition> {
 }
 
 /** Stops a run for good; what it made is cleaned up first where the pipeline says how. */
-export function cancel(run: Run, reason: string, cleanUp: StepItem | null): Result<Transition> {
-  const told = { reasonCode: 'cancelled', reason }
+export function cancel(run: Run, cleanUp: StepItem | null): Result<Transition> {
+  const told = { reasonCode: 'cancelled', reason: 'Cancelled by an operator.' }
   if (isOver(run.state))
     return refused('wrong_state', `The run is over: it ${sayState(run)}.`, 'There is nothing to cancel.')
   if (run.ending !== 'succeeded')

@@ -81,36 +81,18 @@ function runs(plan: Plan, item: PlanItem, verdicts: Readonly<Record<string, stri
 }
 
 /**
- * The plan with a new round after the gate at `position`: the judged step and the gate again, under fresh ids, the
- * step's input carrying the comment. Items behind keep their ids.
+ * The plan with a new round after the gate at `position`: the judged step and the gate again, under fresh ids. Items
+ * behind keep theirs. What people asked for reaches the step through the run's decisions.
  */
-export function withRework(plan: Plan, position: number, comment: string): Plan {
+export function withRework(plan: Plan, position: number): Plan {
   const gate = plan[position]
   const judged = plan[position - 1]
   assert(gate?.type === 'gate' && judged?.type === 'step', `position ${position} is not a gate behind a step`)
   const round = 1 + plan.filter((item) => item.type === 'step' && rootOf(item.id) === rootOf(judged.id)).length
-  const stepId = `${rootOf(judged.id)}#${round}`
-  const previous = commentsOf(judged)
-  const step: StepItem = {
-    ...judged,
-    id: stepId,
-    input: { ...asObject(judged.input), comments: [...previous, comment] },
-  }
-  const again: GateItem = { ...gate, id: `${rootOf(gate.id)}#${round}`, judges: stepId }
+  const step: StepItem = { ...judged, id: `${rootOf(judged.id)}#${round}` }
+  const again: GateItem = { ...gate, id: `${rootOf(gate.id)}#${round}`, judges: step.id }
   return [...plan.slice(0, position + 1), step, again, ...plan.slice(position + 1)]
 }
 
 /** `anchor#3` → `anchor`: the id of the first round. */
 export const rootOf = (id: string): string => id.replace(/#\d+$/, '')
-
-/** Comments that earlier gates left for this step, oldest first. */
-export function commentsOf(step: StepItem): readonly string[] {
-  const comments = asObject(step.input)['comments']
-  return Array.isArray(comments) ? comments.filter((comment): comment is string => typeof comment === 'string') : []
-}
-
-function asObject(value: Json | undefined): { readonly [key: string]: Json | undefined } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as { readonly [key: string]: Json | undefined })
-    : {}
-}

@@ -1,0 +1,118 @@
+import type { Outcome } from '../model/outcome.ts'
+import type { StepItem } from '../model/plan.ts'
+import { Defect, Fault } from '../model/problem.ts'
+import type { Run } from '../model/run.ts'
+import type { StepKind } from '../pipeline.ts'
+import type { Database } from '../store/database.ts'
+import type { Lease } from './lease.ts'
+import { LeaseLost, stepContext } from './step-context.ts'
+
+/** Why a try was stopped from outside. */
+export type StopCause = 'pause' | 'cancel' | 'timeout' | 'deadline' | 'shutdown' | 'lease'
+
+/** One try of a step under way, and the handle to stop it. */
+export class Attempt {
+  readonly #controller = new AbortController()
+  readonly #kind: StepKind
+  #cause: StopCause | null = null
+
+  constructor(kind: StepKind) {
+    this.#kind = kind
+  }
+
+  get cause(): StopCause | null {
+    return this.#cause
+  }
+
+  /** A pause or a shutdown lets a step finish that says so; everything else stops it. The first cause stays. */
+  stop(cause: StopCause): void {
+    if (this.#cause !== null) return
+    const mayFinish = cause === 'pause' || cause === 'shutdown'
+    if (mayFinish && this.#kind.onPause === 'finish') return
+    this.#cause = cause
+    this.#controller.abort(new DOMException(`stopped: ${cause}`, 'AbortError'))
+  }
+
+  /**
+   * Runs the step's body. Always resolves: with what the body returned, or with what its failure means. A body that
+   * ignores its signal is left behind after `patienceMs`; its result is thrown away.
+   */
+  async run(place: {
+    readonly db: Database
+    readonly lease: Lease
+    readonly run: Run
+    readonly item: StepItem
+  }): Promise<Outcome> {
+    const timers = this.#timers(place.run)
+    const left = this.#leftBehind()
+    try {
+      const body = this.#kind.run(stepContext({ ...place, signal: this.#controller.signal }))
+      return checked(await Promise.race([body, left]))
+    } catch (error) {
+      return this.#outcomeOf(error)
+    } finally {
+      for (const timer of timers) clearTimeout(timer)
+    }
+  }
+
+  #timers(run: Run): readonly NodeJS.Timeout[] {
+    const timers = [setTimeout(() => this.stop('timeout'), this.#kind.timeoutMs)]
+    if (run.deadlineInMs !== null)
+      timers.push(setTimeout(() => this.stop('deadline'), Math.min(run.deadlineInMs, maxTimerMs)))
+    return timers
+  }
+
+  #leftBehind(): Promise<never> {
+    return new Promise((_, reject) => {
+      this.#controller.signal.addEventListener('abort', () => {
+        setTimeout(() => reject(this.#controller.signal.reason), patienceMs).unref()
+      })
+    })
+  }
+
+  #outcomeOf(error: unknown): Outcome {
+    if (this.#cause !== null) return this.#stopped(this.#cause)
+    if (error instanceof LeaseLost) return { kind: 'aborted' }
+    if (error instanceof Fault) {
+      const { code, message, retryable, retryAfterMs } = error
+      return { kind: 'fault', code, message, retryable, retryAfterMs }
+    }
+    return { kind: 'defect', message: sayError(error) }
+  }
+
+  #stopped(cause: StopCause): Outcome {
+    if (cause === 'timeout') {
+      const message = `The step took longer than ${Math.round(this.#kind.timeoutMs / 1000)} s.`
+      return { kind: 'fault', code: 'UPSTREAM_TIMEOUT', message, retryable: true, retryAfterMs: null }
+    }
+    if (cause === 'deadline') return deadlineFault
+    return { kind: 'aborted' }
+  }
+}
+
+/** The run's own time is up; no retry helps. */
+export const deadlineFault: Outcome = {
+  kind: 'fault',
+  code: 'PRECONDITION_FAILED',
+  message:
+    'The run reached its deadline. Start a new run, or allow more time with limits.timeout_seconds in quantapilot.yml.',
+  retryable: false,
+  retryAfterMs: null,
+}
+
+/** Longest delay a Node timer takes. */
+const maxTimerMs = 2 ** 31 - 1
+
+/** How long a stopped body may take to notice. */
+const patienceMs = 4_000
+
+/** What a step returns must survive the database; what does not is the step's fault, found here and not in a batch. */
+function checked(outcome: Outcome): Outcome {
+  if (outcome.kind !== 'done') return outcome
+  const text: string | undefined = JSON.stringify(outcome.output)
+  if (text === undefined) throw new Defect('a step returned an output that is not JSON')
+  return outcome
+}
+
+const sayError = (error: unknown): string =>
+  error instanceof Error ? `${error.name}: ${error.message}` : `a step threw ${typeof error}: ${String(error)}`

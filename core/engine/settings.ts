@@ -1,0 +1,25 @@
+import type { Backoff } from '../model/retry.ts'
+
+/** The engine's times and bounds; the same code runs under production and test figures. */
+export type EngineSettings = {
+  readonly leaseMs: number
+  readonly beatMs: number
+  readonly reapMs: number
+  readonly pollMs: number
+  /** Runs one worker holds at once. */
+  readonly concurrency: number
+  /** Runs of one actor that run at once, over all workers; null for no cap. */
+  readonly actorCap: number | null
+  readonly backoff: Backoff
+  /** Deaths of a process that ran nothing but this run before it is parked as dead_letter. */
+  readonly deathsAloneAllowed: number
+  /** How long a stopping worker waits for steps that finish rather than abort. */
+  readonly graceMs: number
+}
+
+/** What the engine tells its operator about itself; one line each, never a person's text. */
+export type EngineLog = (
+  level: 'info' | 'warn' | 'error',
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void

@@ -1,0 +1,168 @@
+import { hostname } from 'node:os'
+import { systemActor } from '../model/actor.ts'
+import type { Run } from '../model/run.ts'
+import type { Recipes } from '../pipeline.ts'
+import { claimAlone, claimRuns, listInterrupted, lockClaims } from '../store/claim.ts'
+import type { Database } from '../store/database.ts'
+import type { StartDraft } from '../store/start.ts'
+import { startRuns } from '../store/start.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import { insertWorker, requeueOwn, stopWorker } from '../store/worker.ts'
+import { Drive } from './drive.ts'
+import { Lane } from './lane.ts'
+import { Lease } from './lease.ts'
+import type { EngineLog, EngineSettings } from './settings.ts'
+import { SettleLane } from './settle-lane.ts'
+
+/** What the shifts of a worker share. */
+export type Workplace = {
+  readonly db: Database
+  readonly recipes: Recipes
+  readonly settings: EngineSettings
+  readonly log: EngineLog
+  /** Called when runs may have become ready: one parked for a moment, or a lock key is free. */
+  readonly onParked: (run: Run) => void
+}
+
+/**
+ * One registration of a worker: a row that beats, and the runs it holds. When the lease is lost the shift is over and
+ * the worker begins another under a new id.
+ */
+export class Shift {
+  readonly #place: Workplace
+  readonly #lease: Lease
+  readonly #lane: SettleLane
+  readonly #births: Lane<StartDraft, Run>
+  readonly #aboard = new Map<Drive, Promise<void>>()
+  #stopping = false
+
+  private constructor(place: Workplace, lease: Lease) {
+    this.#place = place
+    this.#lease = lease
+    this.#lane = new SettleLane(place.db, lease)
+    this.#births = new Lane((drafts) => this.#born(drafts), 512)
+  }
+
+  /** Registers and begins to beat. */
+  static async begin(place: Workplace): Promise<Shift> {
+    const { db, settings } = place
+    const lease = new Lease(db, uuidv7(), settings)
+    const description = `${hostname()} pid ${process.pid}`
+    await db.run(insertWorker, { worker: lease.worker, leaseMs: settings.leaseMs, description })
+    lease.start()
+    return new Shift(place, lease)
+  }
+
+  get lost(): AbortSignal {
+    return this.#lease.lost
+  }
+
+  /** How many more runs it could take. */
+  get room(): number {
+    return this.#stopping || !this.#lease.holds ? 0 : Math.max(0, this.#place.settings.concurrency - this.#aboard.size)
+  }
+
+  /** Takes what is ready, up to its room; answers how many it took. */
+  async claim(): Promise<number> {
+    const { db, settings } = this.#place
+    const room = this.room
+    if (room === 0) return 0
+    const asked = { worker: this.#lease.worker, room, actorCap: settings.actorCap, systemActor }
+    const runs =
+      settings.actorCap === null
+        ? await db.run(claimRuns, asked)
+        : await db.transaction(async (tx) => {
+            await tx.run(lockClaims, {})
+            return tx.run(claimRuns, asked)
+          })
+    for (const run of runs) void this.#board(run)
+    return runs.length
+  }
+
+  /** Takes one run that must run alone and drives it until it is off; false when it was gone. */
+  async claimAlone(runId: string): Promise<boolean> {
+    const [run] = await this.#place.db.run(claimAlone, { worker: this.#lease.worker, run: runId })
+    if (run) await this.#board(run)
+    return run !== undefined
+  }
+
+  /** Starts a run on this worker at once, leased at birth. Null when it must go through the queue. */
+  async start(draft: StartDraft): Promise<Run | null> {
+    const capped = this.#place.settings.actorCap !== null && draft.startedBy !== systemActor
+    if (capped || this.room === 0) return null
+    return this.#births.submit(draft)
+  }
+
+  /** Tells tries under way that somebody asked to pause or cancel their run. */
+  async heedInterrupts(): Promise<void> {
+    if (this.#aboard.size === 0) return
+    const asked = await this.#place.db.run(listInterrupted, { worker: this.#lease.worker })
+    const interrupts = new Map(asked.map((row) => [row.id, row.interrupt]))
+    for (const drive of this.#aboard.keys()) {
+      const interrupt = interrupts.get(drive.runId)
+      if (interrupt) drive.stop(interrupt)
+    }
+  }
+
+  /** Ends in order: takes nothing more, lets short work settle, gives the rest back under a new fence. */
+  async end(): Promise<void> {
+    this.#stopping = true
+    for (const drive of this.#aboard.keys()) drive.stop('shutdown')
+    await Promise.race([this.#allOff(), wait(this.#place.settings.graceMs)])
+    for (const drive of this.#aboard.keys()) drive.stop('lease')
+    await this.#lane.idle()
+    await this.#signOff()
+    await this.#lease.stop()
+  }
+
+  /** Ends because the lease is over: stops what runs, writes nothing. */
+  async abandon(): Promise<void> {
+    this.#stopping = true
+    for (const drive of this.#aboard.keys()) drive.stop('lease')
+    await this.#allOff()
+    await this.#lease.stop()
+  }
+
+  async #signOff(): Promise<void> {
+    const worker = this.#lease.worker
+    if (!this.#lease.holds) return
+    await this.#place.db.transaction(async (tx) => {
+      await tx.run(stopWorker, { worker })
+      await tx.run(requeueOwn, { worker })
+    })
+  }
+
+  async #allOff(): Promise<void> {
+    await Promise.all(this.#aboard.values())
+  }
+
+  async #born(drafts: readonly StartDraft[]): Promise<readonly Run[]> {
+    const runs = await startRuns(this.#place.db, drafts, this.#lease.worker)
+    const byId = new Map(runs.map((run) => [run.id, run]))
+    for (const run of runs) if (run.state === 'running') void this.#board(run)
+    return drafts.map((draft) => byId.get(draft.id) as Run)
+  }
+
+  #board(run: Run): Promise<void> {
+    const { db, recipes, settings, log, onParked } = this.#place
+    const vehicle = { db, lease: this.#lease, lane: this.#lane, recipes, settings, log, stopping: () => this.#stopping }
+    const drive = new Drive(vehicle, run)
+    const ride = drive
+      .toTheEnd()
+      .then((end) => {
+        this.#aboard.delete(drive)
+        if (end) onParked(end)
+      })
+      .catch((error: unknown) => {
+        this.#aboard.delete(drive)
+        log('error', 'a run fell off its worker', { run: run.id, error })
+      })
+    this.#aboard.set(drive, ride)
+    return ride
+  }
+}
+
+const wait = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref()
+  })

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto'
+import type { z } from 'zod'
+import { handleOf } from '../model/handle.ts'
+import type { Json } from '../model/json.ts'
+import type { StepItem } from '../model/plan.ts'
+import { rootOf } from '../model/plan.ts'
+import { Defect, Fault } from '../model/problem.ts'
+import type { Run } from '../model/run.ts'
+import type { Amount, Effect, Reservation, StepContext } from '../pipeline.ts'
+import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
+import { appendAudit } from '../store/audit.ts'
+import { readBudget, reserveBudget, settleReservation } from '../store/budget.ts'
+import type { Database } from '../store/database.ts'
+import { finishEffect, planEffect } from '../store/effect.ts'
+import { listDecisions } from '../store/gate.ts'
+import { readOutput } from '../store/run.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import type { Lease } from './lease.ts'
+
+/** Where a try runs: whose lease, which run and step, and the signal that stops it. */
+export type Place = {
+  readonly db: Database
+  readonly lease: Lease
+  readonly run: Run
+  readonly item: StepItem
+  readonly signal: AbortSignal
+}
+
+/** The same for every try of the step, and for every round only its own. */
+export const effectKey = (runId: string, stepId: string, name: string): string =>
+  createHash('sha256').update(`${runId}\n${stepId}\n${name}`).digest('hex')
+
+/** What a step body sees of the engine. Every write goes out under the worker's lease and the run's fence. */
+export function stepContext(place: Place): StepContext {
+  const { db, run, item, signal } = place
+  return {
+    runId: run.id,
+    handle: handleOf(run.number),
+    stepId: item.id,
+    input: run.input,
+    stepInput: item.input ?? null,
+    signal,
+    resumed: run.resume,
+    idempotencyKey: (name) => effectKey(run.id, item.id, name),
+    outputOf: (step, shape) => outputOf(place, step, shape),
+    save: (name, bytes, mediaType) => saveArtifact(db, name, bytes, mediaType),
+    read: ({ sha256 }) => loadArtifact(db, sha256),
+    latest: async (name) =>
+      (await db.run(listArtifacts, { run: run.id })).find((artifact) => artifact.name === name) ?? null,
+    decisions: () => listDecisions(db, run.id),
+    effect: (effect) => makeEffect(place, effect),
+    reserve: (amount, purpose) => reserve(place, amount, purpose),
+    spent: async () => {
+      const [ledger] = await db.run(readBudget, { run: run.id })
+      return { micros: ledger?.spentMicros ?? 0, tokens: ledger?.spentTokens ?? 0 }
+    },
+  }
+}
+
+/** The latest round of a step is the one that counts: its id or its root's newest `#n` in the plan behind us. */
+async function outputOf<T>({ db, run }: Place, step: string, shape: z.ZodType<T>): Promise<T> {
+  const rounds = run.plan.slice(0, run.position).filter((item) => rootOf(item.id) === rootOf(step))
+  for (const round of rounds.toReversed()) {
+    const [row] = await db.run(readOutput, { run: run.id, step: round.id })
+    if (row) return shape.parse(row.output)
+  }
+  throw new Defect(`step ${step} has no output yet`)
+}
+
+async function makeEffect<T extends Json>(place: Place, effect: Effect<T>): Promise<T> {
+  const { db, run, item } = place
+  const key = effectKey(run.id, item.id, effect.name)
+  const planned = await noteEffect(place, effect, key)
+  if (planned.state === 'done') return effect.result.parse(planned.result)
+  assertMayAct(place)
+  const result = (planned.isNew ? null : await effect.find(key)) ?? (await effect.make(key))
+  await db.transaction(async (tx) => {
+    const [finished] = await tx.run(finishEffect, { run: run.id, key, result })
+    if (!finished) return
+    await appendAudit(tx, [
+      {
+        actorId: run.startedBy,
+        action: `effect.${effect.kind}`,
+        runId: run.id,
+        correlationId: run.correlationId,
+        target: `${item.id}:${effect.name}`,
+        contentSha256: null,
+        detail: { key, target: effect.target, result },
+      },
+    ])
+  })
+  return result
+}
+
+async function noteEffect<T extends Json>({ db, lease, run, item }: Place, effect: Effect<T>, key: string) {
+  const [row] = await db.run(planEffect, {
+    worker: lease.worker,
+    fence: run.fence,
+    run: run.id,
+    key,
+    step: item.id,
+    kind: effect.kind,
+    target: effect.target,
+    undo: effect.undo,
+  })
+  if (!row) throw new LeaseLost()
+  return row
+}
+
+/** Past the lease no effect starts, whatever the timers say. */
+function assertMayAct({ lease, signal }: Place): void {
+  if (!lease.holds) throw new LeaseLost()
+  signal.throwIfAborted()
+}
+
+/** The run belongs to another worker by now; nothing of this try counts. */
+export class LeaseLost extends Error {
+  constructor() {
+    super('the run belongs to another worker by now')
+    this.name = 'LeaseLost'
+  }
+}
+
+async function reserve(place: Place, amount: Amount, purpose: string): Promise<Reservation> {
+  const { db, lease, run, item } = place
+  const id = uuidv7()
+  const asked = { worker: lease.worker, fence: run.fence, run: run.id, id, step: item.id, purpose, ...amount }
+  const [granted] = await db.run(reserveBudget, asked)
+  if (!granted) throw lease.holds ? budgetExceeded(amount) : new LeaseLost()
+  return {
+    id,
+    settle: async (used) => {
+      await db.run(settleReservation, { run: run.id, id, ...used })
+    },
+  }
+}
+
+const budgetExceeded = (amount: Amount): Fault =>
+  new Fault({
+    code: 'BUDGET_EXCEEDED',
+    message: `The next call may cost up to ${dollars(amount.micros)} and ${amount.tokens} tokens, which the run's budget does not hold. Raise it with /budget, or stop with /cancel.`,
+    retryable: false,
+  })
+
+const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`

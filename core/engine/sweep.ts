@@ -1,0 +1,58 @@
+import { childrenOver, parkAsDeadLetter } from '../model/intervene.ts'
+import { applyLocked } from '../store/apply.ts'
+import { grantLocks, listReadyParents, wakeDue } from '../store/claim.ts'
+import type { Database } from '../store/database.ts'
+import { sqlState } from '../store/database.ts'
+import { listChildren, lockRun } from '../store/run.ts'
+import { buryWorkers, listPoison, requeueOrphans } from '../store/worker.ts'
+
+/** What keeps runs moving when nobody else does. Every worker sweeps; each sweep may run beside any other. */
+
+/** Takes runs from workers whose lease is over. Answers how many are ready again. */
+export async function reap(db: Database, deathsAloneAllowed: number): Promise<number> {
+  await db.run(buryWorkers, {})
+  const orphans = await db.run(requeueOrphans, { deathsAloneAllowed })
+  await db.transaction(async (tx) => {
+    for (const run of await tx.run(listPoison, { deathsAloneAllowed })) await applyLocked(tx, parkAsDeadLetter(run))
+  })
+  return orphans.length
+}
+
+/** Makes ready what may go on: waits that are over, parents whose children are, and heirs of free lock keys. */
+export async function wake(db: Database): Promise<number> {
+  const due = await db.run(wakeDue, { most: 1_000 })
+  const heirs = await grantFreeLocks(db)
+  const parents = await wakeParents(db)
+  return due.length + heirs + parents
+}
+
+/** Gives free lock keys to the first in line. Losing a race against another process is no failure: it gave them. */
+export async function grantFreeLocks(db: Database): Promise<number> {
+  try {
+    return (await db.run(grantLocks, {})).length
+  } catch (error) {
+    if (sqlState(error) === uniqueViolation) return 0
+    throw error
+  }
+}
+
+const uniqueViolation = '23505'
+
+async function wakeParents(db: Database): Promise<number> {
+  const ready = await db.run(listReadyParents, { most: 100 })
+  for (const { id } of ready) {
+    await db.transaction(async (tx) => {
+      const [parent] = await tx.run(lockRun, { run: id })
+      if (parent?.waitingFor !== 'children') return
+      const children = await tx.run(listChildren, { parent: id })
+      await applyLocked(
+        tx,
+        childrenOver(
+          parent,
+          children.map((child) => ({ runId: child.id, state: child.state, reason: child.reason })),
+        ),
+      )
+    })
+  }
+  return ready.length
+}

@@ -1,0 +1,202 @@
+import type pg from 'pg'
+import type { Run } from '../model/run.ts'
+import { isOver } from '../model/run.ts'
+import type { Recipes } from '../pipeline.ts'
+import { listAlone } from '../store/claim.ts'
+import type { Database } from '../store/database.ts'
+import type { StartDraft } from '../store/start.ts'
+import type { EngineLog, EngineSettings } from './settings.ts'
+import { Shift } from './shift.ts'
+import { grantFreeLocks, reap, wake } from './sweep.ts'
+
+export type WorkerOptions = {
+  readonly db: Database
+  readonly recipes: Recipes
+  readonly settings: EngineSettings
+  readonly log: EngineLog
+  /** Runs one run in a process of its own and resolves when that process has ended. */
+  readonly isolate: (runId: string) => Promise<void>
+}
+
+/**
+ * Claims runs and drives them; sweeps; begins a new shift when it lost its lease. Wakes on a notification at once and
+ * by itself each `pollMs`.
+ */
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #isolated = new Set<string>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #moments = new Set<NodeJS.Timeout>()
+  #shift: Shift | null = null
+  #listener: pg.Client | null = null
+  #stopped = false
+  #claiming = false
+  #claimAgain = false
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+  }
+
+  /** Registers and begins to work. Throws when the database is away; later outages are ridden out. */
+  async start(): Promise<void> {
+    const { settings } = this.#options
+    await this.#beginShift()
+    await this.#listen()
+    this.#every(settings.pollMs, () => this.#poll())
+    this.#every(settings.reapMs, () => this.#reap())
+    this.poke()
+  }
+
+  /** Says that runs may be ready. Cheap; may be called at any time. */
+  poke(): void {
+    void this.#claim()
+  }
+
+  /** Starts a run here at once when there is room and no cap stands against it; else null: insert it queued. */
+  async startHere(draft: StartDraft): Promise<Run | null> {
+    return (await this.#shift?.start(draft)) ?? null
+  }
+
+  /** Takes nothing more, settles or gives back what it holds, and ends its lease. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const timer of [...this.#timers, ...this.#moments]) clearTimeout(timer)
+    await this.#listener?.end().catch(() => undefined)
+    await this.#shift?.end()
+    this.#shift = null
+  }
+
+  async #beginShift(): Promise<void> {
+    const { db, recipes, settings, log } = this.#options
+    const shift = await Shift.begin({ db, recipes, settings, log, onParked: (run) => this.#onParked(run) })
+    shift.lost.addEventListener('abort', () => void this.#loseShift(shift))
+    this.#shift = shift
+  }
+
+  async #loseShift(shift: Shift): Promise<void> {
+    this.#options.log('warn', 'the lease is over: another worker takes the runs', {})
+    this.#shift = null
+    await shift.abandon()
+    while (!this.#stopped && this.#shift === null) {
+      try {
+        await this.#beginShift()
+      } catch {
+        await new Promise((resolve) => this.#later(resolve, this.#options.settings.pollMs))
+      }
+    }
+    this.poke()
+  }
+
+  /** A short wait ends here without the next poll; an ended run may have freed a lock or the last child of a parent. */
+  #onParked(run: Run): void {
+    const { db, settings } = this.#options
+    if (run.state === 'waiting' && run.dueInMs !== null && run.dueInMs <= settings.pollMs) {
+      this.#later(() => void this.#poll(), Math.max(1, run.dueInMs))
+    }
+    if (isOver(run.state) && run.parentId !== null) void this.#poll()
+    else if (isOver(run.state) && run.lockKey !== null)
+      void this.#guarded(() => grantFreeLocks(db)).then(() => this.poke())
+    else this.poke()
+  }
+
+  async #poll(): Promise<void> {
+    const { db } = this.#options
+    await this.#guarded(() => wake(db))
+    await this.#guarded(async () => this.#shift?.heedInterrupts())
+    await this.#claim()
+    await this.#guarded(() => this.#isolate())
+  }
+
+  async #reap(): Promise<void> {
+    const { db, settings } = this.#options
+    const ready = await this.#guarded(() => reap(db, settings.deathsAloneAllowed))
+    if (ready) this.poke()
+  }
+
+  /** One claim at a time; a poke that comes meanwhile makes one more. */
+  async #claim(): Promise<void> {
+    if (this.#claiming) {
+      this.#claimAgain = true
+      return
+    }
+    this.#claiming = true
+    do {
+      this.#claimAgain = false
+      const shift = this.#shift
+      const taken = await this.#guarded(async () => (shift && !this.#stopped ? shift.claim() : 0))
+      if (taken && shift && shift.room > 0) this.#claimAgain = true
+    } while (this.#claimAgain && !this.#stopped)
+    this.#claiming = false
+  }
+
+  async #isolate(): Promise<void> {
+    const { db, isolate, log } = this.#options
+    if (this.#isolated.size > 0 || this.#stopped) return
+    for (const { id } of await db.run(listAlone, { room: 1 })) {
+      this.#isolated.add(id)
+      log('warn', 'a run that was aboard dying workers now runs alone', { run: id })
+      void isolate(id)
+        .catch((error: unknown) => log('error', 'the process for a lone run could not start', { run: id, error }))
+        .finally(() => this.#isolated.delete(id))
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { db, settings } = this.#options
+    try {
+      const client = await db.connect('listen')
+      this.#listener = client
+      client.on('notification', () => this.poke())
+      client.on('error', () => undefined)
+      client.on('end', () => {
+        if (!this.#stopped && this.#listener === client) this.#later(() => void this.#listen(), settings.pollMs)
+      })
+      await client.query('listen qp_ready')
+    } catch {
+      // Polling finds the work meanwhile.
+      if (!this.#stopped) this.#later(() => void this.#listen(), settings.pollMs)
+    }
+  }
+
+  /** The database away is weather: the next round tries again. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!this.#stopped) this.#options.log('warn', 'a sweep failed and will be repeated', { error })
+      return null
+    }
+  }
+
+  #every(ms: number, work: () => Promise<void>): void {
+    const round = (): void => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer)
+        void work().finally(() => {
+          if (!this.#stopped) round()
+        })
+      }, ms)
+      this.#timers.add(timer)
+    }
+    round()
+  }
+
+  #later(work: (value?: unknown) => void, ms: number): void {
+    const timer = setTimeout(() => {
+      this.#moments.delete(timer)
+      work()
+    }, ms)
+    this.#moments.add(timer)
+  }
+}
+
+/** Drives one run that must run alone, in this process, until it parks or ends; the process should exit afterwards. */
+export async function runAlone(options: Omit<WorkerOptions, 'isolate'>, runId: string): Promise<boolean> {
+  const { db, recipes, settings, log } = options
+  const shift = await Shift.begin({ db, recipes, settings, log, onParked: () => undefined })
+  try {
+    return await shift.claimAlone(runId)
+  } finally {
+    await shift.end()
+  }
+}

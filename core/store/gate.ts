@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import type { DecisionRecord } from '../ports.ts'
+import type { Executor } from './database.ts'
+import { gatePolicy } from './run-row.ts'
+import { statement } from './statement.ts'
+
+const verdict = z.enum(['approved', 'rejected', 'changes_requested', 'expired', 'withdrawn'])
+
+const artifactRef = z.object({ name: z.string(), sha256: z.string(), sizeBytes: z.number() })
+
+/** What a gate shows, as stored. */
+export const gateSubject = z.object({
+  artifact: artifactRef,
+  what: z.string(),
+  risks: z.array(z.string()),
+  questions: z.array(z.string()),
+  changes: z.array(z.string()),
+  facts: z.array(z.string()),
+})
+
+export const gateRow = z.object({
+  id: z.string(),
+  runId: z.string(),
+  stepId: z.string().nullable(),
+  kind: z.enum(['plan', 'budget']),
+  name: z.string(),
+  artifactSha256: z.string().nullable(),
+  subject: gateSubject,
+  policy: gatePolicy,
+  requestedBy: z.string().nullable(),
+  openedAt: z.date(),
+  expiresAt: z.date().nullable(),
+  verdict: verdict.nullable(),
+  decidedBy: z.string().nullable(),
+  decidedByLabel: z.string().nullable(),
+  decidedAt: z.date().nullable(),
+})
+
+const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha256, g.subject, g.policy, g.requested_by,
+  g.opened_at, g.expires_at, g.verdict, g.decided_by,
+  (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
+
+/** All gates of a run, oldest first. */
+export const listGatesOfRun = statement({
+  name: 'list_gates_of_run',
+  params: ['run'],
+  row: gateRow,
+  sql: `
+    select ${gateColumns} from app.gates g
+    where g.run_id = :run::uuid
+    order by g.opened_at, g.id`,
+})
+
+/** One gate, its row locked; the run's row is locked before it. */
+export const lockGate = statement({
+  name: 'lock_gate',
+  params: ['run', 'gate'],
+  row: gateRow,
+  sql: `
+    select ${gateColumns} from app.gates g
+    where g.run_id = :run::uuid and g.id = :gate::uuid
+    for no key update of g`,
+})
+
+/** Opens a gate that is a request of a person rather than a step of the plan. */
+export const openRequest = statement({
+  name: 'open_request',
+  params: ['run', 'id', 'kind', 'name', 'subject', 'policy', 'requestedBy'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    insert into app.gates (run_id, id, kind, name, subject, policy, requested_by)
+    values (:run::uuid, :id::uuid, :kind::text, :name::text, :subject::jsonb, :policy::jsonb, :requestedBy::uuid)
+    returning id`,
+})
+
+/** Takes a vote; no row when this person has voted on this gate already. */
+export const insertVote = statement({
+  name: 'insert_vote',
+  params: ['run', 'gate', 'actor', 'choice', 'sha256', 'surface', 'deliveryId'],
+  row: z.object({ actorId: z.string() }),
+  sql: `
+    insert into app.votes (run_id, gate_id, actor_id, choice, artifact_sha256, surface, delivery_id)
+    values (:run::uuid, :gate::uuid, :actor::uuid, :choice::text, :sha256::text, :surface::text, :deliveryId::text)
+    on conflict (run_id, gate_id, actor_id) do nothing
+    returning actor_id`,
+})
+
+export const listVotes = statement({
+  name: 'list_votes',
+  params: ['run', 'gate'],
+  row: z.object({ actorId: z.string(), choice: z.enum(['approved', 'rejected', 'changes_requested']) }),
+  sql: `
+    select v.actor_id, v.choice from app.votes v
+    where v.run_id = :run::uuid and v.gate_id = :gate::uuid
+    order by v.at, v.actor_id`,
+})
+
+/** Sets the verdict, once and on the very bytes that were shown. No row: somebody was first or the bytes differ. */
+export const recordVerdict = statement({
+  name: 'record_verdict',
+  params: ['run', 'gate', 'sha256', 'verdict', 'actor', 'role', 'surface', 'remark'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    update app.gates g set verdict = :verdict::text, decided_by = :actor::uuid, decided_role = :role::text,
+      decided_on_surface = :surface::text, remark_id = :remark::uuid, decided_at = app.clock_now()
+    where g.run_id = :run::uuid and g.id = :gate::uuid and g.verdict is null
+      and g.artifact_sha256 is not distinct from :sha256::text
+    returning g.id`,
+})
+
+/** Keeps a person's words where they can be erased. */
+export const insertRemark = statement({
+  name: 'insert_remark',
+  params: ['id', 'actor', 'body'],
+  row: z.object({}),
+  sql: `insert into pii.remarks (id, actor_id, body) values (:id::uuid, :actor::uuid, :body::text)`,
+})
+
+const listDecidedGates = statement({
+  name: 'list_decided_gates',
+  params: ['run'],
+  row: z.object({
+    name: z.string(),
+    verdict: z.enum(['approved', 'rejected', 'changes_requested']),
+    artifact: z.string(),
+    sha256: z.string(),
+    role: z.string(),
+    actorId: z.string(),
+    decidedOn: z.string(),
+    comment: z.string().nullable(),
+  }),
+  sql: `
+    select g.name, g.verdict, g.artifact, g.artifact_sha256 as sha256, g.decided_role as role, g.decided_by as actor_id,
+      to_char(g.decided_at at time zone 'UTC', 'YYYY-MM-DD') as decided_on, m.body as comment
+    from app.gates g left join pii.remarks m on m.id = g.remark_id
+    where g.run_id = :run::uuid and g.kind = 'plan' and g.decided_by is not null
+    order by g.decided_at, g.id`,
+})
+
+/** Decisions of a run's gates, oldest first, by role and pseudonym: fit for documents. */
+export async function listDecisions(db: Executor, runId: string): Promise<readonly DecisionRecord[]> {
+  const rows = await db.run(listDecidedGates, { run: runId })
+  return rows.map(({ name, actorId, ...row }) => ({ ...row, gate: name, pseudonym: pseudonymOf(actorId) }))
+}
+
+/** What documents call a person: stable, and no name. */
+export const pseudonymOf = (actorId: string): string => `actor-${actorId.replaceAll('-', '').slice(-8)}`
