@@ -126,8 +126,7 @@ create index runs_lock_queue on app.runs (lock_key, priority desc, number) where
 create index runs_ready on app.runs (started_by, priority desc, queued_at)
   where state = 'queued' and lock_state is distinct from 'behind';
 create index runs_due on app.runs (due_at) where state = 'waiting' and due_at is not null;
-create index runs_aboard on app.runs (worker_id) where state = 'running';
-create index runs_busy on app.runs (started_by) where state = 'running';
+create index runs_aboard on app.runs (worker_id, started_by) where state = 'running';
 create index runs_interrupted on app.runs (worker_id) where interrupt is not null;
 create index runs_parent on app.runs (parent_id) where parent_id is not null;
 create index runs_parents on app.runs (id) where waiting_for = 'children';

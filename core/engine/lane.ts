@@ -27,9 +27,9 @@ export class Lane<Item, Answer> {
   }
 
   async #drain(): Promise<void> {
-    // Lets everything submitted in this turn of the event loop aboard the first batch.
-    await Promise.resolve()
     while (this.#waiting.length > 0) {
+      // What the last batch set free, and all else of this turn of the event loop, shall ride together.
+      await new Promise((resolve) => setImmediate(resolve))
       const batch = this.#waiting.splice(0, this.#most)
       await this.#send(batch)
     }

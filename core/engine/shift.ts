@@ -62,11 +62,11 @@ export class Shift {
     return this.#stopping || !this.#lease.holds ? 0 : Math.max(0, this.#place.settings.concurrency - this.#aboard.size)
   }
 
-  /** Takes what is ready, up to its room; answers how many it took. */
-  async claim(): Promise<number> {
+  /** Takes what is ready, up to its room; answers how many it took, null when it had no room to look. */
+  async claim(): Promise<number | null> {
     const { db, settings } = this.#place
     const room = this.room
-    if (room === 0) return 0
+    if (room === 0) return null
     const asked = { worker: this.#lease.worker, room, actorCap: settings.actorCap, systemActor }
     const runs =
       settings.actorCap === null
@@ -86,10 +86,8 @@ export class Shift {
     return run !== undefined
   }
 
-  /** Starts a run on this worker at once, leased at birth. Null when it must go through the queue. */
-  async start(draft: StartDraft): Promise<Run | null> {
-    const capped = this.#place.settings.actorCap !== null && draft.startedBy !== systemActor
-    if (capped || this.room === 0) return null
+  /** Starts a run: here at once, leased at birth, when there is room and no cap or lock stands against it; else queued. */
+  start(draft: StartDraft): Promise<Run> {
     return this.#births.submit(draft)
   }
 
@@ -137,9 +135,14 @@ export class Shift {
   }
 
   async #born(drafts: readonly StartDraft[]): Promise<readonly Run[]> {
-    const runs = await startRuns(this.#place.db, drafts, this.#lease.worker)
-    const byId = new Map(runs.map((run) => [run.id, run]))
-    for (const run of runs) if (run.state === 'running') void this.#board(run)
+    const { db, settings } = this.#place
+    const free = drafts.filter((draft) => settings.actorCap === null || draft.startedBy === systemActor).slice(0, this.room)
+    const here = new Set(free)
+    const queued = drafts.filter((draft) => !here.has(draft))
+    const born = free.length > 0 ? await startRuns(db, free, this.#lease.worker) : []
+    for (const run of born) if (run.state === 'running') void this.#board(run)
+    const waiting = queued.length > 0 ? await startRuns(db, queued, null) : []
+    const byId = new Map([...born, ...waiting].map((run) => [run.id, run]))
     return drafts.map((draft) => byId.get(draft.id) as Run)
   }
 

@@ -5,6 +5,7 @@ import type { Recipes } from '../pipeline.ts'
 import { listAlone } from '../store/claim.ts'
 import type { Database } from '../store/database.ts'
 import type { StartDraft } from '../store/start.ts'
+import { startRuns } from '../store/start.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
 import { Shift } from './shift.ts'
 import { grantFreeLocks, reap, wake } from './sweep.ts'
@@ -32,13 +33,15 @@ export class Worker {
   #stopped = false
   #claiming = false
   #claimAgain = false
+  /** False once a claim came back with nothing: until somebody says otherwise, a free place needs no claim. */
+  #maybeMore = true
 
   constructor(options: WorkerOptions) {
     this.#options = options
   }
 
   /** Registers and begins to work. Throws when the database is away; later outages are ridden out. */
-  async start(): Promise<void> {
+  async begin(): Promise<void> {
     const { settings } = this.#options
     await this.#beginShift()
     await this.#listen()
@@ -49,12 +52,17 @@ export class Worker {
 
   /** Says that runs may be ready. Cheap; may be called at any time. */
   poke(): void {
+    this.#maybeMore = true
     void this.#claim()
   }
 
-  /** Starts a run here at once when there is room and no cap stands against it; else null: insert it queued. */
-  async startHere(draft: StartDraft): Promise<Run | null> {
-    return (await this.#shift?.start(draft)) ?? null
+  /** Starts a run, here at once when there is room; queued runs go to whoever has room first. */
+  async start(draft: StartDraft): Promise<Run> {
+    const shift = this.#shift
+    if (!shift) return (await startRuns(this.#options.db, [draft], null))[0] as Run
+    const run = await shift.start(draft)
+    if (run.state === 'queued') this.poke()
+    return run
   }
 
   /** Takes nothing more, settles or gives back what it holds, and ends its lease. */
@@ -96,7 +104,7 @@ export class Worker {
     if (isOver(run.state) && run.parentId !== null) void this.#poll()
     else if (isOver(run.state) && run.lockKey !== null)
       void this.#guarded(() => grantFreeLocks(db)).then(() => this.poke())
-    else this.poke()
+    else if (this.#maybeMore || settings.actorCap !== null) void this.#claim()
   }
 
   async #poll(): Promise<void> {
@@ -123,8 +131,10 @@ export class Worker {
     do {
       this.#claimAgain = false
       const shift = this.#shift
-      const taken = await this.#guarded(async () => (shift && !this.#stopped ? shift.claim() : 0))
-      if (taken && shift && shift.room > 0) this.#claimAgain = true
+      const taken = await this.#guarded(async () => (shift && !this.#stopped ? shift.claim() : null))
+      if (taken === null) break
+      this.#maybeMore = taken > 0
+      if (taken > 0) this.#claimAgain = true
     } while (this.#claimAgain && !this.#stopped)
     this.#claiming = false
   }

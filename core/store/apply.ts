@@ -1,16 +1,17 @@
 import { z } from 'zod'
 import { assert } from '../model/problem.ts'
+import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import type { EventDraft, Transition } from '../model/transition.ts'
 import { isPublic } from '../model/transition.ts'
-import type { Executor } from './database.ts'
+import type { Database, Executor } from './database.ts'
 import { statement } from './statement.ts'
 import { uuidv7 } from './uuid.ts'
 
 /**
- * Writes transitions, many at once: the guarded update of the run, then everything that follows from it, all or
- * nothing per run. Returns the ids that were written; a missing one was fenced, changed meanwhile, or locked.
- * With a worker: its row is held by `for key share`, so that a reaper waits for us or we find it dead.
+ * Writes the heart of transitions, many at once: the guarded update of the run, the settled try, the events. Returns
+ * the ids that were written; a missing one was fenced, changed meanwhile, or locked. With a worker: its row is held by
+ * `for key share`, so that a reaper waits for us or we find it dead.
  */
 export const applyTransitions = statement({
   name: 'apply_transitions',
@@ -18,14 +19,14 @@ export const applyTransitions = statement({
   row: z.object({ id: z.string() }),
   sql: `
     with d as materialized (
-      select * from jsonb_to_recordset(:transitions::jsonb) as d(
+      select * from json_to_recordset(:transitions::json) as d(
         run_id uuid, fence bigint, version bigint, was_state text, was_position integer, was_attempt integer,
         was_event_seq integer, state text, waiting_for text, waiting_name text, paused_from text, ending text,
         reason_code text, reason text, interrupt text, plan_version integer, position integer, attempt integer,
         failures integer, verdicts jsonb, resume jsonb, fence_step integer, version_step integer, due_changed boolean,
         due_in_ms float8, lock_state text, signals_pending integer, deaths integer, deaths_alone integer,
-        alone boolean, is_over boolean, tried jsonb, events jsonb, plan jsonb, gate jsonb, close_gate text,
-        artifacts jsonb, consumed_signal uuid)
+        alone boolean, is_over boolean, tried_step text, tried_outcome text, output jsonb, error_code text, error text,
+        duration_ms integer, events jsonb)
     ),
     w as materialized (
       select id from app.workers where id = :worker::uuid and state = 'live' for key share
@@ -44,8 +45,9 @@ export const applyTransitions = statement({
         state = l.state, waiting_for = l.waiting_for, waiting_name = l.waiting_name, paused_from = l.paused_from,
         ending = l.ending, reason_code = l.reason_code, reason = l.reason, interrupt = l.interrupt,
         plan_version = l.plan_version, position = l.position, attempt = l.attempt, failures = l.failures,
-        verdicts = l.verdicts, resume = l.resume, fence = r.fence + l.fence_step, version = r.version + l.version_step,
-        event_seq = r.event_seq + jsonb_array_length(l.events),
+        verdicts = coalesce(l.verdicts, r.verdicts), resume = l.resume, fence = r.fence + l.fence_step,
+        version = r.version + l.version_step,
+        event_seq = r.event_seq + coalesce(jsonb_array_length(l.events), 0),
         worker_id = case when l.state = 'running' then r.worker_id end,
         queued_at = case when l.state = 'queued' and r.state <> 'queued' then app.clock_now() else r.queued_at end,
         due_at = case when l.due_changed then app.clock_now() + l.due_in_ms * interval '1 millisecond' else r.due_at end,
@@ -57,21 +59,33 @@ export const applyTransitions = statement({
     ),
     tries as (
       insert into app.attempts (run_id, position, attempt, step_id, outcome, output, error_code, error, duration_ms, fence)
-      select l.run_id, l.was_position, l.was_attempt, l.tried->>'stepId', l.tried->>'outcome', l.tried->'output',
-        l.tried->>'errorCode', l.tried->>'error', (l.tried->>'durationMs')::float8::integer, l.fence
-      from l where l.tried is not null
+      select l.run_id, l.was_position, l.was_attempt, l.tried_step, l.tried_outcome, l.output, l.error_code, l.error,
+        l.duration_ms, l.fence
+      from l where l.tried_step is not null
     ),
     said as (
       insert into app.events (run_id, seq, kind, payload)
-      select l.run_id, l.seq + e.n, e.value->>'kind',
-        e.value->'payload' || jsonb_build_object('state', l.state, 'position', l.position)
+      select l.run_id, l.seq + e.n, e.value->>'kind', e.value->'payload'
       from l cross join lateral jsonb_array_elements(l.events) with ordinality e(value, n)
+    )
+    select u.id from u`,
+})
+
+/** Writes what only some transitions bring along: messages, plans, gates, names of artifacts, consumed signals. */
+const writeConsequences = statement({
+  name: 'write_consequences',
+  params: ['consequences'],
+  row: z.object({}),
+  sql: `
+    with l as materialized (
+      select * from jsonb_to_recordset(:consequences::jsonb) as l(
+        run_id uuid, messages jsonb, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text,
+        artifacts jsonb, consumed_signal uuid)
     ),
     told as (
       insert into app.outbox (run_id, id, topic, payload)
-      select l.run_id, (e.value->>'outboxId')::uuid, e.value->>'kind', e.value->'payload'
-      from l cross join lateral jsonb_array_elements(l.events) e(value)
-      where e.value ? 'outboxId'
+      select l.run_id, (m.value->>'id')::uuid, m.value->>'topic', m.value->'payload'
+      from l cross join lateral jsonb_array_elements(l.messages) m(value)
     ),
     planned as (
       insert into app.plans (run_id, version, input, steps)
@@ -90,42 +104,50 @@ export const applyTransitions = statement({
     ),
     closed as (
       update app.gates g set verdict = l.close_gate, decided_at = app.clock_now()
-      from l where g.run_id = l.run_id and g.kind = 'plan' and g.verdict is null and l.close_gate is not null
+      from l where g.run_id = l.run_id and g.step_id = l.close_step and g.verdict is null
     ),
     named as (
       insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
       select l.run_id, a.value->>'name', a.value->>'stepId', a.value->>'sha256', (a.value->>'sizeBytes')::integer
       from l cross join lateral jsonb_array_elements(l.artifacts) a(value)
-    ),
-    heard as (
-      update app.signals s set consumed_at = app.clock_now()
-      from l where s.run_id = l.run_id and s.id = l.consumed_signal
     )
-    select u.id from u`,
+    update app.signals s set consumed_at = app.clock_now()
+    from l where s.run_id = l.run_id and s.id = l.consumed_signal`,
 })
 
 /** Whose change it is: a worker settles under its lease; anyone else holds the row's lock and raises its version. */
 export type Hand = { readonly worker: string } | 'outside'
 
-/** Applies transitions and returns the ids of the runs that were written. */
+/** Applies transitions, all or nothing per run, and returns the ids of the runs that were written. */
 export async function apply(
-  db: Executor,
+  db: Database | Executor,
   transitions: readonly Transition[],
   hand: Hand,
 ): Promise<ReadonlySet<string>> {
+  const simple = transitions.every((transition) => consequencesOf(transition) === null)
+  return simple || !('transaction' in db)
+    ? applyIn(db, transitions, hand)
+    : db.transaction((tx) => applyIn(tx, transitions, hand))
+}
+
+async function applyIn(tx: Executor, transitions: readonly Transition[], hand: Hand): Promise<ReadonlySet<string>> {
   const worker = hand === 'outside' ? null : hand.worker
-  const rows = await db.run(applyTransitions, { worker, transitions: transitions.map((t) => encode(t, hand)) })
-  return new Set(rows.map((row) => row.id))
+  const rows = await tx.run(applyTransitions, { worker, transitions: transitions.map((t) => encode(t, hand)) })
+  const written = new Set(rows.map((row) => row.id))
+  const consequences = transitions.filter(({ was }) => written.has(was.id)).flatMap((t) => consequencesOf(t) ?? [])
+  if (consequences.length > 0) await tx.run(writeConsequences, { consequences })
+  return written
 }
 
 /** Applies one transition inside a transaction that holds the run's row lock. Throws a Defect when the row differs all the same. */
 export async function applyLocked(tx: Executor, change: Transition): Promise<void> {
-  const written = await apply(tx, [change], 'outside')
+  const written = await applyIn(tx, [change], 'outside')
   assert(written.has(change.was.id), `run ${change.was.id} changed under its own lock`)
 }
 
-function encode({ was, now, ...writes }: Transition, hand: Hand): Record<string, unknown> {
-  return {
+/** Fields that are null or unchanged-by-default are left out: the server reads them as null, and there is less to parse. */
+function encode({ was, now, attempt, events }: Transition, hand: Hand): Record<string, unknown> {
+  return compact({
     run_id: was.id,
     fence: was.fence,
     version: was.version,
@@ -145,7 +167,7 @@ function encode({ was, now, ...writes }: Transition, hand: Hand): Record<string,
     position: now.position,
     attempt: now.attempt,
     failures: now.failures,
-    verdicts: now.verdicts,
+    verdicts: now.verdicts === was.verdicts ? null : now.verdicts,
     resume: now.resume,
     fence_step: now.fence - was.fence,
     version_step: hand === 'outside' ? 1 : 0,
@@ -157,15 +179,40 @@ function encode({ was, now, ...writes }: Transition, hand: Hand): Record<string,
     deaths_alone: now.deathsAlone,
     alone: now.alone,
     is_over: isOver(now.state),
-    tried: writes.attempt,
-    events: writes.events.map(withOutboxId),
-    plan: writes.plan,
-    gate: writes.openGate,
-    close_gate: writes.closeGate,
-    artifacts: writes.artifacts,
-    consumed_signal: writes.consumedSignal,
-  }
+    tried_step: attempt?.stepId ?? null,
+    tried_outcome: attempt?.outcome ?? null,
+    output: attempt?.output ?? null,
+    error_code: attempt?.errorCode ?? null,
+    error: attempt?.error ?? null,
+    duration_ms: attempt?.durationMs ?? null,
+    events: events.length === 0 ? null : events.map((event) => withState(event, now)),
+  })
 }
 
-const withOutboxId = (event: EventDraft): Record<string, unknown> =>
-  isPublic(event.kind) ? { ...event, outboxId: uuidv7() } : { ...event }
+/** Each event says where the run stood after it, so that the row can be recomputed from its events. */
+const withState = ({ kind, payload }: EventDraft, { state, position }: Run) => ({
+  kind,
+  payload: { ...payload, state, position },
+})
+
+function consequencesOf({ was, now, events, plan, openGate, closeGate, artifacts, consumedSignal }: Transition) {
+  const messages = events.filter((event) => isPublic(event.kind))
+  const none = messages.length === 0 && !plan && !openGate && !closeGate && artifacts.length === 0 && !consumedSignal
+  if (none) return null
+  return compact({
+    run_id: was.id,
+    messages: messages.map(({ kind, payload }) => ({ id: uuidv7(), topic: kind, payload })),
+    plan,
+    plan_version: now.planVersion,
+    gate: openGate,
+    close_gate: closeGate,
+    close_step: closeGate && was.plan[was.position]?.id,
+    artifacts,
+    consumed_signal: consumedSignal,
+  })
+}
+
+function compact(fields: Record<string, unknown>): Record<string, unknown> {
+  for (const key in fields) if (fields[key] === null) delete fields[key]
+  return fields
+}

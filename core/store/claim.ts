@@ -25,6 +25,9 @@ export const claimRuns = statement({
               order by r.started_by limit 1)
       from actor where actor.id is not null
     ),
+    busy as materialized (
+      select r.started_by, count(*)::integer as runs from app.runs r where r.state = 'running' group by r.started_by
+    ),
     picked as materialized (
       select best.id
       from actor cross join lateral (
@@ -34,7 +37,7 @@ export const claimRuns = statement({
         limit case
           when :actorCap::integer is null or actor.id = :systemActor::uuid then :room::integer
           else least(:room::integer, greatest(0, :actorCap::integer -
-            (select count(*) from app.runs busy where busy.state = 'running' and busy.started_by = actor.id)::integer))
+            coalesce((select busy.runs from busy where busy.started_by = actor.id), 0)))
         end
       ) best
       where actor.id is not null and exists (select from w)
@@ -47,12 +50,12 @@ export const claimRuns = statement({
       order by r.id
       for no key update of r skip locked
     ),
-    r as (
+    taken as (
       update app.runs run set state = 'running', worker_id = :worker::uuid, fence = run.fence + 1
       from locked where run.id = locked.id
       returning run.*
     )
-    select ${runColumns} from r join app.plans p on p.run_id = r.id and p.version = r.plan_version`,
+    select ${runColumns} from taken r join app.plans p on p.run_id = r.id and p.version = r.plan_version`,
 })
 
 /** Serializes claims for the length of a transaction, so that a cap per actor holds exactly. */

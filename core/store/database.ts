@@ -149,6 +149,9 @@ function clientConfig(connection: Connection, name: string): pg.ClientConfig {
     statement_timeout: 60_000,
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 30_000,
+    // Every statement is prepared, takes its rows as one parameter and has its index: planning it anew teaches nothing,
+    // and a plan made while the tables were empty must not stay a sequential scan.
+    options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off',
     types: { getTypeParser: parserOf },
   }
 }

@@ -34,7 +34,7 @@ export const insertRuns = statement({
   row: runRow,
   sql: `
     with d as materialized (
-      select * from jsonb_to_recordset(:drafts::jsonb) as d(
+      select * from json_to_recordset(:drafts::json) as d(
         id uuid, pipeline text, pipeline_version integer, project_id uuid, started_by uuid, correlation_id uuid,
         parent_id uuid, retry_of uuid, priority integer, deadline_ms float8, lock_key text, input jsonb, plan jsonb,
         cap jsonb, outbox_id uuid)
@@ -56,7 +56,7 @@ export const insertRuns = statement({
     ),
     p as (
       insert into app.plans (run_id, version, input, steps)
-      select d.id, 1, d.input, d.plan from d
+      select d.id, 1, coalesce(d.input, 'null'), d.plan from d
       returning *
     ),
     said as (

@@ -56,10 +56,12 @@ export function valuesOf<Name extends string>(
   return statement.parameters.map(({ name, type }) => {
     const value = params[name]
     if (value === null) return null
-    if (type === 'jsonb') return JSON.stringify(value).replaceAll(escapedNul, '$1')
+    if (type === 'jsonb' || type === 'json') return withoutNul(JSON.stringify(value))
     return typeof value === 'string' ? value.replaceAll('\0', '') : value
   })
 }
+
+const withoutNul = (text: string): string => (text.includes('\\u0000') ? text.replaceAll(escapedNul, '$1') : text)
 
 /** An escaped NUL whose backslash is not itself escaped. */
 const escapedNul = /(?<!\\)((?:\\\\)*)\\u0000/g
