@@ -12,7 +12,7 @@ import { Attempt, deadlineFault } from './attempt.ts'
 import type { Lease } from './lease.ts'
 import type { SettleLane } from './settle-lane.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
-import { draftRun } from './draft-run.ts'
+import { draftRun } from '../store/draft-run.ts'
 
 /** What driving runs needs; one per shift. */
 export type Vehicle = {

@@ -136,7 +136,9 @@ export class Shift {
 
   async #born(drafts: readonly StartDraft[]): Promise<readonly Run[]> {
     const { db, settings } = this.#place
-    const free = drafts.filter((draft) => settings.actorCap === null || draft.startedBy === systemActor).slice(0, this.room)
+    const free = drafts
+      .filter((draft) => settings.actorCap === null || draft.startedBy === systemActor)
+      .slice(0, this.room)
     const here = new Set(free)
     const queued = drafts.filter((draft) => !here.has(draft))
     const born = free.length > 0 ? await startRuns(db, free, this.#lease.worker) : []

@@ -21,8 +21,6 @@ export type Gate = {
   readonly policy: GatePolicy
   readonly requestedBy: string | null
   readonly verdict: GateVerdict | null
-  /** Who settled it and when, in words, for the loser of a race. */
-  readonly decided: { readonly by: string; readonly at: Date } | null
 }
 
 export type Vote = { readonly actorId: string; readonly choice: Choice }

@@ -1,5 +1,5 @@
 import type { Json } from './json.ts'
-import type { Plan } from './plan.ts'
+import type { GatePolicy, Plan } from './plan.ts'
 import type { FaultCode } from './problem.ts'
 
 /** Bytes a step saved: the name people see, and the address of the content. */
@@ -19,6 +19,8 @@ export type GateSubject = {
   /** What changed since the version a gate showed before; empty at the first. */
   readonly changes: readonly string[]
   readonly facts: readonly string[]
+  /** Of a request for money: how much, in millionths of a dollar. */
+  readonly micros?: number | undefined
 }
 
 /** A run that a step wants started and waited for. */
@@ -42,6 +44,8 @@ export type Outcome =
       readonly artifacts?: readonly ArtifactRef[]
       /** Needed when a gate stands behind this step. */
       readonly subject?: GateSubject
+      /** The policy of that gate, where it was only known now; else the plan's. */
+      readonly policy?: GatePolicy
       /** Items to put right behind this step, one block per call. */
       readonly extend?: Plan
     }

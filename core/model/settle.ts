@@ -75,16 +75,16 @@ function arrive(run: Run, progressed: Run, change: Change, { outcome, context }:
   const moved: Run = { ...progressed, ...notWaiting, position, attempt: 1 }
   if (!next) return ended(run, moved, change)
   if (next.type === 'step') return goOnOrPause(run, moved, change)
-  const { subject } = outcome
+  const { subject, policy = next.policy } = outcome
   assert(subject, `gate ${next.id} stands behind ${next.judges}, which presented nothing to judge`)
-  const waiting = { waitingFor: 'gate', waitingName: next.name, dueInMs: next.policy.expiresAfterMs } as const
+  const waiting = { waitingFor: 'gate', waitingName: next.name, dueInMs: policy.expiresAfterMs } as const
   const opened: EventDraft = {
     kind: 'gate_requested',
     payload: { gate: next.name, step: next.id, artifact: subject.artifact.name, sha256: subject.artifact.sha256 },
   }
   const parked = {
     ...change,
-    openGate: gateDraft(next, context.gateId, subject),
+    openGate: gateDraft({ ...next, policy }, context.gateId, subject),
     events: [...(change.events ?? []), opened],
   }
   return park(run, { ...moved, ...waiting }, parked)

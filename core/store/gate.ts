@@ -16,6 +16,8 @@ export const gateSubject = z.object({
   questions: z.array(z.string()),
   changes: z.array(z.string()),
   facts: z.array(z.string()),
+  /** Of a request for money: how much, in millionths of a dollar. */
+  micros: z.number().optional(),
 })
 
 export const gateRow = z.object({

@@ -3,8 +3,8 @@ import { checkPlan } from '../model/plan.ts'
 import { assert } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import type { Pipeline, Recipes } from '../pipeline.ts'
-import type { StartDraft } from '../store/start.ts'
-import { uuidv7 } from '../store/uuid.ts'
+import type { StartDraft } from './start.ts'
+import { uuidv7 } from './uuid.ts'
 
 /** Whoever starts a run. */
 export type Starter = {

@@ -1,0 +1,106 @@
+import type { z } from 'zod'
+import type { Money } from '../model/card.ts'
+import type { Choice } from '../model/decide.ts'
+import { resume } from '../model/intervene.ts'
+import type { GatePolicy } from '../model/plan.ts'
+import type { Result } from '../model/problem.ts'
+import { accepted, assert, refused } from '../model/problem.ts'
+import type { Run } from '../model/run.ts'
+import { isOver } from '../model/run.ts'
+import { transition } from '../model/transition.ts'
+import { applyLocked } from '../store/apply.ts'
+import { raiseBudget, readBudget } from '../store/budget.ts'
+import type { lockGate } from '../store/gate.ts'
+import { openRequest } from '../store/gate.ts'
+import { readRun } from '../store/run.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import { viewGates } from '../store/view.ts'
+import type { Command, Reply } from './command.ts'
+import type { Request } from './execute.ts'
+import { lockedRun } from './intervene.ts'
+import { gateCard } from './show.ts'
+
+type Budget = Extract<Command, { kind: 'budget' }>
+
+/** Shows a run's ledger; with an amount, opens a request that an approver grants. */
+export async function budget(request: Request<Budget>): Promise<Result<Reply>> {
+  const { tx, command, actor } = request
+  const run = await lockedRun(tx, command.run)
+  if (!run.ok) return run
+  const [ledger] = await tx.run(readBudget, { run: run.value.id })
+  if (!ledger) return refused('wrong_state', `Run ${command.run} has no budget of its own.`)
+  if (command.raiseMicros === null) return accepted({ kind: 'budget', handle: command.run, money: ledger, asked: null })
+  if (!actor.roles.includes('operator') && !actor.roles.includes('admin')) {
+    return refused('not_allowed', 'Asking for more money needs the role operator.', 'Ask an operator.')
+  }
+  if (isOver(run.value.state))
+    return refused('wrong_state', `Run ${command.run} is over.`, 'Start a new one with /run.')
+  return askForRaise(request, { run: run.value, ledger, micros: command.raiseMicros })
+}
+
+/** Who may grant money until a project's policy says otherwise. */
+const raisePolicy: GatePolicy = {
+  roles: ['approver', 'admin'],
+  quorum: 1,
+  selfApproval: true,
+  expiresAfterMs: null,
+  remindEveryMs: null,
+}
+
+type Ask = { readonly run: Run; readonly ledger: Money; readonly micros: number }
+
+async function askForRaise(
+  { tx, actor, command }: Request<Budget>,
+  { run, ledger, micros }: Ask,
+): Promise<Result<Reply>> {
+  const open = (await tx.run(viewGates, { run: run.id })).find(
+    (gate) => gate.kind === 'budget' && gate.verdict === null,
+  )
+  if (open)
+    return refused(
+      'wrong_state',
+      `Run ${command.run} asks for more money already.`,
+      `Decide it: /approve ${command.run} budget.`,
+    )
+  const id = uuidv7()
+  const subject = {
+    artifact: { name: 'budget', sha256: '', sizeBytes: 0 },
+    what: `Raise the budget of run ${command.run} by ${dollars(micros)}`,
+    risks: [],
+    questions: [],
+    changes: [`cap ${dollars(ledger.capMicros)} → ${dollars(ledger.capMicros + micros)}`],
+    facts: [`spent ${dollars(ledger.spentMicros)}, reserved ${dollars(ledger.reservedMicros)}`],
+    micros,
+  }
+  await tx.run(openRequest, {
+    run: run.id,
+    id,
+    kind: 'budget',
+    name: 'budget',
+    subject,
+    policy: raisePolicy,
+    requestedBy: actor.id,
+  })
+  await applyLocked(tx, transition(run, { events: [{ kind: 'gate_requested', payload: { gate: 'budget', micros } }] }))
+  const asked = (await tx.run(viewGates, { run: run.id })).find((gate) => gate.id === id)
+  assert(asked, `request ${id} is not there`)
+  return accepted({ kind: 'budget', handle: command.run, money: ledger, asked: gateCard(asked) })
+}
+
+type Raise = { readonly gate: z.infer<typeof lockGate.row>; readonly verdict: Choice }
+
+/** Carries out what was decided about a raise; a run that waited for the money goes on. */
+export async function grantRaise({ tx }: Pick<Request, 'tx'>, run: Run, { gate, verdict }: Raise): Promise<void> {
+  const micros = gate.subject.micros ?? 0
+  const decision = { kind: 'gate_decision', payload: { gate: 'budget', verdict } } as const
+  if (verdict !== 'approved') return applyLocked(tx, transition(run, { events: [decision] }))
+  await tx.run(raiseBudget, { run: run.id, micros, tokens: 0 })
+  await applyLocked(tx, transition(run, { events: [decision, { kind: 'budget_raised', payload: { micros } }] }))
+  if (run.state !== 'paused' || run.reasonCode !== 'budget') return
+  const [row] = await tx.run(readRun, { run: run.id })
+  const resumed = row ? resume(row) : null
+  if (resumed?.ok) await applyLocked(tx, resumed.value)
+}
+
+/** `$1.50`, from millionths. */
+const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`

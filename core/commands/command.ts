@@ -1,0 +1,92 @@
+import type { ArtifactLine, GateCard, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
+import type { Role } from '../model/plan.ts'
+import type { GateVerdict } from '../model/transition.ts'
+
+/** A thing a person can ask for, whatever the surface. `run` is a handle as typed. */
+export type Command =
+  | {
+      readonly kind: 'run'
+      /** A folder or a URL. */
+      readonly target: string
+      readonly branch: string | null
+      readonly pipeline: string
+      readonly dryRun: boolean
+      readonly confirm: boolean
+    }
+  | { readonly kind: 'status'; readonly run: string | null; readonly page: number }
+  | { readonly kind: 'runs'; readonly page: number }
+  | { readonly kind: 'gates' }
+  | { readonly kind: 'approve'; readonly run: string; readonly gate: string | null; readonly sha256: string | null }
+  | {
+      readonly kind: 'reject'
+      readonly run: string
+      readonly gate: string | null
+      readonly sha256: string | null
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'changes'
+      readonly run: string
+      readonly gate: string | null
+      readonly sha256: string | null
+      readonly reason: string
+    }
+  | { readonly kind: 'pause'; readonly run: string }
+  | { readonly kind: 'resume'; readonly run: string }
+  | { readonly kind: 'retry'; readonly run: string }
+  | { readonly kind: 'cancel'; readonly run: string }
+  | { readonly kind: 'budget'; readonly run: string; readonly raiseMicros: number | null }
+  | { readonly kind: 'logs'; readonly run: string }
+  | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
+  | { readonly kind: 'diff'; readonly run: string }
+  | { readonly kind: 'whoami' }
+
+export type CommandKind = Command['kind']
+
+/** What a person hears back; data that each surface words and draws. */
+export type Reply =
+  | { readonly kind: 'started'; readonly card: RunCard; readonly queuedBehind: string | null }
+  | { readonly kind: 'card'; readonly card: RunCard }
+  | { readonly kind: 'runs'; readonly runs: readonly RunLine[]; readonly page: number; readonly hasMore: boolean }
+  | { readonly kind: 'gates'; readonly gates: readonly GateCard[] }
+  | {
+      readonly kind: 'voted'
+      readonly gate: string
+      /** Null while more votes are needed. */
+      readonly verdict: GateVerdict | null
+      readonly sha256: string | null
+      readonly votes: number
+      readonly quorum: number
+      readonly card: RunCard
+    }
+  | { readonly kind: 'changed'; readonly change: 'pause' | 'resume' | 'retry' | 'cancel'; readonly card: RunCard }
+  | { readonly kind: 'budget'; readonly handle: string; readonly money: Money; readonly asked: GateCard | null }
+  | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }
+  | { readonly kind: 'artifacts'; readonly handle: string; readonly artifacts: readonly ArtifactLine[] }
+  | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly text: string }
+  | { readonly kind: 'diff'; readonly handle: string; readonly files: readonly FileDiff[] }
+  | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
+
+/** An artifact against the version of it that a gate showed before; `before` is null at the first. */
+export type FileDiff = { readonly name: string; readonly before: string | null; readonly after: string }
+
+/** Which roles may ask for what; any one suffices. A command without a line here does not compile, and an empty line means nobody. */
+export const needs: Readonly<Record<CommandKind, readonly Role[]>> = {
+  run: ['operator', 'admin'],
+  status: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  runs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  gates: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  // Deciding needs the gate's own policy as well, read when the button is pressed.
+  approve: ['operator', 'approver', 'admin'],
+  reject: ['operator', 'approver', 'admin'],
+  changes: ['operator', 'approver', 'admin'],
+  pause: ['operator', 'admin'],
+  resume: ['operator', 'admin'],
+  retry: ['operator', 'admin'],
+  cancel: ['operator', 'admin'],
+  budget: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  logs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  artifacts: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  diff: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  whoami: ['viewer', 'operator', 'approver', 'admin', 'auditor', 'data_steward'],
+}

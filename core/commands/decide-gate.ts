@@ -1,0 +1,159 @@
+import type { z } from 'zod'
+import type { Actor } from '../model/actor.ts'
+import type { Choice } from '../model/decide.ts'
+import { decide, mayDecide, verdictOf } from '../model/decide.ts'
+import type { Role } from '../model/plan.ts'
+import type { Result } from '../model/problem.ts'
+import { accepted, refused } from '../model/problem.ts'
+import type { Run } from '../model/run.ts'
+import { applyLocked } from '../store/apply.ts'
+import { appendAudit } from '../store/audit.ts'
+import { insertRemark, insertVote, listGatesOfRun, listVotes, lockGate, recordVerdict } from '../store/gate.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import { grantRaise } from './budget.ts'
+import type { Command, Reply } from './command.ts'
+import type { Request } from './execute.ts'
+import { lockedRun } from './intervene.ts'
+import { knownCard } from './show.ts'
+
+export type Decision = Extract<Command, { kind: 'approve' | 'reject' | 'changes' }>
+
+type GateRow = z.infer<typeof lockGate.row>
+
+const choices = { approve: 'approved', reject: 'rejected', changes: 'changes_requested' } as const
+
+/**
+ * Decides a gate, or adds a vote to it: authority read now, on the bytes shown, the run's row locked before the
+ * gate's. The first decision stands; whoever comes later hears who made it and when.
+ */
+export async function decideGate(request: Request<Decision>): Promise<Result<Reply>> {
+  const { tx, actor, command } = request
+  const run = await lockedRun(tx, command.run)
+  if (!run.ok) return run
+  const gate = await openGate(request, run.value)
+  if (!gate.ok) return gate
+  const role = mayDecide(gate.value, run.value.startedBy, { actorId: actor.id, roles: actor.roles })
+  if (!role.ok) return role
+  const stale = checkShown(command, gate.value)
+  if (stale) return stale
+  return vote(request, { run: run.value, gate: gate.value, role: role.value })
+}
+
+/** The gate meant: the one named, or the only open one. */
+async function openGate({ tx, command }: Request<Decision>, run: Run): Promise<Result<GateRow>> {
+  const gates = await tx.run(listGatesOfRun, { run: run.id })
+  const meant = gates.filter((gate) => command.gate === null || gate.name === command.gate || gate.id === command.gate)
+  const open = meant.filter((gate) => gate.verdict === null)
+  if (open.length > 1) {
+    return refused(
+      'usage',
+      `Run ${command.run} has ${open.length} open gates: ${open.map((gate) => gate.name).join(', ')}.`,
+      'Name one of them.',
+    )
+  }
+  const [only] = open
+  // A gate whose time is up is still without a verdict for the moment its worker takes to close it.
+  if (only?.kind === 'plan' && run.waitingFor !== 'gate') return refuseClosed(command, { ...only, verdict: 'expired' })
+  const [locked] = only ? await tx.run(lockGate, { run: run.id, gate: only.id }) : []
+  return locked ? accepted(locked) : refuseClosed(command, meant.at(-1))
+}
+
+function refuseClosed(command: Decision, last: GateRow | undefined): Result<GateRow> {
+  if (!last)
+    return refused(
+      'not_found',
+      `Run ${command.run} has no open gate${command.gate ? ` ${command.gate}` : ''}.`,
+      `See /status ${command.run}.`,
+    )
+  if (last.verdict === 'expired')
+    return refused('stale', `Gate ${last.name} closed because nobody decided it in time.`, 'Start a new run with /run.')
+  if (last.verdict === 'withdrawn') return refused('stale', `Gate ${last.name} closed because the run was cancelled.`)
+  const at = last.decidedAt?.toISOString().slice(0, 19).replace('T', ' ') ?? 'before'
+  const said = last.verdict === 'changes_requested' ? 'sent back for changes' : last.verdict
+  return refused(
+    'already_decided',
+    `Gate ${last.name} was already ${said} by ${last.decidedByLabel ?? 'somebody'} at ${at} UTC.`,
+    `See /status ${command.run}.`,
+  )
+}
+
+/** A decision is about bytes: a card that showed others is out of date. */
+function checkShown(command: Decision, gate: GateRow): Result<never> | null {
+  if (command.sha256 === null || gate.artifactSha256 === null || gate.artifactSha256.startsWith(command.sha256))
+    return null
+  return refused(
+    'stale',
+    `You looked at ${command.sha256.slice(0, 12)}, but gate ${gate.name} is now about ${gate.artifactSha256.slice(0, 12)}.`,
+    `Look again with /diff ${command.run}.`,
+  )
+}
+
+type Case = { readonly run: Run; readonly gate: GateRow; readonly role: Role }
+
+async function vote(request: Request<Decision>, { run, gate, role }: Case): Promise<Result<Reply>> {
+  const { tx, actor, command, deliveryId } = request
+  const choice = choices[command.kind]
+  const [cast] = await tx.run(insertVote, {
+    run: run.id,
+    gate: gate.id,
+    actor: actor.id,
+    choice,
+    sha256: gate.artifactSha256,
+    surface: actor.surface,
+    deliveryId,
+  })
+  if (!cast) return refused('already_decided', `You voted on gate ${gate.name} already.`, 'Others must vote now.')
+  const votes = await tx.run(listVotes, { run: run.id, gate: gate.id })
+  const verdict = verdictOf(gate.policy, votes)
+  if (verdict) await carryOut(request, { run, gate, role }, verdict)
+  const card = await knownCard(tx, run.number)
+  const { artifactSha256: sha256, name } = gate
+  if (!verdict) await audit(request, { run, gate, role }, `gate.vote`)
+  return accepted({ kind: 'voted', gate: name, verdict, sha256, votes: votes.length, quorum: gate.policy.quorum, card })
+}
+
+async function carryOut(request: Request<Decision>, { run, gate, role }: Case, verdict: Choice): Promise<void> {
+  const { tx, desk, actor, command } = request
+  const remark = await keepRemark(tx, actor, command)
+  if (gate.kind === 'budget') await grantRaise(request, run, { gate, verdict })
+  else {
+    const cleanUp = desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null
+    await applyLocked(tx, decide(run, gate, { verdict, cleanUp }))
+  }
+  await tx.run(recordVerdict, {
+    run: run.id,
+    gate: gate.id,
+    sha256: gate.artifactSha256,
+    verdict,
+    actor: actor.id,
+    role,
+    surface: actor.surface,
+    remark,
+  })
+  await audit(request, { run, gate, role }, `gate.${verdict}`)
+}
+
+async function keepRemark(tx: Request['tx'], actor: Actor, command: Decision): Promise<string | null> {
+  if (command.kind === 'approve') return null
+  const id = uuidv7()
+  await tx.run(insertRemark, { id, actor: actor.id, body: command.reason })
+  return id
+}
+
+async function audit(
+  { tx, actor, deliveryId }: Request<Decision>,
+  { run, gate, role }: Case,
+  action: string,
+): Promise<void> {
+  await appendAudit(tx, [
+    {
+      actorId: actor.id,
+      action,
+      runId: run.id,
+      correlationId: run.correlationId,
+      target: `gate:${gate.name}:${gate.id}`,
+      contentSha256: gate.artifactSha256,
+      detail: { role, surface: actor.surface, delivery: deliveryId, quorum: gate.policy.quorum },
+    },
+  ])
+}

@@ -1,0 +1,92 @@
+import { handleOf, numberOf } from '../model/handle.ts'
+import { cancel, pause, resume, retry } from '../model/intervene.ts'
+import type { Result } from '../model/problem.ts'
+import { accepted, refused } from '../model/problem.ts'
+import type { Run } from '../model/run.ts'
+import type { Transition } from '../model/transition.ts'
+import { draftOf } from '../store/draft-run.ts'
+import { applyLocked } from '../store/apply.ts'
+import { appendAudit } from '../store/audit.ts'
+import type { Executor } from '../store/database.ts'
+import { listChildren, lockRun } from '../store/run.ts'
+import { startRuns } from '../store/start.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import { findRun } from '../store/view.ts'
+import type { Command, Reply } from './command.ts'
+import type { Request } from './execute.ts'
+import { knownCard } from './show.ts'
+
+type Intervention = Extract<Command, { kind: 'pause' | 'resume' | 'retry' | 'cancel' }>
+
+/** Pauses, resumes, retries or cancels a run, its row locked. */
+export async function intervene(request: Request<Intervention>): Promise<Result<Reply>> {
+  const { tx, command } = request
+  const run = await lockedRun(tx, command.run)
+  if (!run.ok) return run
+  if (command.kind === 'retry' && needsFreshStart(run.value)) return startAgain(request, run.value)
+  const next = transitionFor(request, run.value)
+  if (!next.ok) return next
+  await applyLocked(tx, next.value)
+  if (command.kind === 'cancel') await cancelled(request, run.value)
+  return accepted({ kind: 'changed', change: command.kind, card: await knownCard(tx, run.value.number) })
+}
+
+function transitionFor({ command, desk }: Request<Intervention>, run: Run): Result<Transition> {
+  switch (command.kind) {
+    case 'pause':
+      return pause(run, { code: 'operator', text: 'Paused by an operator.' })
+    case 'resume':
+      return resume(run)
+    case 'retry':
+      return retry(run)
+    case 'cancel':
+      return cancel(run, desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null)
+  }
+}
+
+/** The run behind a handle, its row locked until the transaction ends. */
+export async function lockedRun(tx: Executor, handle: string): Promise<Result<Run>> {
+  const number = numberOf(handle)
+  const [found] = number === null ? [] : await tx.run(findRun, { number })
+  const [run] = found ? await tx.run(lockRun, { run: found.id }) : []
+  return run ? accepted(run) : refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
+}
+
+/** A try that failed on what it read fails again on the same bytes: the repository must be read anew. */
+const needsFreshStart = (run: Run): boolean => run.state === 'failed' && run.reasonCode === 'VALIDATION_ERROR'
+
+async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run): Promise<Result<Reply>> {
+  const recipe = desk.pipelines[run.pipeline]
+  if (!recipe)
+    return refused('wrong_state', `Nobody here knows the pipeline ${run.pipeline}.`, 'Start a worker of that version.')
+  const draft = draftOf(recipe, run.input, {
+    startedBy: actor.id,
+    correlationId: uuidv7(),
+    projectId: run.projectId,
+    priority: run.priority,
+    retryOf: run.id,
+  })
+  const [again] = await startRuns(tx, [draft], null)
+  const card = await knownCard(tx, again?.number ?? run.number)
+  return accepted({ kind: 'started', card, queuedBehind: card.behind })
+}
+
+/** Cancel is privileged, and reaches the children: each ends or is asked to. */
+async function cancelled({ tx, desk, actor }: Request<Intervention>, run: Run): Promise<void> {
+  for (const child of await tx.run(listChildren, { parent: run.id })) {
+    const [row] = await tx.run(lockRun, { run: child.id })
+    const next = row ? cancel(row, desk.recipes(row.pipeline, row.pipelineVersion)?.cleanUp ?? null) : null
+    if (next?.ok) await applyLocked(tx, next.value)
+  }
+  await appendAudit(tx, [
+    {
+      actorId: actor.id,
+      action: 'run.cancel',
+      runId: run.id,
+      correlationId: run.correlationId,
+      target: handleOf(run.number),
+      contentSha256: null,
+      detail: { from: run.state, surface: actor.surface },
+    },
+  ])
+}

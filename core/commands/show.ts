@@ -1,0 +1,164 @@
+import type { z } from 'zod'
+import type { GateCard, RunCard, RunLine } from '../model/card.ts'
+import { handleOf, numberOf } from '../model/handle.ts'
+import type { Plan } from '../model/plan.ts'
+import type { Result } from '../model/problem.ts'
+import { accepted, assert, refused } from '../model/problem.ts'
+import { listArtifacts, loadArtifact } from '../store/artifact.ts'
+import type { Executor } from '../store/database.ts'
+import { findRun, listLog, listOpenGates, listRuns, listShownVersions, viewGates, viewRun } from '../store/view.ts'
+import type { FileDiff, Reply } from './command.ts'
+
+/** The card of a run by its handle; refuses a handle that is none or that nobody has. */
+export async function cardOf(db: Executor, handle: string): Promise<Result<RunCard>> {
+  const number = numberOf(handle)
+  const [row] = number === null ? [] : await db.run(viewRun, { number })
+  if (!row) return refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
+  const gates = await db.run(viewGates, { run: row.id })
+  return accepted({
+    runId: row.id,
+    handle: handleOf(row.number),
+    correlationId: row.correlationId,
+    pipeline: row.pipeline,
+    project: row.projectAddress === null ? null : { name: row.projectName ?? '', address: row.projectAddress },
+    state: row.state,
+    waitingFor: row.waitingFor,
+    reasonCode: row.reasonCode,
+    reason: row.reason,
+    phase: phaseOf(row.plan, row.position),
+    tries: row.failures,
+    startedAt: row.createdAt,
+    elapsedMs: row.elapsedMs,
+    money: {
+      spentMicros: row.spentMicros ?? 0,
+      reservedMicros: row.reservedMicros ?? 0,
+      capMicros: row.capMicros ?? 0,
+      spentTokens: row.spentTokens ?? 0,
+      capTokens: row.capTokens ?? 0,
+    },
+    behind: row.holder === null ? null : handleOf(row.holder),
+    gates: gates.map(gateCard),
+    startedBy: row.startedByLabel ?? 'the system',
+  })
+}
+
+/** The same, for a run that is known to exist. */
+export async function knownCard(db: Executor, number: number): Promise<RunCard> {
+  const card = await cardOf(db, handleOf(number))
+  assert(card.ok, `run number ${number} has no card`)
+  return card.value
+}
+
+export async function showStatus(db: Executor, handle: string): Promise<Result<Reply>> {
+  const card = await cardOf(db, handle)
+  return card.ok ? accepted({ kind: 'card', card: card.value }) : card
+}
+
+const pageSize = 5
+
+export async function showRuns(db: Executor, page: number): Promise<Result<Reply>> {
+  const rows = await db.run(listRuns, { most: pageSize + 1, skip: (page - 1) * pageSize })
+  return accepted({ kind: 'runs', runs: rows.slice(0, pageSize).map(runLine), page, hasMore: rows.length > pageSize })
+}
+
+export async function showGates(db: Executor): Promise<Result<Reply>> {
+  const rows = await db.run(listOpenGates, { most: 50 })
+  return accepted({ kind: 'gates', gates: rows.map(gateCard) })
+}
+
+/** Newest lines a run's log answers with. */
+const logLength = 500
+
+export async function showLogs(db: Executor, handle: string): Promise<Result<Reply>> {
+  const id = await idOf(db, handle)
+  if (!id.ok) return id
+  const lines = await db.run(listLog, { run: id.value, most: logLength })
+  return accepted({ kind: 'logs', handle, lines })
+}
+
+export async function showArtifacts(db: Executor, handle: string, name: string | null): Promise<Result<Reply>> {
+  const id = await idOf(db, handle)
+  if (!id.ok) return id
+  const rows = await db.run(listArtifacts, { run: id.value })
+  if (name === null) {
+    const artifacts = rows.map((row) => ({
+      name: row.name,
+      sha256: row.sha256,
+      sizeBytes: row.sizeBytes,
+      step: row.stepId,
+    }))
+    return accepted({ kind: 'artifacts', handle, artifacts })
+  }
+  const found = rows.find((row) => row.name === name) ?? rows.find((row) => row.name.endsWith(`/${name}`))
+  if (!found) return refused('not_found', `Run ${handle} has no artifact ${name}.`, `See /artifacts ${handle}.`)
+  const text = new TextDecoder().decode(await loadArtifact(db, found.sha256))
+  return accepted({ kind: 'file', name: found.name, sha256: found.sha256, text })
+}
+
+/** What a gate last showed against the version before it; without gates, what the run made. */
+export async function showDiff(db: Executor, handle: string): Promise<Result<Reply>> {
+  const id = await idOf(db, handle)
+  if (!id.ok) return id
+  const shown = await db.run(listShownVersions, { run: id.value })
+  const names = [...new Set(shown.map((row) => row.artifact))]
+  const files: FileDiff[] = []
+  for (const name of names) {
+    const versions = shown.filter((row) => row.artifact === name)
+    const [after, before] = versions.toReversed()
+    if (after)
+      files.push({ name, before: await textOf(db, before?.sha256), after: (await textOf(db, after.sha256)) ?? '' })
+  }
+  if (files.length === 0)
+    return refused('not_found', `Run ${handle} has shown nothing at a gate yet.`, `See /status ${handle}.`)
+  return accepted({ kind: 'diff', handle, files })
+}
+
+async function textOf(db: Executor, sha256: string | undefined): Promise<string | null> {
+  return sha256 === undefined ? null : new TextDecoder().decode(await loadArtifact(db, sha256))
+}
+
+async function idOf(db: Executor, handle: string): Promise<Result<string>> {
+  const number = numberOf(handle)
+  const [row] = number === null ? [] : await db.run(findRun, { number })
+  return row ? accepted(row.id) : refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
+}
+
+/** Item n of m, counting from one; a finished run stands at its last item. */
+function phaseOf(plan: Plan, position: number): RunCard['phase'] {
+  const at = Math.min(position, plan.length - 1)
+  return { n: at + 1, of: plan.length, title: plan[at]?.title ?? '' }
+}
+
+function runLine(row: z.infer<typeof listRuns.row>): RunLine {
+  return {
+    handle: handleOf(row.number),
+    pipeline: row.pipeline,
+    project: row.projectName,
+    state: row.state,
+    waitingFor: row.waitingFor,
+    reason: row.reason,
+    phase: phaseOf(row.plan, row.position),
+    startedAt: row.createdAt,
+    elapsedMs: row.elapsedMs,
+  }
+}
+
+/** A gate as its card shows it. */
+export function gateCard(row: z.infer<typeof listOpenGates.row>): GateCard {
+  return {
+    gateId: row.id,
+    runId: row.runId,
+    handle: handleOf(row.number),
+    name: row.name,
+    kind: row.kind,
+    subject: row.subject,
+    roles: row.policy.roles,
+    quorum: row.policy.quorum,
+    votes: row.votes,
+    openedAt: row.openedAt,
+    expiresAt: row.expiresAt,
+    verdict: row.verdict,
+    decidedBy: row.decidedByLabel,
+    decidedAt: row.decidedAt,
+  }
+}

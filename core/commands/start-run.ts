@@ -1,0 +1,67 @@
+import type { Result } from '../model/problem.ts'
+import { accepted, refused } from '../model/problem.ts'
+import { handleOf } from '../model/handle.ts'
+import { cancel } from '../model/intervene.ts'
+import { draftOf } from '../store/draft-run.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { applyLocked } from '../store/apply.ts'
+import { lockRun } from '../store/run.ts'
+import { findLockHolder, startRuns, upsertProject } from '../store/start.ts'
+import { grantLocks } from '../store/claim.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import type { Command, Reply } from './command.ts'
+import type { Request } from './execute.ts'
+import { knownCard } from './show.ts'
+
+type Run = Extract<Command, { kind: 'run' }>
+
+/** Queues a run of a pipeline; a second one for the same lock key queues behind it, unless the pipeline says otherwise. */
+export async function startRun(request: Request<Run>): Promise<Result<Reply>> {
+  const { tx, desk, actor, command } = request
+  const recipe = desk.pipelines[command.pipeline]
+  if (!recipe)
+    return refused(
+      'usage',
+      `There is no pipeline ${command.pipeline}.`,
+      `Known: ${Object.keys(desk.pipelines).join(', ')}.`,
+    )
+  const parsed = recipe.input.safeParse(inputOf(command))
+  if (!parsed.success) return refused('invalid_input', parsed.error.issues.map((issue) => issue.message).join(' '))
+  const locked = await meetHolder(request, recipe, recipe.lockKey(parsed.data))
+  if (!locked.ok) return locked
+  const project = recipe.project(parsed.data)
+  const [row] = project ? await tx.run(upsertProject, { id: uuidv7(), ...project }) : []
+  const starter = {
+    startedBy: actor.id,
+    correlationId: uuidv7(),
+    projectId: row?.id ?? null,
+    priority: 0,
+    retryOf: null,
+  }
+  const [run] = await startRuns(tx, [draftOf(recipe, parsed.data, starter)], null)
+  if (run?.lockKey && locked.value === null) await tx.run(grantLocks, {})
+  const card = await knownCard(tx, run?.number ?? 0)
+  return accepted({ kind: 'started', card, queuedBehind: card.behind })
+}
+
+const inputOf = ({ target, branch, dryRun, confirm }: Run) => ({ target, branch, dryRun, confirm })
+
+/** Who holds the key, if anybody, after what the pipeline wants done about it. */
+async function meetHolder(
+  { tx, desk }: Request<Run>,
+  recipe: Pipeline,
+  lockKey: string | null,
+): Promise<Result<string | null>> {
+  const [holder] = lockKey === null ? [] : await tx.run(findLockHolder, { lockKey })
+  if (!holder) return accepted(null)
+  const handle = handleOf(holder.number)
+  if (recipe.whenLocked === 'refuse') {
+    return refused('lock_held', `Run ${handle} works on this already.`, `Watch it with /status ${handle}.`)
+  }
+  if (recipe.whenLocked === 'supersede') {
+    const [run] = await tx.run(lockRun, { run: holder.id })
+    const stopping = run ? cancel(run, desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null) : null
+    if (stopping?.ok) await applyLocked(tx, stopping.value)
+  }
+  return accepted(handle)
+}

@@ -1,0 +1,83 @@
+import type { GateSubject } from './outcome.ts'
+import type { Role } from './plan.ts'
+import type { RunState, WaitingFor } from './run.ts'
+import type { GateVerdict } from './transition.ts'
+
+/** What every surface shows of a run: data only, each surface finds its own form. */
+export type RunCard = {
+  readonly runId: string
+  readonly handle: string
+  readonly correlationId: string
+  readonly pipeline: string
+  /** Name and address of what the run works on; null for runs without a project. */
+  readonly project: { readonly name: string; readonly address: string } | null
+  readonly state: RunState
+  readonly waitingFor: WaitingFor | null
+  readonly reasonCode: string | null
+  readonly reason: string | null
+  /** Where it stands: item n of m of its plan, and what that item is. */
+  readonly phase: { readonly n: number; readonly of: number; readonly title: string }
+  readonly tries: number
+  readonly startedAt: Date
+  readonly elapsedMs: number
+  readonly money: Money
+  /** Handle of the run that holds the lock this one is queued for. */
+  readonly behind: string | null
+  readonly gates: readonly GateCard[]
+  readonly startedBy: string
+}
+
+/** In millionths of a US dollar, and tokens. */
+export type Money = {
+  readonly spentMicros: number
+  readonly reservedMicros: number
+  readonly capMicros: number
+  readonly spentTokens: number
+  readonly capTokens: number
+}
+
+export type GateCard = {
+  readonly gateId: string
+  readonly runId: string
+  readonly handle: string
+  readonly name: string
+  readonly kind: 'plan' | 'budget'
+  readonly subject: GateSubject
+  /** Who may decide, how many of them, and whether the starter may. */
+  readonly roles: readonly Role[]
+  readonly quorum: number
+  readonly votes: number
+  readonly openedAt: Date
+  readonly expiresAt: Date | null
+  readonly verdict: GateVerdict | null
+  readonly decidedBy: string | null
+  readonly decidedAt: Date | null
+}
+
+/** One line of a list of runs. */
+export type RunLine = {
+  readonly handle: string
+  readonly pipeline: string
+  readonly project: string | null
+  readonly state: RunState
+  readonly waitingFor: WaitingFor | null
+  readonly reason: string | null
+  readonly phase: { readonly n: number; readonly of: number; readonly title: string }
+  readonly startedAt: Date
+  readonly elapsedMs: number
+}
+
+/** One line of a run's history. */
+export type LogLine = {
+  readonly seq: number
+  readonly at: Date
+  readonly kind: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+export type ArtifactLine = {
+  readonly name: string
+  readonly sha256: string
+  readonly sizeBytes: number
+  readonly step: string
+}

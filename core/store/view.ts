@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import { gatePolicy, plan, runStates } from './run-row.ts'
+import { gateSubject } from './gate.ts'
+import { statement } from './statement.ts'
+
+/** What people look at. Reads only; nothing is decided from here. */
+
+const waitingFor = z.enum(['gate', 'time', 'signal', 'children']).nullable()
+
+const lineColumns = `r.id, r.number, r.pipeline, r.state, r.waiting_for, r.reason_code, r.reason, r.position, p.steps as plan,
+  r.created_at, (extract(epoch from coalesce(r.finished_at, app.clock_now()) - r.created_at) * 1000)::float8 as elapsed_ms,
+  (select j.name from app.projects j where j.id = r.project_id) as project_name`
+
+const line = {
+  id: z.string(),
+  number: z.number(),
+  pipeline: z.string(),
+  state: z.enum(runStates),
+  waitingFor,
+  reasonCode: z.string().nullable(),
+  reason: z.string().nullable(),
+  position: z.number(),
+  plan,
+  createdAt: z.date(),
+  elapsedMs: z.number(),
+  projectName: z.string().nullable(),
+}
+
+/** A page of runs, newest first, children left out. One more than a page tells whether there is another. */
+export const listRuns = statement({
+  name: 'list_runs',
+  params: ['most', 'skip'],
+  row: z.object(line),
+  sql: `
+    select ${lineColumns}
+    from app.runs r join app.plans p on p.run_id = r.id and p.version = r.plan_version
+    where r.parent_id is null
+    order by r.number desc
+    limit :most::integer offset :skip::integer`,
+})
+
+/** One run as its card shows it. */
+export const viewRun = statement({
+  name: 'view_run',
+  params: ['number'],
+  row: z.object({
+    ...line,
+    correlationId: z.string(),
+    failures: z.number(),
+    projectAddress: z.string().nullable(),
+    startedByLabel: z.string().nullable(),
+    holder: z.number().nullable(),
+    spentMicros: z.number().nullable(),
+    reservedMicros: z.number().nullable(),
+    capMicros: z.number().nullable(),
+    spentTokens: z.number().nullable(),
+    capTokens: z.number().nullable(),
+  }),
+  sql: `
+    select ${lineColumns}, r.correlation_id, r.failures,
+      (select j.address from app.projects j where j.id = r.project_id) as project_address,
+      (select min(a.label) from pii.accounts a where a.actor_id = r.started_by) as started_by_label,
+      case when r.lock_state = 'behind' then
+        (select h.number from app.runs h where h.lock_key = r.lock_key and h.lock_state = 'held')
+      end as holder,
+      b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens
+    from app.runs r
+    join app.plans p on p.run_id = r.id and p.version = r.plan_version
+    left join app.budgets b on b.scope = 'run' and b.scope_id = r.id
+    where r.number = :number::bigint`,
+})
+
+const gateView = z.object({
+  id: z.string(),
+  runId: z.string(),
+  number: z.number(),
+  name: z.string(),
+  kind: z.enum(['plan', 'budget']),
+  subject: gateSubject,
+  policy: gatePolicy,
+  votes: z.number(),
+  openedAt: z.date(),
+  expiresAt: z.date().nullable(),
+  verdict: z.enum(['approved', 'rejected', 'changes_requested', 'expired', 'withdrawn']).nullable(),
+  decidedByLabel: z.string().nullable(),
+  decidedAt: z.date().nullable(),
+})
+
+const gateColumns = `g.id, g.run_id, r.number, g.name, g.kind, g.subject, g.policy,
+  (select count(*)::integer from app.votes v where v.run_id = g.run_id and v.gate_id = g.id) as votes,
+  g.opened_at, g.expires_at, g.verdict,
+  (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
+
+/** Gates that wait for people, oldest first. */
+export const listOpenGates = statement({
+  name: 'list_open_gates',
+  params: ['most'],
+  row: gateView,
+  sql: `
+    select ${gateColumns} from app.gates g join app.runs r on r.id = g.run_id
+    where g.verdict is null
+    order by g.opened_at, g.id
+    limit :most::integer`,
+})
+
+/** All gates of one run, oldest first. */
+export const viewGates = statement({
+  name: 'view_gates',
+  params: ['run'],
+  row: gateView,
+  sql: `
+    select ${gateColumns} from app.gates g join app.runs r on r.id = g.run_id
+    where g.run_id = :run::uuid
+    order by g.opened_at, g.id`,
+})
+
+/** A run's history in order, tries and their errors woven in. */
+export const listLog = statement({
+  name: 'list_log',
+  params: ['run', 'most'],
+  row: z.object({ seq: z.number(), at: z.date(), kind: z.string(), detail: z.record(z.string(), z.unknown()) }),
+  sql: `
+    select * from (
+      select e.seq, e.at, e.kind, e.payload as detail from app.events e where e.run_id = :run::uuid
+      union all
+      select 0 as seq, a.finished_at as at, 'try_' || a.outcome as kind,
+        jsonb_strip_nulls(jsonb_build_object('step', a.step_id, 'attempt', a.attempt, 'error_code', a.error_code,
+          'error', a.error, 'duration_ms', a.duration_ms)) as detail
+      from app.attempts a where a.run_id = :run::uuid and a.outcome <> 'done'
+    ) history
+    order by history.at, history.seq
+    limit :most::integer`,
+})
+
+/** Id and lock of a run by the number its handle stands for. */
+export const findRun = statement({
+  name: 'find_run',
+  params: ['number'],
+  row: z.object({ id: z.string() }),
+  sql: `select r.id from app.runs r where r.number = :number::bigint`,
+})
+
+/** Versions of one artifact name that gates of a run have shown, oldest first. */
+export const listShownVersions = statement({
+  name: 'list_shown_versions',
+  params: ['run'],
+  row: z.object({ artifact: z.string(), sha256: z.string() }),
+  sql: `
+    select g.artifact, g.artifact_sha256 as sha256 from app.gates g
+    where g.run_id = :run::uuid and g.artifact is not null
+    order by g.opened_at, g.id`,
+})
