@@ -1,0 +1,177 @@
+import type { CodeBlock, Readme, Section, Table } from './readme.ts'
+import type { Passage } from './statements.ts'
+import { externalNames, roleWords, storeNames } from './names.ts'
+
+/** Something the README names, with the line that names it first. */
+export type Named = { readonly name: string; readonly line: number; readonly says: string | null }
+export type Endpoint = Named & { readonly method: string; readonly target: string }
+
+/** What the README says, sorted by what the pages need. Every entry has its line. */
+export type Facts = {
+  /** The first sentences that say what this is. */
+  readonly purpose: readonly Passage[]
+  readonly roles: readonly Named[]
+  readonly endpoints: readonly Endpoint[]
+  /** Command-line options: `--force`. */
+  readonly options: readonly Named[]
+  /** Configuration variables: `DATABASE_URL`. */
+  readonly variables: readonly Named[]
+  readonly stores: readonly Named[]
+  readonly externals: readonly Named[]
+  /** Code blocks for a shell, and all others. */
+  readonly shell: readonly CodeBlock[]
+  readonly samples: readonly CodeBlock[]
+}
+
+export function factsOf(readme: Readme, passages: readonly Passage[]): Facts {
+  const [shell, samples] = splitCode(readme.code)
+  const told = passages.filter(({ section }) => !asideTopics.includes(section.topic))
+  return {
+    purpose: purposeOf(passages),
+    roles: rolesOf(readme, told),
+    endpoints: endpointsOf(readme),
+    options: optionsOf(readme),
+    variables: variablesOf(readme),
+    stores: namesIn(told, storeNames),
+    externals: namesIn(told, externalNames),
+    shell,
+    samples,
+  }
+}
+
+const asideTopics: readonly Section['topic'][] = ['people', 'links', 'licence', 'changes', 'contents', 'non-goals']
+
+function purposeOf(passages: readonly Passage[]): readonly Passage[] {
+  const prose = passages.filter(({ unit, wordy, visible }) => unit.kind === 'prose' && wordy && isSentence(visible))
+  const opening = prose.filter(({ section }) => section.depth <= 1)
+  const about = prose.filter(({ section }) => section.topic === 'purpose')
+  const chosen = opening.length > 0 ? opening : about.length > 0 ? about : prose
+  const first = chosen[0]
+  return first === undefined ? [] : chosen.filter(({ section }) => section === first.section).slice(0, 4)
+}
+
+function isSentence(visible: string): boolean {
+  const dense = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]{5}/u.test(visible)
+  return dense || (visible.match(/[\p{L}\p{N}'’-]+/gu)?.length ?? 0) >= 4
+}
+
+/** Roles from a table or a list about users, else the role words the README uses, at their first mention. */
+function rolesOf(readme: Readme, told: readonly Passage[]): readonly Named[] {
+  const tables = readme.tables
+    .filter(isRoleTable)
+    .flatMap((table) =>
+      table.rows.map(({ cells, line }) => ({ name: cells[0] ?? '', line, says: cells.slice(1).join('; ') || null })),
+    )
+  const items = told
+    .filter(({ unit, section }) => unit.kind === 'item' && unit.depth === 1 && section.topic === 'users')
+    .map((item) => ({ ...headOf(item.plain), line: item.line }))
+  const listed = [...tables, ...items].filter(({ name }) => name !== '' && name.length <= 60)
+  return listed.length > 0 ? distinct(listed) : roleMentions(told)
+}
+
+function isRoleTable({ header, section }: Table): boolean {
+  return (
+    /^(?:roles?|users?|who|actors?|personas?|роль|роли|кто|rolle|rôle|rol|角色)$/iu.test(header.cells[0] ?? '') ||
+    section.topic === 'users'
+  )
+}
+
+function roleMentions(told: readonly Passage[]): readonly Named[] {
+  const found = told.flatMap(({ visible, plain, line }) =>
+    [...visible.matchAll(roleWords)].map(([word]) => ({ name: word.toLowerCase(), line, says: plain })),
+  )
+  return distinct(found.map((role) => ({ ...role, name: role.name.replace(/(?<=[a-z]{3})s$/, '') }))).slice(0, 8)
+}
+
+/** Splits "Name: what it is" and "Name - what it is"; without a separator the whole text is the name. */
+export function headOf(plain: string): { readonly name: string; readonly says: string | null } {
+  const match = /^(.{1,80}?)\s*(?::|：|\s[–—-]{1,2})\s+(\S.*)$/u.exec(plain)
+  return match === null ? { name: plain, says: null } : { name: match[1] ?? plain, says: match[2] ?? null }
+}
+
+const method = '(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)'
+
+function endpointsOf(readme: Readme): readonly Endpoint[] {
+  const found: Endpoint[] = []
+  const add = (line: number, says: string | null, match: RegExpExecArray | null) => {
+    const [, verb, target] = match ?? []
+    if (verb !== undefined && target !== undefined)
+      found.push({ name: `${verb} ${target}`, method: verb, target, line, says })
+  }
+  for (const table of readme.tables) {
+    for (const { cells, line } of table.rows) {
+      const row = cells.join(' ').replaceAll('`', '')
+      const match = new RegExp(`\\b${method}\\b\\s+(/[^\\s|]*)`).exec(row)
+      add(line, match === null ? null : cells.at(-1)?.includes(match[2] ?? '') ? null : (cells.at(-1) ?? null), match)
+    }
+  }
+  for (const { text, line } of readme.names) add(line, null, new RegExp(`^${method}\\s+(/\\S*)`).exec(text))
+  for (const block of readme.code) {
+    block.text.split('\n').forEach((row, index) => {
+      add(block.line + index + 1, null, new RegExp(`^\\s*${method}\\s+(/\\S*)`).exec(row))
+    })
+  }
+  return distinct(found).toSorted((a, b) => a.line - b.line)
+}
+
+function optionsOf(readme: Readme): readonly Named[] {
+  const rows = tableNames(readme, /^`?(-{1,2}[a-zA-Z][\w-]*)/)
+  const named = readme.names.filter(({ text }) => /^-{1,2}[a-zA-Z][\w-]*(?:[ =,].*)?$/.test(text))
+  return distinct([...rows, ...named.map(({ text, line }) => ({ name: text, line, says: null }))]).toSorted(byLine)
+}
+
+function variablesOf(readme: Readme): readonly Named[] {
+  const variable = /^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$/
+  const rows = tableNames(readme, /^`?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`?$/)
+  const named = readme.names
+    .filter(({ text }) => variable.test(text))
+    .map(({ text, line }) => ({ name: text, line, says: null }))
+  const assigned = readme.code.flatMap((block) =>
+    block.text.split('\n').flatMap((row, index) => {
+      const name = /^\s*(?:export\s+|set\s+)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)=/.exec(row)?.[1]
+      return name === undefined ? [] : [{ name, line: block.line + index + 1, says: null }]
+    }),
+  )
+  return distinct([...rows, ...named, ...assigned]).toSorted(byLine)
+}
+
+function tableNames(readme: Readme, first: RegExp): readonly Named[] {
+  return readme.tables.flatMap(({ rows }) =>
+    rows.flatMap(({ cells, line }) => {
+      const name = first.test(cells[0] ?? '') ? (cells[0] ?? '').replaceAll('`', '') : undefined
+      return name === undefined ? [] : [{ name, line, says: cells.slice(1).filter(Boolean).join(' · ') || null }]
+    }),
+  )
+}
+
+function namesIn(told: readonly Passage[], names: RegExp): readonly Named[] {
+  return distinct(
+    told.flatMap(({ plain, line }) => [...plain.matchAll(names)].map(([name]) => ({ name, line, says: plain }))),
+  ).slice(0, 16)
+}
+
+/** The first of each name, whatever its case. */
+export function distinct<T extends { readonly name: string }>(items: readonly T[]): readonly T[] {
+  const seen = new Set<string>()
+  return items.filter(({ name }) => {
+    const key = name.toLowerCase()
+    return seen.has(key) ? false : seen.add(key)
+  })
+}
+
+function byLine(a: Named, b: Named): number {
+  return a.line - b.line
+}
+
+function splitCode(blocks: readonly CodeBlock[]): readonly [readonly CodeBlock[], readonly CodeBlock[]] {
+  const shell = blocks.filter(isShell)
+  return [shell, blocks.filter((block) => !shell.includes(block) && block.text.trim() !== '')]
+}
+
+function isShell({ language, text }: CodeBlock): boolean {
+  if (/^(?:sh|bash|shell|zsh|console|terminal|shell-session|shellsession|powershell|ps1|cmd|bat|fish)$/.test(language))
+    return true
+  const commands =
+    /^\s*(?:\$ |(?:sudo |npx |npm |pnpm |yarn |pip3? |docker |git |curl |make |cargo |go |brew |apt(?:-get)? |deno |bun )\S)/
+  return language === '' && text.trim() !== '' && commands.test(text)
+}

@@ -1,0 +1,125 @@
+import type { WrittenDocument } from '../../core/ports.ts'
+import { bullets, cell, clip, code, count, inline, listed, table } from './markdown.ts'
+import { page } from './page.ts'
+import type { Section } from './readme.ts'
+import { cite, gap, type Study } from './study.ts'
+
+/** 00_overview: the README in one page, and where each part of it went. */
+export function overviewPage(study: Study): WrittenDocument {
+  const lead = 'One page for a reader who has a minute. Details are one link away.'
+  return page(study, '00_overview', lead, [
+    { heading: 'Summary', blocks: summary(study) },
+    { heading: 'Terminology', blocks: terminology(study) },
+    { heading: 'Context', blocks: context(study) },
+  ])
+}
+
+function summary(study: Study): readonly (string | null)[] {
+  const { facts, requirements, nonGoals, milestones, name } = study
+  const first = facts.purpose[0]
+  const said =
+    first === undefined
+      ? `${inline(name)} is described by its README without a sentence of purpose.`
+      : `${inline(clip(first.plain, 300))}`
+  const mandatory = requirements.filter(({ kind }) => kind === 'must').length
+  const functional = requirements.filter((each) => each.class === 'functional').length
+  const interfaces = facts.endpoints.length + facts.options.length + facts.variables.length
+  const figures = [
+    `${count(requirements.length, 'requirement')}: ${functional} functional, ${requirements.length - functional} non-functional; ${mandatory} worded as an obligation`,
+    nonGoals.length === 0 ? null : count(nonGoals.length, 'non-goal'),
+    facts.roles.length === 0
+      ? null
+      : `${count(facts.roles.length, 'role')}: ${listed(facts.roles.map((role) => inline(clip(role.name, 40))))}`,
+    interfaces === 0
+      ? null
+      : `${count(interfaces, 'named interface')} (${facts.endpoints.length} endpoints, ${facts.options.length} options, ${facts.variables.length} variables)`,
+    `${count(milestones.length, 'milestone')}: ${listed(
+      milestones.map(({ title }) => inline(clip(title, 40))),
+      5,
+    )}`,
+  ]
+  return [said, bullets(figures.filter((figure) => figure !== null))]
+}
+
+function terminology(study: Study): readonly (string | null)[] {
+  const { terms, abbreviations } = study.terms
+  if (terms.length + abbreviations.length === 0)
+    return ['The README explains no term of its own and uses no abbreviation; words have their everyday meaning.']
+  const names = terms.slice(0, 12).map(({ name }) => `**${inline(clip(name, 48))}**`)
+  const shown = names.length === 0 ? 'No term is explained in the README.' : `The README explains ${listed(names, 12)}.`
+  const unexplained = abbreviations.filter(({ says }) => says === null).length
+  const short =
+    abbreviations.length === 0
+      ? ''
+      : ` It uses ${count(abbreviations.length, 'abbreviation')}, ${unexplained} of them without saying what they stand for.`
+  return [`${shown}${short} Meanings and lines are in the [glossary](99_glossary.md).`]
+}
+
+function context(study: Study): readonly (string | null)[] {
+  const { stores, externals } = study.facts
+  const systems = [...stores, ...externals].map(({ name, line }) => `${inline(name)} (${cite(study, line)})`)
+  const around =
+    systems.length === 0
+      ? 'The README names no database and no outside service.'
+      : `Around it the README names ${listed(systems, 10)}.`
+  const rows = outline(study)
+  return [
+    study.facts.roles.length === 0 ? gap(study, 'users', 'Who stands around the product', '') : null,
+    around,
+    rows.length === 0
+      ? `${code(study.readme.path)} has no headings; it was read from top to bottom.`
+      : 'Where each part of the README went:',
+    rows.length === 0 ? null : table(['README section', 'Line', 'Requirements', 'Goes to'], rows),
+  ]
+}
+
+const mostRows = 60
+
+function outline(study: Study): readonly (readonly string[])[] {
+  const sections = study.readme.sections.slice(1).filter(({ depth, title }) => depth <= 3 && title !== '')
+  const held = new Map<Section, number>()
+  for (const { section } of study.requirements) held.set(section, (held.get(section) ?? 0) + 1)
+  return sections
+    .slice(0, mostRows)
+    .map((section) => [
+      `${'· '.repeat(Math.max(0, section.depth - 2))}${cell(clip(section.title, 70))}`,
+      String(section.line),
+      String(held.get(section) ?? 0),
+      destination(section, held.has(section)),
+    ])
+}
+
+function destination({ topic, depth }: Section, holds: boolean): string {
+  if (holds) return '[Requirements](20_requirements.md)'
+  switch (topic) {
+    case 'install':
+    case 'deployment':
+    case 'trouble':
+    case 'usage':
+      return '[Runbook](70_runbook.md)'
+    case 'interfaces':
+    case 'configuration':
+      return '[Interfaces](90_api.md)'
+    case 'glossary':
+      return '[Glossary](99_glossary.md)'
+    case 'roadmap':
+      return '[Milestones](30_milestones.md)'
+    case 'licence':
+    case 'contributing':
+      return '[Constraints](60_constraints.md)'
+    case 'users':
+    case 'non-goals':
+    case 'questions':
+    case 'purpose':
+      return '[Anchor](ANCHOR.md)'
+    case 'architecture':
+    case 'data':
+      return '[Architecture](10_architecture.md)'
+    case 'security':
+    case 'observability':
+    case 'limits':
+      return '[Non-functional](50_nonfunctional.md)'
+    default:
+      return depth === 1 ? '[Anchor](ANCHOR.md)' : 'read, nothing to carry over'
+  }
+}

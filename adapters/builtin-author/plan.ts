@@ -1,0 +1,157 @@
+import type { Readme, Section } from './readme.ts'
+import type { Passage, Statement } from './statements.ts'
+
+/** One step of the way: requirements in README order, and where the step comes from. */
+export type Milestone = {
+  readonly id: string
+  readonly title: string
+  readonly line: number
+  /** What the README says of it: its roadmap entry, word for word. */
+  readonly says: readonly { readonly text: string; readonly line: number }[]
+  readonly fromRoadmap: boolean
+  readonly statements: readonly Statement[]
+}
+
+type Draft = Omit<Milestone, 'id' | 'statements'> & { readonly section: Section | null; readonly words: Set<string> }
+
+/**
+ * Milestones of the roadmap when the README has one, with each requirement under the first entry it shares most words with;
+ * else one per README section that holds requirements, in README order. Every requirement is in exactly one.
+ */
+export function milestonesOf(
+  readme: Readme,
+  passages: readonly Passage[],
+  statements: readonly Statement[],
+): readonly Milestone[] {
+  const wanted = statements.filter(({ kind }) => kind !== 'non-goal')
+  const drafts = roadmapOf(readme, passages)
+  const groups = drafts.length > 0 ? byRoadmap(drafts, wanted) : bySection(wanted)
+  return groups.map((group, index) => ({ ...group, id: `M-${String(index + 1).padStart(3, '0')}` }))
+}
+
+function roadmapOf(readme: Readme, passages: readonly Passage[]): readonly Draft[] {
+  const root = readme.sections.find(({ topic }) => topic === 'roadmap')
+  if (root === undefined) return []
+  const below = readme.sections.filter(({ parent }) => parent === root)
+  if (below.length > 1)
+    return below.map((section) => draft(section.title, section.line, within(passages, section), section))
+  const table = readme.tables.find(({ section }) => isWithin(section, root))
+  if (table !== undefined) {
+    return table.rows.map(({ cells, line }) => {
+      const texts = cells.slice(1).map((text, at) => ({ text: `${table.header.cells[at + 1] ?? ''}: ${text}`, line }))
+      return draft(cells[0] ?? '', line, texts, null)
+    })
+  }
+  const items = passages.filter(
+    ({ section, unit }) => isWithin(section, root) && unit.kind === 'item' && unit.depth === 1,
+  )
+  return items.map(({ plain, line }) => draft(titleOf(plain), line, [{ text: plain, line }], null))
+}
+
+function within(passages: readonly Passage[], section: Section): Draft['says'] {
+  return passages
+    .filter((passage) => isWithin(passage.section, section))
+    .map(({ plain, line }) => ({ text: plain, line }))
+}
+
+function isWithin(section: Section | null, ancestor: Section): boolean {
+  for (let each = section; each !== null; each = each.parent) if (each === ancestor) return true
+  return false
+}
+
+function draft(title: string, line: number, says: Draft['says'], section: Section | null): Draft {
+  const words = stems([title, ...says.map(({ text }) => text)].join(' '))
+  return { title: title || 'Untitled', line, says, fromRoadmap: true, section, words }
+}
+
+/** The words before a colon or dash, without a number in front. */
+function titleOf(plain: string): string {
+  const head = /^(.{3,60}?)(?:\s*[:：]|\s[–—-]{1,2})\s/u.exec(plain)?.[1] ?? plain
+  return head.replace(/^\[[ xX]\]\s*/, '').replace(/[.;:]+$/, '')
+}
+
+function stems(text: string): Set<string> {
+  const words = text.toLowerCase().match(/[\p{L}\p{N}]{4,}/gu) ?? []
+  return new Set(words.map((word) => word.slice(0, 5)))
+}
+
+type Group = Omit<Milestone, 'id'>
+
+function byRoadmap(drafts: readonly Draft[], wanted: readonly Statement[]): readonly Group[] {
+  const held = new Map<Draft, Statement[]>(drafts.map((each) => [each, []]))
+  for (const statement of wanted) held.get(bestDraft(drafts, statement))?.push(statement)
+  return drafts.map((each) => {
+    const { words: _words, section: _section, ...rest } = each
+    return { ...rest, statements: held.get(each) ?? [] }
+  })
+}
+
+function bestDraft(drafts: readonly Draft[], statement: Statement): Draft {
+  const own = drafts.find(({ section, line, says }) =>
+    section === null
+      ? line === statement.line || says.some((each) => each.line === statement.line)
+      : isWithin(statement.section, section),
+  )
+  const [first] = drafts
+  if (own !== undefined || first === undefined) return own ?? emptyPlan()
+  const title = stems(statement.section.title)
+  const text = stems(statement.plain)
+  const score = ({ words }: Draft) => 3 * shared(title, words) + shared(text, words)
+  return drafts.reduce((best, each) => (score(each) > score(best) ? each : best), first)
+}
+
+function emptyPlan(): never {
+  throw new Error('a roadmap has at least one entry')
+}
+
+function shared(some: Set<string>, others: Set<string>): number {
+  let total = 0
+  for (const each of some) if (others.has(each)) total += 1
+  return total
+}
+
+const mostMilestones = 8
+
+/** Sections with requirements; while there are too many, sections join the heading above them, then their neighbours. */
+function bySection(wanted: readonly Statement[]): readonly Group[] {
+  const deepest = Math.max(0, ...wanted.map(({ section }) => section.depth))
+  for (let depth = deepest; depth >= 1; depth -= 1) {
+    const groups = grouped(wanted, depth)
+    if (groups.length <= mostMilestones) return groups
+  }
+  const groups = grouped(wanted, 2)
+  const size = Math.ceil(groups.length / mostMilestones)
+  return Array.from({ length: Math.ceil(groups.length / size) }, (_, at) =>
+    merged(groups.slice(at * size, (at + 1) * size)),
+  )
+}
+
+function grouped(wanted: readonly Statement[], depth: number): readonly Group[] {
+  const held = new Map<Section, Statement[]>()
+  for (const statement of wanted) {
+    let section = statement.section
+    while (section.depth > depth && section.parent !== null && section.parent.depth > 0) section = section.parent
+    const group = held.get(section)
+    if (group === undefined) held.set(section, [statement])
+    else group.push(statement)
+  }
+  return [...held].map(([section, statements]) => ({
+    title: section.title || 'What the README asks for',
+    line: section.line,
+    says: [],
+    fromRoadmap: false,
+    statements,
+  }))
+}
+
+function merged(groups: readonly Group[]): Group {
+  const [first] = groups
+  const titles = groups.map(({ title }) => title)
+  return {
+    title: titles.length > 2 ? `${titles[0]} to ${titles.at(-1)}` : titles.join(' and '),
+    line: first?.line ?? 1,
+    says: [],
+    fromRoadmap: false,
+    statements: groups.flatMap(({ statements }) => statements),
+  }
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+import type { AuthorRequest, DecisionRecord } from '../../core/ports.ts'
+import { type Class, classOf } from './classes.ts'
+import { type Comments, commentsOf } from './comments.ts'
+import { type Facts, factsOf } from './facts.ts'
+import { inline } from './markdown.ts'
+import { type Milestone, milestonesOf } from './plan.ts'
+import { type Gap, type OpenQuestion, questionsOf } from './questions.ts'
+import { type Readme, readReadme } from './readme.ts'
+import { type Risk, risksOf } from './risks.ts'
+import { type Passage, passagesOf, type Statement, statementsOf } from './statements.ts'
+import { type Terms, termsOf } from './terms.ts'
+
+export type Requirement = Statement & { readonly class: Class }
+
+/** Everything the pages are written from: a function of the request alone. */
+export type Study = {
+  readonly name: string
+  readonly request: AuthorRequest
+  readonly readme: Readme
+  readonly readmeSha256: string
+  readonly passages: readonly Passage[]
+  /** Without non-goals, in README order. */
+  readonly requirements: readonly Requirement[]
+  readonly nonGoals: readonly Statement[]
+  readonly facts: Facts
+  readonly terms: Terms
+  readonly milestones: readonly Milestone[]
+  readonly questions: readonly OpenQuestion[]
+  readonly comments: Comments
+  readonly risks: readonly Risk[]
+  readonly decisions: readonly DecisionRecord[]
+}
+
+export function studyOf(request: AuthorRequest): Study {
+  const { name } = request.project
+  const readme = readReadme(request.readme.path, request.readme.bytes)
+  const passages = passagesOf(readme)
+  const statements = statementsOf(passages)
+  const facts = factsOf(readme, passages)
+  const material = { name, readme, passages, statements, facts, owners: request.owners }
+  const questions = questionsOf(material)
+  return {
+    name,
+    request,
+    readme,
+    readmeSha256: createHash('sha256').update(request.readme.bytes).digest('hex'),
+    passages,
+    requirements: statements
+      .filter(({ kind }) => kind !== 'non-goal')
+      .map((each) => ({ ...each, class: classOf(each) })),
+    nonGoals: statements.filter(({ kind }) => kind === 'non-goal'),
+    facts,
+    terms: termsOf(readme, passages),
+    milestones: milestonesOf(readme, passages, statements),
+    questions,
+    comments: commentsOf(request, questions),
+    risks: risksOf(material),
+    decisions: request.decisions,
+  }
+}
+
+/** `README.md:31`, as code. */
+export function cite({ readme }: Study, line: number): string {
+  return `\`${readme.path.replace(/[`\s]/g, '_')}:${line}\``
+}
+
+/**
+ * One sentence where a section has nothing of its own: what is missing, and the question that asks for it or the answer
+ * it got. `otherwise` is said when the README covers the topic elsewhere.
+ */
+export function gap(study: Study, topic: Gap, lead: string, otherwise: string): string {
+  const question = study.questions.find((each) => each.gap === topic)
+  if (question === undefined) return otherwise
+  const answers = study.comments.answers.get(question.id) ?? []
+  if (answers.length > 0)
+    return `${lead}: the README is silent, and ${question.id} was answered at the gate: ${answers.map(({ text }) => `“${inline(text)}”`).join('; ')}.`
+  return `${lead}: open, see question **${question.id}** in the [anchor](ANCHOR.md#open-questions).`
+}
