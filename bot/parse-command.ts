@@ -1,0 +1,172 @@
+import type { Command, CommandKind } from '../core/commands/command.ts'
+import { numberOf } from '../core/model/handle.ts'
+import { nearest } from '../core/model/nearest.ts'
+import type { Result } from '../core/model/problem.ts'
+import { accepted, refused } from '../core/model/problem.ts'
+
+/** How each command is written, for help and for errors; the same on every surface. */
+export const grammar: Readonly<Record<CommandKind, { readonly usage: string; readonly says: string }>> = {
+  run: {
+    usage: 'run <folder or URL> [branch] [--pipeline factory] [--dry-run] [--confirm]',
+    says: 'start a run on a repository',
+  },
+  status: { usage: 'status [run]', says: 'one run with its open gates, or the latest runs' },
+  runs: { usage: 'runs [page]', says: 'the latest runs, 5 a page' },
+  gates: { usage: 'gates', says: 'everything that waits for a decision' },
+  approve: { usage: 'approve <run> [gate] [--sha <digits>]', says: 'say yes to the exact bytes a gate shows' },
+  reject: { usage: 'reject <run> <reason>', says: 'say no; the run ends' },
+  changes: { usage: 'changes <run> <what>', says: 'send it back with a comment; a new gate shows the difference' },
+  pause: { usage: 'pause <run>', says: 'stop after or inside the current step' },
+  resume: { usage: 'resume <run>', says: 'go on with a paused run' },
+  retry: { usage: 'retry <run>', says: 'one extra try of what failed' },
+  cancel: { usage: 'cancel <run>', says: 'stop for good and clean up' },
+  budget: { usage: 'budget <run> [+amount]', says: 'what a run has spent; +5 asks for five dollars more' },
+  logs: { usage: 'logs <run>', says: 'what happened, line by line' },
+  artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
+  diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
+  whoami: { usage: 'whoami', says: 'who you are here and what you may do' },
+}
+
+const kinds = Object.keys(grammar) as readonly CommandKind[]
+
+/** The originals' spellings. */
+const aliases: Readonly<Record<string, CommandKind>> = { abort: 'cancel', continue: 'resume', projects: 'runs' }
+
+/** Words of a line, quotes kept together: `reject r7k2 "not this"`. */
+export function wordsOf(line: string): readonly string[] {
+  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+}
+
+/** A typed command, slash or not, as a Command; a wrong one is refused with the nearest right one as `next`. */
+export function parseCommand(words: readonly string[]): Result<Command> {
+  const [first = '', ...rest] = words
+  const name = first.replace(/^\//, '').toLowerCase()
+  const kind = aliases[name] ?? kinds.find((known) => known === name)
+  if (!kind) return unknownCommand(name, rest)
+  const options = splitOptions(rest)
+  if (!options.ok) return options
+  return build(kind, options.value)
+}
+
+function unknownCommand(name: string, rest: readonly string[]): Result<never> {
+  const meant = nearest(name, [...kinds, ...Object.keys(aliases)])
+  if (!meant) return refused('usage', `There is no command ${name || '(empty)'}.`, 'See help.')
+  return refused('usage', `There is no command ${name}.`, `Did you mean ${[meant, ...rest].join(' ')}?`)
+}
+
+type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<string, string> }
+
+const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason'])
+const flagsWithout = new Set(['dry-run', 'confirm'])
+
+function splitOptions(words: readonly string[]): Result<Options> {
+  const plain: string[] = []
+  const flags = new Map<string, string>()
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] ?? ''
+    if (!word.startsWith('--')) {
+      plain.push(word)
+      continue
+    }
+    const [name = '', inline] = word.slice(2).split(/=(.*)/s)
+    if (flagsWithout.has(name)) flags.set(name, 'yes')
+    else if (flagsWithValue.has(name)) {
+      const value = inline ?? words[++i]
+      if (value === undefined) return refused('usage', `--${name} needs a value.`)
+      flags.set(name, value)
+    } else return unknownFlag(name)
+  }
+  return accepted({ words: plain, flags })
+}
+
+function unknownFlag(name: string): Result<never> {
+  const meant = nearest(name, [...flagsWithValue, ...flagsWithout])
+  return refused('usage', `There is no option --${name}.`, meant ? `Did you mean --${meant}?` : 'See help.')
+}
+
+function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
+  const [first, ...rest] = words
+  switch (kind) {
+    case 'gates':
+    case 'whoami':
+      return words.length > 0 ? tooMany(kind) : accepted({ kind })
+    case 'runs':
+      return /^[1-9]\d{0,5}$/.test(first ?? '1') ? accepted({ kind, page: Number(first ?? 1) }) : usage(kind)
+    case 'status':
+      return first === undefined
+        ? accepted({ kind, run: null, page: 1 })
+        : withRun(kind, first, (run) => ({ kind, run, page: 1 }))
+    case 'run':
+      return buildRun(words, flags)
+    case 'approve':
+      return withRun(kind, first, (run) => ({
+        kind,
+        run,
+        gate: rest[0] ?? flags.get('gate') ?? null,
+        sha256: flags.get('sha') ?? null,
+      }))
+    case 'reject':
+    case 'changes':
+      return withReason(kind, first, { rest, flags })
+    case 'budget':
+      return buildBudget(first, rest[0])
+    case 'artifacts':
+      return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
+    default:
+      return rest.length > 0 ? tooMany(kind) : withRun(kind, first, (run) => ({ kind, run }))
+  }
+}
+
+function buildRun(words: readonly string[], flags: ReadonlyMap<string, string>): Result<Command> {
+  const target = flags.get('repo') ?? words[0]
+  const branch = flags.get('branch') ?? (flags.has('repo') ? words[0] : words[1])
+  if (target === undefined) return usage('run')
+  const pipeline = flags.get('pipeline') ?? 'factory'
+  return accepted({
+    kind: 'run',
+    target,
+    branch: branch ?? null,
+    pipeline,
+    dryRun: flags.has('dry-run'),
+    confirm: flags.has('confirm'),
+  })
+}
+
+function buildBudget(first: string | undefined, amount: string | undefined): Result<Command> {
+  const dollars = amount === undefined ? null : /^\+?\$?(\d+(?:\.\d{1,2})?)$/.exec(amount)?.[1]
+  if (dollars === undefined) return refused('usage', `${amount} is not an amount.`, 'Write +5 for five dollars more.')
+  return withRun('budget', first, (run) => ({
+    kind: 'budget',
+    run,
+    raiseMicros: dollars === null ? null : Math.round(Number(dollars) * 1_000_000),
+  }))
+}
+
+type Tail = { readonly rest: readonly string[]; readonly flags: ReadonlyMap<string, string> }
+
+function withReason(kind: 'reject' | 'changes', first: string | undefined, { rest, flags }: Tail): Result<Command> {
+  const reason = (flags.get('reason') ?? rest.join(' ')).trim()
+  const parsed = withRun(kind, first, (run) => ({
+    kind,
+    run,
+    gate: flags.get('gate') ?? null,
+    sha256: flags.get('sha') ?? null,
+    reason,
+  }))
+  if (!parsed.ok || reason !== '') return parsed
+  const why = kind === 'reject' ? 'Say why: the reason is kept with the decision.' : 'Say what to change.'
+  return refused('usage', why, `Usage: ${grammar[kind].usage}`)
+}
+
+function withRun(kind: CommandKind, handle: string | undefined, make: (run: string) => Command): Result<Command> {
+  if (handle === undefined) return usage(kind)
+  if (numberOf(handle) === null)
+    return refused('usage', `${handle} is not a run: runs look like r7k2.`, `Usage: ${grammar[kind].usage}`)
+  return accepted(make(handle.toLowerCase()))
+}
+
+const usage = (kind: CommandKind): Result<never> =>
+  refused('usage', `${kind} needs more.`, `Usage: ${grammar[kind].usage}`)
+
+const tooMany = (kind: CommandKind): Result<never> =>
+  refused('usage', `${kind} takes less.`, `Usage: ${grammar[kind].usage}`)

@@ -1,0 +1,249 @@
+import type { Reply } from '../core/commands/command.ts'
+import type { GateCard, Money, RunCard, RunLine } from '../core/model/card.ts'
+import type { Refusal } from '../core/model/problem.ts'
+import { unreachable } from '../core/model/problem.ts'
+import type { RunState, WaitingFor } from '../core/model/run.ts'
+
+/** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
+
+/** `$0`, `$1.50`. */
+export const sayMoney = (micros: number): string => (micros === 0 ? '$0' : `$${(micros / 1_000_000).toFixed(2)}`)
+
+/** `5.8 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`. */
+export function sayDuration(ms: number): string {
+  const seconds = ms / 1000
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`
+}
+
+/** One glyph and the state in words: the glyph never stands alone. */
+export function sayState(state: RunState, waitingFor: WaitingFor | null): string {
+  switch (state) {
+    case 'queued':
+      return '○ queued'
+    case 'running':
+      return '▸ running'
+    case 'waiting':
+      return waitingFor === 'gate'
+        ? '● waiting for a decision'
+        : waitingFor === 'time'
+          ? '○ waiting to try again'
+          : `○ waiting for ${waitingFor}`
+    case 'paused':
+      return '‖ paused'
+    case 'succeeded':
+      return '✓ done'
+    case 'failed':
+      return '✗ failed'
+    case 'rejected':
+      return '✗ rejected'
+    case 'cancelled':
+      return '✗ cancelled'
+    default:
+      return unreachable(state)
+  }
+}
+
+/** `███░░░ 2/6`. */
+export function sayProgress({ n, of }: RunCard['phase'], isDone: boolean): string {
+  const full = isDone ? of : n - 1
+  return `${'█'.repeat(full)}${'░'.repeat(of - full)} ${n}/${of}`
+}
+
+/** The card of a run in one line: what a live display redraws. */
+export function sayRunLine(card: RunCard): string {
+  const isDone = card.state === 'succeeded'
+  const doing =
+    card.state === 'running' || card.state === 'queued' ? card.phase.title : sayState(card.state, card.waitingFor)
+  return `Run ${card.handle}  ${sayProgress(card.phase, isDone)}  ${doing} · ${sayDuration(card.elapsedMs)} · ${sayMoney(card.money.spentMicros)}`
+}
+
+/** The card of a run in full, ten lines or so. */
+export function sayCard(card: RunCard): readonly string[] {
+  const lines = [sayRunLine(card)]
+  if (card.project) lines.push(`  ${card.project.name}  ${card.project.address}`)
+  lines.push(`  ${sayState(card.state, card.waitingFor)}${card.reason ? `: ${card.reason}` : ''}`)
+  if (card.behind) lines.push(`  queued behind ${card.behind}, which works on the same repository and branch`)
+  if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
+  lines.push(`  ${sayBudget(card.money)}`)
+  for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
+  lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
+  const next = sayNext(card)
+  return next ? [...lines, `  Next: ${next}`] : lines
+}
+
+/** `spent $0 of $10.00 · 0 of 2,000,000 tokens`, and the 80 % warning. */
+export function sayBudget(money: Money): string {
+  const reserved = money.reservedMicros > 0 ? `, ${sayMoney(money.reservedMicros)} reserved` : ''
+  const warning =
+    money.capMicros > 0 && money.spentMicros + money.reservedMicros >= 0.8 * money.capMicros ? ' ! over 80 %' : ''
+  const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
+  return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
+}
+
+/** What a person can do about the run now; null when there is nothing. */
+export function sayNext({ handle, state, reasonCode, gates }: RunCard): string | null {
+  const open = gates.filter((gate) => gate.verdict === null)
+  if (open.length > 0 && state !== 'paused')
+    return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
+  if (state === 'paused')
+    return reasonCode === 'budget'
+      ? `/budget ${handle} +5, or /cancel ${handle}`
+      : reasonCode === 'operator'
+        ? `/resume ${handle}`
+        : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
+  if (state === 'failed') return `/retry ${handle} once the cause is mended`
+  if (state === 'succeeded') return `/artifacts ${handle}`
+  return null
+}
+
+/** A gate as its card: what, risks and questions first, what changed, then size, cost, digest and who may decide. */
+export function sayGate(gate: GateCard): readonly string[] {
+  const { subject } = gate
+  const lines = [`● WAITING FOR YOU: ${subject.artifact.name.split('/').at(-1) ?? gate.name}`, `  ${subject.what}`]
+  for (const risk of subject.risks.slice(0, 3)) lines.push(`  ! ${risk}`)
+  if (subject.questions.length > 0) lines.push(`  Open questions ${subject.questions.length}`)
+  for (const question of subject.questions.slice(0, questionsShown)) lines.push(`   ${question}`)
+  if (subject.questions.length > questionsShown)
+    lines.push(`   … ${subject.questions.length - questionsShown} more in the document`)
+  if (subject.changes.length > 0)
+    lines.push('  Changed since you last saw it', ...subject.changes.map((line) => `   ${line}`))
+  const digest = subject.artifact.sha256 ? ` · sha ${subject.artifact.sha256.slice(0, 12)}` : ''
+  lines.push(`  ${subject.facts.join(' · ')}${digest}`)
+  const votes = gate.quorum > 1 ? ` · ${gate.votes} of ${gate.quorum} votes` : ''
+  const until = gate.expiresAt ? ` · closes ${sayTime(gate.expiresAt)}` : ''
+  return [...lines, `  decided by: ${gate.roles.join(' or ')}${votes}${until}`]
+}
+
+const questionsShown = 5
+
+export const sayDecision = (gate: GateCard): string => {
+  const verdict = gate.verdict === 'changes_requested' ? 'sent back for changes' : (gate.verdict ?? 'open')
+  const by = gate.decidedBy ? ` by ${gate.decidedBy}` : ''
+  return `  gate ${gate.name} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
+}
+
+/** `2026-11-23 14:05 UTC`. */
+export const sayTime = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+/** A refusal: what is wrong, then the next step. */
+export const sayRefusal = ({ message, next }: Refusal): readonly string[] =>
+  next ? [`✗ ${message}`, `  ${next}`] : [`✗ ${message}`]
+
+/** A list of runs as a table. */
+export function sayRuns(runs: readonly RunLine[], page: number, hasMore: boolean): readonly string[] {
+  if (runs.length === 0) return page > 1 ? ['No more runs.'] : ['No runs yet. Start one: /run <folder or URL>']
+  const rows = runs.map((run) => [
+    run.handle,
+    sayState(run.state, run.waitingFor),
+    `${run.phase.n}/${run.phase.of}`,
+    run.project ?? run.pipeline,
+    sayDuration(run.elapsedMs),
+    sayTime(run.startedAt),
+  ])
+  const lines = table(['run', 'state', 'phase', 'project', 'took', 'started'], rows)
+  return hasMore ? [...lines, `More: /runs ${page + 1}`] : lines
+}
+
+/** Columns as wide as their widest cell. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)))
+  const draw = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+  return [draw(head), ...rows.map(draw)]
+}
+
+/** What a person hears back, in lines of plain text. */
+export function sayReply(reply: Reply): readonly string[] {
+  switch (reply.kind) {
+    case 'started':
+      return reply.queuedBehind
+        ? [`✓ Run ${reply.card.handle} is queued behind ${reply.queuedBehind}.`]
+        : [`✓ Run ${reply.card.handle} started.`]
+    case 'card':
+      return sayCard(reply.card)
+    case 'runs':
+      return sayRuns(reply.runs, reply.page, reply.hasMore)
+    case 'gates':
+      return reply.gates.length === 0
+        ? ['Nothing waits for a decision.']
+        : reply.gates.flatMap((gate) => [`Run ${gate.handle}, gate ${gate.name}`, ...sayGate(gate), ''])
+    case 'voted':
+      return [sayVote(reply)]
+    case 'changed':
+      return [sayChange(reply)]
+    case 'budget':
+      return [
+        `Run ${reply.handle}: ${sayBudget(reply.money)}`,
+        ...(reply.asked ? [...sayGate(reply.asked), `  Next: /approve ${reply.handle} budget`] : []),
+      ]
+    case 'logs':
+      return reply.lines.map((line) =>
+        `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
+      )
+    case 'artifacts':
+      return reply.artifacts.length === 0
+        ? ['Nothing yet.']
+        : table(
+            ['name', 'bytes', 'sha256', 'step'],
+            reply.artifacts.map((line) => [line.name, String(line.sizeBytes), line.sha256.slice(0, 12), line.step]),
+          )
+    case 'file':
+      return reply.text.split('\n')
+    case 'diff':
+      return reply.files.flatMap((file) => [`${file.name}`, ...diffLines(file.before, file.after)])
+    case 'whoami':
+      return [`You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`]
+    default:
+      return unreachable(reply)
+  }
+}
+
+function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
+  const bytes = reply.sha256 ? ` (sha ${reply.sha256.slice(0, 12)})` : ''
+  if (reply.verdict === null)
+    return `✓ Your vote counts: ${reply.votes} of ${reply.quorum} for gate ${reply.gate}${bytes}.`
+  if (reply.verdict === 'approved') return `✓ Approved by you: these exact bytes${bytes}`
+  if (reply.verdict === 'rejected') return `✓ Rejected: run ${reply.card.handle} ends.`
+  return `✓ Sent back: run ${reply.card.handle} writes it again and asks at a new gate.`
+}
+
+function sayChange({ change, card }: Extract<Reply, { kind: 'changed' }>): string {
+  const isAsked = card.state === 'running'
+  switch (change) {
+    case 'pause':
+      return isAsked ? `✓ Run ${card.handle} pauses after its current step.` : `✓ Run ${card.handle} is paused.`
+    case 'resume':
+      return `✓ Run ${card.handle} goes on.`
+    case 'retry':
+      return `✓ Run ${card.handle} tries once more.`
+    case 'cancel':
+      return card.state === 'cancelled'
+        ? `✓ Run ${card.handle} is cancelled.`
+        : `✓ Run ${card.handle} stops and cleans up.`
+  }
+}
+
+function sayDetail(detail: Readonly<Record<string, unknown>>): string {
+  return Object.entries(detail)
+    .filter(([key]) => key !== 'state' && key !== 'position')
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value.replaceAll('\n', ' ') : JSON.stringify(value)}`)
+    .join(' ')
+}
+
+/** Lines taken away, then lines added; a line that only moved is neither. */
+export function diffLines(before: string | null, after: string): readonly string[] {
+  const fresh = after.split('\n')
+  if (before === null) return fresh.map((line) => `+ ${line}`)
+  const old = before.split('\n')
+  const [kept, keptFresh] = [new Set(fresh), new Set(old)]
+  return [
+    ...old.filter((line) => !kept.has(line)).map((line) => `- ${line}`),
+    ...fresh.filter((line) => !keptFresh.has(line)).map((line) => `+ ${line}`),
+  ]
+}

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
+import type { Command, Reply } from '../../core/commands/command.ts'
+import type { RunCard } from '../../core/model/card.ts'
+import type { Result } from '../../core/model/problem.ts'
+import { sayCard, sayGate, sayNext, sayRefusal, sayReply } from '../phrase.ts'
+import type { Ask } from '../surface.ts'
+import { follow, hasSettled } from './follow.ts'
+import type { Screen } from './screen.ts'
+import { harmless } from './screen.ts'
+
+/** What the exit code of a command says to a script. */
+export const exitCodes = {
+  done: 0,
+  /** The run failed, was rejected or cancelled. */
+  notDone: 1,
+  usage: 2,
+  refused: 3,
+  /** The run waits for a person's decision. */
+  waits: 4,
+  paused: 5,
+  /** The database is away or another surrounding is missing. */
+  unavailable: 69,
+  internal: 70,
+} as const
+
+export type Invocation = {
+  readonly screen: Screen
+  readonly ask: Ask
+  readonly command: Command
+  readonly json: boolean
+  /** Keep drawing the run until it settles. */
+  readonly watch: boolean
+  readonly signal: AbortSignal
+  /** Makes sure somebody works: this process itself when no other worker is alive. */
+  readonly work: () => Promise<void>
+}
+
+/** Runs one command as typed after `qp` and answers with the exit code. */
+export async function runCommand(invocation: Invocation): Promise<number> {
+  const { screen, ask, json } = invocation
+  const command = withAbsoluteTarget(invocation.command)
+  const result = await ask(command, randomUUID())
+  if (!result.ok) return refuse(invocation, result)
+  const followed = followedRun(command, result.value, invocation.watch)
+  if (followed === null) {
+    if (json) printJson(screen, { ok: true, ...result.value })
+    else screen.print(...sayReply(result.value).map(harmless))
+    return exitCodes.done
+  }
+  if (!json) screen.print(...sayReply(result.value).map(harmless))
+  await invocation.work()
+  return followToTheEnd(invocation, followed)
+}
+
+/** A folder is named from where the person stands; everyone else needs it from the root. */
+export function withAbsoluteTarget(command: Command): Command {
+  if (command.kind !== 'run' || /^[a-z][a-z0-9+.-]*:/i.test(command.target) || /^[^/]+@[^/]+:/.test(command.target))
+    return command
+  return { ...command, target: resolve(command.target) }
+}
+
+/** Commands that set a run going are followed until it needs somebody again. */
+function followedRun(command: Command, reply: Reply, watch: boolean): string | null {
+  if (reply.kind === 'started') return reply.card.handle
+  if (reply.kind === 'voted' && reply.verdict !== null) return reply.card.handle
+  if (reply.kind === 'changed' && command.kind !== 'pause') return reply.card.handle
+  if (reply.kind === 'card' && watch) return reply.card.handle
+  return null
+}
+
+async function followToTheEnd(invocation: Invocation, handle: string): Promise<number> {
+  const { screen, ask, json, signal } = invocation
+  const last = json ? await waitSilently(invocation, handle) : await follow(screen, ask, handle, signal)
+  if (!last.ok) return refuse(invocation, last)
+  const card = last.value
+  if (json) printJson(screen, { ok: true, kind: 'card', card })
+  else screen.print(...sayOutcome(card).map(harmless))
+  return codeOf(card)
+}
+
+async function waitSilently({ ask, signal }: Invocation, handle: string): Promise<Result<RunCard>> {
+  for (;;) {
+    const reply = await ask({ kind: 'status', run: handle, page: 1 }, '')
+    if (!reply.ok) return reply
+    if (reply.value.kind === 'card' && (hasSettled(reply.value.card) || signal.aborted))
+      return { ok: true, value: reply.value.card }
+    await new Promise((done) => setTimeout(done, 100))
+  }
+}
+
+/** What a person reads when a followed run has settled. */
+export function sayOutcome(card: RunCard): readonly string[] {
+  const open = card.gates.filter((gate) => gate.verdict === null)
+  const next = sayNext(card)
+  if (open.length > 0 && card.state === 'waiting') {
+    return ['', ...open.flatMap(sayGate), ...(next ? [`  Next: ${next.replaceAll('/', 'qp ')}`] : [])]
+  }
+  if (card.state === 'succeeded') return [`✓ Done. See what it made: qp artifacts ${card.handle}`]
+  return sayCard(card).slice(1)
+}
+
+function codeOf(card: RunCard): number {
+  switch (card.state) {
+    case 'succeeded':
+      return exitCodes.done
+    case 'waiting':
+      return exitCodes.waits
+    case 'paused':
+      return exitCodes.paused
+    case 'failed':
+    case 'rejected':
+    case 'cancelled':
+      return exitCodes.notDone
+    default:
+      return exitCodes.done
+  }
+}
+
+/** Prints a refusal and answers with its exit code. */
+export function refuse(
+  { screen, json }: Pick<Invocation, 'screen' | 'json'>,
+  result: Extract<Result<unknown>, { ok: false }>,
+): number {
+  if (json) printJson(screen, { ok: false, ...result.refusal })
+  else screen.print(...sayRefusal(result.refusal).map(harmless))
+  return result.refusal.code === 'usage' ? exitCodes.usage : exitCodes.refused
+}
+
+const printJson = (screen: Screen, value: unknown): void => {
+  screen.output.write(`${JSON.stringify(value)}\n`)
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import type { Interface } from 'node:readline/promises'
+import { createInterface } from 'node:readline/promises'
+import type { Command } from '../../core/commands/command.ts'
+import type { Result } from '../../core/model/problem.ts'
+import { grammar, parseCommand, wordsOf } from '../parse-command.ts'
+import { sayRefusal, sayReply } from '../phrase.ts'
+import type { Ask, Message, Surface } from '../surface.ts'
+import { withAbsoluteTarget } from './command-line.ts'
+import type { Screen } from './screen.ts'
+import { harmless } from './screen.ts'
+
+/** The interactive session: slash commands typed at a prompt, and notices of what happens meanwhile. */
+export class TerminalSession implements Surface {
+  readonly name = 'terminal'
+  readonly #screen: Screen
+  readonly #ask: Ask
+  #lines: Interface | null = null
+  /** What Enter alone means: the correction just offered. */
+  #offered: string | null = null
+
+  constructor(screen: Screen, ask: Ask) {
+    this.#screen = screen
+    this.#ask = ask
+  }
+
+  async start(): Promise<void> {
+    const lines = createInterface({ input: this.#screen.input, output: this.#screen.output, prompt: 'qp> ' })
+    this.#lines = lines
+    lines.prompt()
+    for await (const line of lines) {
+      if (/^\/?(quit|exit|q)$/.test(line.trim())) break
+      await this.#answer(line.trim())
+      lines.prompt()
+    }
+  }
+
+  /** One line per message; the prompt and what is typed so far come back below it. */
+  async send({ handle, topic, payload }: Message): Promise<void> {
+    const notice = sayNotice(handle, topic, payload)
+    if (!notice || !this.#lines) return
+    this.#screen.output.write('\r\u001b[2K')
+    this.#screen.print(harmless(notice))
+    this.#lines.prompt(true)
+  }
+
+  async stop(): Promise<void> {
+    this.#lines?.close()
+  }
+
+  async #answer(typed: string): Promise<void> {
+    const line = typed === '' ? (this.#offered ?? '') : typed
+    this.#offered = null
+    if (line === '') return
+    if (/^\/?help\b/.test(line)) return this.#screen.print(...sayHelp(wordsOf(line)[1] ?? null))
+    const parsed = parseCommand(wordsOf(line))
+    if (!parsed.ok) return this.#offer(parsed)
+    await this.#do(withAbsoluteTarget(parsed.value))
+  }
+
+  /** A near miss can be taken by pressing Enter. */
+  #offer(refusal: Extract<Result<Command>, { ok: false }>): void {
+    const meant = /^Did you mean (.+)\?$/.exec(refusal.refusal.next ?? '')?.[1]
+    if (!meant) return this.#screen.print(...sayRefusal(refusal.refusal).map(harmless))
+    this.#offered = meant
+    this.#screen.print(harmless(`Did you mean /${meant}? [Enter]`))
+  }
+
+  async #do(command: Command): Promise<void> {
+    try {
+      const result = await this.#ask(command, randomUUID())
+      this.#screen.print(...(result.ok ? sayReply(result.value) : sayRefusal(result.refusal)).map(harmless))
+    } catch (error) {
+      this.#screen.print(`✗ ${error instanceof Error ? error.message : String(error)}`, '  Try it again in a moment.')
+    }
+  }
+}
+
+/** What a person at the prompt hears of a run; null for what is not worth a line. */
+function sayNotice(handle: string, topic: string, payload: unknown): string | null {
+  const detail = (payload ?? {}) as Readonly<Record<string, unknown>>
+  switch (topic) {
+    case 'gate_requested':
+      return `● ${handle} waits for a decision on ${String(detail['gate'])}: /status ${handle}, then /approve ${handle}`
+    case 'run_paused':
+      return `‖ ${handle} is paused (${String(detail['reason'])}): /status ${handle}`
+    case 'run_failed':
+      return `✗ ${handle} failed: ${String(detail['message']).split('\n')[0]}`
+    case 'run_completed':
+      return detail['outcome'] === 'succeeded'
+        ? `✓ ${handle} is done: /artifacts ${handle}`
+        : `✗ ${handle} was ${String(detail['outcome'])}`
+    default:
+      return null
+  }
+}
+
+/** All commands, or one of them. */
+export function sayHelp(topic: string | null): readonly string[] {
+  const wanted = topic?.replace(/^\//, '')
+  const entries = Object.entries(grammar)
+  const one = entries.find(([kind]) => kind === wanted)
+  if (one) return [`/${one[1].usage}`, `  ${one[1].says}`]
+  const width = Math.max(...entries.map(([, { usage }]) => usage.length))
+  return [
+    ...entries.map(([, { usage, says }]) => `/${usage.padEnd(width)}  ${says}`),
+    '/help [command]',
+    '/quit leaves; runs survive',
+  ]
+}

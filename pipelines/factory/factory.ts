@@ -1,0 +1,82 @@
+import type { GatePolicy, Plan } from '../../core/model/plan.ts'
+import type { Pipeline } from '../../core/pipeline.ts'
+import type { Author, SourceControl } from '../../core/ports.ts'
+import { publishDocuments, removeBranch } from './publish.ts'
+import { readRepository } from './read.ts'
+import type { FactoryInput } from './shapes.ts'
+import { factoryInput } from './shapes.ts'
+import { summarize } from './summary.ts'
+import { writeAnchor, writeSuite } from './write.ts'
+
+/** What the factory works with. */
+export type FactoryPorts = { readonly source: SourceControl; readonly author: Author }
+
+/** README to documents: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch. */
+export const factory = ({ source, author }: FactoryPorts): Pipeline<FactoryInput> => ({
+  name: 'factory',
+  version: 1,
+  says: 'reads a README, writes the documentation suite, and puts it on a branch',
+  input: factoryInput,
+  plan,
+  lockKey: ({ target, branch, dryRun }) => (dryRun ? null : `factory:${target}#${branch ?? 'default'}`),
+  whenLocked: 'queue',
+  project: ({ target }) => ({
+    address: target,
+    name:
+      target
+        .split(/[/:]/)
+        .filter(Boolean)
+        .at(-1)
+        ?.replace(/\.git$/, '') ?? target,
+  }),
+  deadlineMs: null,
+  // A run's cap where quantapilot.yml names none.
+  cap: { micros: 10_000_000, tokens: 2_000_000 },
+  steps: {
+    read: readRepository(source, author),
+    anchor: writeAnchor(author),
+    suite: writeSuite(author),
+    publish: publishDocuments(source),
+    summary: summarize,
+    'remove-branch': removeBranch(source),
+  },
+  cleanUp: { type: 'step', id: 'clean-up', kind: 'remove-branch', title: 'cleaning up' },
+})
+
+/** Holds until the first step has read the project's own policy, which then takes its place. */
+const defaultPolicy: GatePolicy = {
+  roles: ['approver', 'admin'],
+  quorum: 1,
+  selfApproval: true,
+  expiresAfterMs: null,
+  remindEveryMs: null,
+}
+
+function plan({ dryRun }: FactoryInput): Plan {
+  const read = { type: 'step', id: 'read', kind: 'read', title: 'reading the repository' } as const
+  if (dryRun) return [read]
+  return [
+    read,
+    {
+      type: 'gate',
+      id: 'start-gate',
+      name: 'start',
+      title: 'waiting for the start',
+      judges: 'read',
+      policy: defaultPolicy,
+      when: { step: 'read', verdict: 'confirm' },
+    },
+    { type: 'step', id: 'anchor', kind: 'anchor', title: 'writing ANCHOR.md' },
+    {
+      type: 'gate',
+      id: 'anchor-gate',
+      name: 'anchor',
+      title: 'waiting for a decision on ANCHOR.md',
+      judges: 'anchor',
+      policy: defaultPolicy,
+    },
+    { type: 'step', id: 'suite', kind: 'suite', title: 'writing the documents' },
+    { type: 'step', id: 'publish', kind: 'publish', title: 'putting them on a branch' },
+    { type: 'step', id: 'summary', kind: 'summary', title: 'summing up' },
+  ]
+}

@@ -1,0 +1,58 @@
+import { documentSuite } from '../../core/model/document-suite.ts'
+import { Fault } from '../../core/model/problem.ts'
+import type { StepContext, StepKind } from '../../core/pipeline.ts'
+import type { FileChange, SourceControl } from '../../core/ports.ts'
+import { publishOutput, readOutput } from './shapes.ts'
+
+/** The branch a run's documents go to. */
+export const docsBranch = (handle: string): string => `quantapilot/${handle}/docs`
+
+/** Puts the twelve documents on the run's branch, byte for byte as they were approved and judged. */
+export const publishDocuments = (source: SourceControl): StepKind => ({
+  timeoutMs: 300_000,
+  retry: 'io',
+  onPause: 'finish',
+  run: async (ctx) => {
+    const { snapshot } = await ctx.outputOf('read', readOutput)
+    const branch = docsBranch(ctx.handle)
+    const files = await filesOf(ctx)
+    const commit = (key: string) =>
+      source.commit(
+        { snapshot, branch, files, message: `Documentation suite of run ${ctx.handle}`, at: snapshot.committedAt, key },
+        ctx.signal,
+      )
+    const output = await ctx.effect({
+      name: 'docs-branch',
+      kind: 'branch',
+      target: { address: snapshot.address, branch },
+      undo: `git push <remote> --delete ${branch}`,
+      // The commit carries its key: making it again finds it, so there is nothing else to look up.
+      find: () => Promise.resolve(null),
+      make: async (key) => ({ branch, ...(await commit(key)) }),
+      result: publishOutput,
+    })
+    return { kind: 'done', output }
+  },
+})
+
+async function filesOf(ctx: StepContext): Promise<FileChange[]> {
+  const files: FileChange[] = []
+  for (const { path } of documentSuite) {
+    const artifact = await ctx.latest(path)
+    if (!artifact) throw new Fault({ code: 'FATAL', message: `The run has not written ${path}.`, retryable: false })
+    files.push({ path, bytes: await ctx.read(artifact) })
+  }
+  return files
+}
+
+/** Removes what a run that was stopped has left in the repository. */
+export const removeBranch = (source: SourceControl): StepKind => ({
+  timeoutMs: 120_000,
+  retry: 'io',
+  onPause: 'finish',
+  run: async (ctx) => {
+    const { snapshot } = await ctx.outputOf('read', readOutput).catch(() => ({ snapshot: null }))
+    if (snapshot) await source.removeBranch(snapshot, docsBranch(ctx.handle), ctx.signal)
+    return { kind: 'done', output: null }
+  },
+})

@@ -1,0 +1,143 @@
+import type { GatePolicy } from '../../core/model/plan.ts'
+import type { StepContext, StepKind } from '../../core/pipeline.ts'
+import { Fault } from '../../core/model/problem.ts'
+import type { Author, Snapshot, SourceControl } from '../../core/ports.ts'
+import type { FactoryInput, ReadOutput } from './shapes.ts'
+import { factoryInput } from './shapes.ts'
+import type { Settings } from './settings/settings.ts'
+import { parseSettings } from './settings/settings.ts'
+
+/** READMEs longer than this are refused: nobody reads them either. */
+const maxReadmeBytes = 200_000
+const maxSettingsBytes = 64_000
+const maxOwnersBytes = 100_000
+
+/** First step: takes the repository at one commit and pins what the run works from. */
+export const readRepository = (source: SourceControl, author: Author): StepKind => ({
+  timeoutMs: 120_000,
+  retry: 'io',
+  onPause: 'abort',
+  run: async (ctx) => {
+    const input = factoryInput.parse(ctx.input)
+    const snapshot = await source.snapshot({ address: input.target, branch: input.branch }, ctx.signal)
+    const { settings, sha256 } = await readSettings(ctx, source, snapshot)
+    const readme = await readReadme(ctx, source, snapshot)
+    const output: ReadOutput = {
+      snapshot,
+      readme,
+      owners: await readOwners(ctx, source, snapshot),
+      settingsSha256: sha256,
+      author: author.name,
+      // The built-in author calls no model, so nothing can cost anything.
+      estimate: { lowMicros: 0, likelyMicros: 0, highMicros: 0, seconds: 4 },
+    }
+    return {
+      kind: 'done',
+      output,
+      artifacts: [{ name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes }],
+      verdict: input.confirm || settings.policies.gates['start'] ? 'confirm' : 'go',
+      subject: startSubject(input, output),
+      policy: gatePolicy(settings, 'start'),
+    }
+  },
+})
+
+function startSubject(input: FactoryInput, { snapshot, readme, estimate }: ReadOutput) {
+  return {
+    artifact: { name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes },
+    what: `Start on ${snapshot.name}, branch ${snapshot.branch}, commit ${snapshot.commit.slice(0, 12)}`,
+    risks: snapshot.hasUncommittedChanges ? ['The folder has changes that are not committed; they are not read.'] : [],
+    questions: [],
+    changes: [],
+    facts: [
+      `estimate $${(estimate.likelyMicros / 1_000_000).toFixed(2)}, about ${estimate.seconds} s`,
+      `asked as ${input.target}`,
+    ],
+  }
+}
+
+const readmeNames = ['README.md', 'Readme.md', 'readme.md', 'README.markdown', 'README']
+
+async function readReadme(ctx: StepContext, source: SourceControl, snapshot: Snapshot): Promise<ReadOutput['readme']> {
+  const names = await source.list(snapshot, '', ctx.signal)
+  const path = readmeNames.find((name) => names.includes(name))
+  const bytes = path === undefined ? null : await source.read(snapshot, path, maxReadmeBytes, ctx.signal)
+  if (path === undefined || bytes === null) {
+    throw refuse(
+      `${snapshot.name} has no README.md on branch ${snapshot.branch}. Add one that says what to build, commit it, then /retry.`,
+    )
+  }
+  const text = decode(bytes, path)
+  if (text.trim() === '')
+    throw refuse(`${path} is empty. Write what to build: purpose, users, features. Then commit it and /retry.`)
+  const saved = await ctx.save('README.md', bytes, 'text/markdown')
+  return { path, sha256: saved.sha256, sizeBytes: saved.sizeBytes }
+}
+
+/** Text or nothing: a NUL or a broken sequence means the file is no text at all. */
+function decode(bytes: Uint8Array, path: string): string {
+  if (bytes.includes(0))
+    throw refuse(`${path} is not text: it holds NUL bytes. Save it as UTF-8, commit it, then /retry.`)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw refuse(`${path} is not UTF-8 text. Save it as UTF-8, commit it, then /retry.`)
+  }
+}
+
+async function readSettings(
+  ctx: StepContext,
+  source: SourceControl,
+  snapshot: Snapshot,
+): Promise<{ settings: Settings; sha256: string | null }> {
+  const path = 'quantapilot.yml'
+  const bytes = await source.read(snapshot, path, maxSettingsBytes, ctx.signal)
+  const parsed = parseSettings(bytes === null ? '' : decode(bytes, path), path)
+  if (!parsed.ok) {
+    const list = parsed.findings
+      .map((finding) => `${finding.path}:${finding.line} ${finding.message} ${finding.fix}`)
+      .join('\n')
+    throw refuse(`quantapilot.yml on branch ${snapshot.branch} is not valid:\n${list}`)
+  }
+  const saved = bytes === null ? null : await ctx.save(path, bytes, 'application/yaml')
+  return { settings: parsed.settings, sha256: saved?.sha256 ?? null }
+}
+
+/** The settings of this run, as its first step pinned them. */
+export async function pinnedSettings(ctx: StepContext, read: ReadOutput): Promise<Settings> {
+  const bytes = read.settingsSha256 === null ? null : await ctx.read({ sha256: read.settingsSha256 })
+  const parsed = parseSettings(bytes === null ? '' : new TextDecoder().decode(bytes), 'quantapilot.yml')
+  if (!parsed.ok)
+    throw refuse('The pinned quantapilot.yml does not parse any more: /retry starts over from the repository.')
+  return parsed.settings
+}
+
+/** Whoever policy names, else any approver or admin; never nobody by accident. */
+export function gatePolicy(settings: Settings, gate: string): GatePolicy {
+  const policy = settings.policies.gates[gate]
+  return {
+    roles: policy?.roles ?? ['approver', 'admin'],
+    quorum: policy?.quorum ?? 1,
+    selfApproval: policy?.selfApproval ?? true,
+    expiresAfterMs: policy?.expiresAfterMs ?? null,
+    remindEveryMs: policy?.remindEveryMs ?? null,
+  }
+}
+
+const ownersPaths = ['CODEOWNERS', '.github/CODEOWNERS', 'docs/CODEOWNERS']
+
+/** Owners of everything: the last `*` line of the first CODEOWNERS there is. */
+async function readOwners(ctx: StepContext, source: SourceControl, snapshot: Snapshot): Promise<string[]> {
+  for (const path of ownersPaths) {
+    const bytes = await source.read(snapshot, path, maxOwnersBytes, ctx.signal)
+    if (bytes === null) continue
+    const lines = new TextDecoder()
+      .decode(bytes)
+      .split(/\r?\n/)
+      .filter((line) => /^\*\s/.test(line))
+    return (lines.at(-1)?.split(/\s+/) ?? []).filter((word) => word.startsWith('@')).map((word) => word.slice(1))
+  }
+  return []
+}
+
+const refuse = (message: string): Fault => new Fault({ code: 'VALIDATION_ERROR', message, retryable: false })

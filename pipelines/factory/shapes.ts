@@ -1,0 +1,50 @@
+import { z } from 'zod'
+
+/** What a factory run is asked to do. */
+export const factoryInput = z.object({
+  target: z.string().min(1, 'Name a repository: a folder or a URL.'),
+  branch: z.string().min(1).nullable(),
+  dryRun: z.boolean(),
+  confirm: z.boolean(),
+})
+
+export type FactoryInput = z.infer<typeof factoryInput>
+
+export const snapshot = z.object({
+  address: z.string(),
+  name: z.string(),
+  defaultBranch: z.string(),
+  branch: z.string(),
+  commit: z.string(),
+  committedAt: z.string(),
+  hasUncommittedChanges: z.boolean(),
+})
+
+/** What the first step found, pinned for the rest of the run. */
+export const readOutput = z.object({
+  snapshot,
+  readme: z.object({ path: z.string(), sha256: z.string(), sizeBytes: z.number() }),
+  owners: z.array(z.string()),
+  /** Null when the repository has no quantapilot.yml. */
+  settingsSha256: z.string().nullable(),
+  author: z.string(),
+  estimate: z.object({ lowMicros: z.number(), likelyMicros: z.number(), highMicros: z.number(), seconds: z.number() }),
+})
+
+export type ReadOutput = z.infer<typeof readOutput>
+
+const question = z.object({ id: z.string(), text: z.string(), line: z.number().nullable() })
+
+const document = z.object({ path: z.string(), sha256: z.string(), sizeBytes: z.number() })
+
+/** What an author's step made. */
+export const writingOutput = z.object({
+  documents: z.array(document),
+  requirementCount: z.number(),
+  questions: z.array(question),
+  risks: z.array(z.string()),
+})
+
+export type WritingOutput = z.infer<typeof writingOutput>
+
+export const publishOutput = z.object({ branch: z.string(), commit: z.string(), created: z.boolean() })

@@ -1,0 +1,35 @@
+import type { StepKind } from '../../core/pipeline.ts'
+import { publishOutput, readOutput, writingOutput } from './shapes.ts'
+
+/** Last step: what was made, what it cost against the estimate, and how to undo it. */
+export const summarize: StepKind = {
+  timeoutMs: 60_000,
+  retry: 'io',
+  onPause: 'finish',
+  run: async (ctx) => {
+    const read = await ctx.outputOf('read', readOutput)
+    const anchor = await ctx.outputOf('anchor', writingOutput)
+    const suite = await ctx.outputOf('suite', writingOutput)
+    const published = await ctx.outputOf('publish', publishOutput)
+    const spent = await ctx.spent()
+    const text = [
+      `# Run ${ctx.handle}`,
+      '',
+      `- Repository: ${read.snapshot.address}, branch ${read.snapshot.branch}, commit ${read.snapshot.commit}`,
+      `- Author: ${read.author}`,
+      `- Documents: ${anchor.documents.length + suite.documents.length} on branch ${published.branch}, commit ${published.commit}`,
+      `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,
+      `- Cost: $${dollars(spent.micros)}, ${spent.tokens} tokens; estimated $${dollars(read.estimate.likelyMicros)}`,
+      '- Code milestones: not started, because no coding agent is configured',
+      '',
+      '## Undo',
+      '',
+      `- Remove the branch: git push ${read.snapshot.address} --delete ${published.branch}`,
+      '',
+    ].join('\n')
+    const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')
+    return { kind: 'done', output: { branch: published.branch, commit: published.commit }, artifacts: [artifact] }
+  },
+}
+
+const dollars = (micros: number): string => (micros / 1_000_000).toFixed(2)

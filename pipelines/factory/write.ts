@@ -1,0 +1,155 @@
+import { documentSuite } from '../../core/model/document-suite.ts'
+import type { ArtifactRef } from '../../core/model/outcome.ts'
+import { Fault } from '../../core/model/problem.ts'
+import type { StepContext, StepKind } from '../../core/pipeline.ts'
+import type { Author, AuthorRequest, Finding, WrittenDocument, Writing } from '../../core/ports.ts'
+import { lintSuite } from './lint/lint.ts'
+import { gatePolicy, pinnedSettings } from './read.ts'
+import type { ReadOutput, WritingOutput } from './shapes.ts'
+import { readOutput, writingOutput } from './shapes.ts'
+
+const anchorPath = 'docs/ANCHOR.md'
+
+/** Writes ANCHOR.md and presents it to the gate behind. A new round carries what people asked to change. */
+export const writeAnchor = (author: Author): StepKind => ({
+  timeoutMs: 300_000,
+  retry: 'generation',
+  onPause: 'abort',
+  run: async (ctx) => {
+    const read = await ctx.outputOf('read', readOutput)
+    const request = await requestOf(ctx, read)
+    const writing = await writeChecked(request, (asked) => author.writeAnchor(asked, ctx.signal), checkAnchor)
+    const { output, artifacts } = await keep(ctx, writing)
+    const [artifact] = artifacts
+    if (!artifact)
+      throw new Fault({ code: 'MODEL_OUTPUT_INVALID', message: 'The author wrote no ANCHOR.md.', retryable: true })
+    return {
+      kind: 'done',
+      output,
+      artifacts,
+      subject: await anchorSubject(ctx, read, { output, artifact }),
+      policy: gatePolicy(await pinnedSettings(ctx, read), 'anchor'),
+    }
+  },
+})
+
+/** Writes the other eleven documents and judges all twelve. */
+export const writeSuite = (author: Author): StepKind => ({
+  timeoutMs: 900_000,
+  retry: 'generation',
+  onPause: 'abort',
+  run: async (ctx) => {
+    const read = await ctx.outputOf('read', readOutput)
+    const anchor = await anchorText(ctx)
+    const request = await requestOf(ctx, read)
+    const check = (documents: readonly WrittenDocument[]) =>
+      lintSuite([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
+    const writing = await writeChecked(request, (asked) => author.writeSuite(asked, ctx.signal), check)
+    const { output, artifacts } = await keep(ctx, writing)
+    return { kind: 'done', output, artifacts }
+  },
+})
+
+async function requestOf(ctx: StepContext, read: ReadOutput): Promise<AuthorRequest> {
+  const decisions = await ctx.decisions()
+  const { snapshot, readme, owners } = read
+  return {
+    project: { name: snapshot.name, address: snapshot.address, branch: snapshot.branch, commit: snapshot.commit },
+    readme: { path: readme.path, bytes: await ctx.read(readme) },
+    updated: snapshot.committedAt.slice(0, 10),
+    owners,
+    comments: decisions.flatMap((decision) =>
+      decision.verdict === 'changes_requested' && decision.comment ? [decision.comment] : [],
+    ),
+    decisions,
+    repair: [],
+  }
+}
+
+type Write = (request: AuthorRequest) => Promise<Writing>
+type Check = (documents: readonly WrittenDocument[]) => readonly Finding[]
+
+/** Writes and judges; what fails is written once more with the errors as input, then the run fails with the list. */
+async function writeChecked(request: AuthorRequest, write: Write, check: Check): Promise<Writing> {
+  const first = await write(request)
+  const errors = errorsOf(check(first.documents))
+  if (errors.length === 0) return first
+  const second = await write({ ...request, repair: errors })
+  const left = errorsOf(check(second.documents))
+  if (left.length === 0) return second
+  const list = left.slice(0, 20).join('\n')
+  throw new Fault({
+    code: 'VALIDATION_ERROR',
+    message: `The documents do not pass the lint after one repair:\n${list}`,
+    retryable: false,
+  })
+}
+
+const errorsOf = (findings: readonly Finding[]): string[] =>
+  findings
+    .filter((finding) => finding.severity === 'error')
+    .map((finding) => `${finding.path}:${finding.line} ${finding.rule}: ${finding.message} ${finding.fix}`)
+
+/** The anchor stands alone before its gate: its links to the rest of the suite will resolve once the rest is written. */
+const checkAnchor: Check = (documents) =>
+  lintSuite(documents, { expectWholeSuite: false, otherPaths: new Set(documentSuite.map((document) => document.path)) })
+
+async function anchorText(ctx: StepContext): Promise<WrittenDocument> {
+  const anchor = await ctx.outputOf('anchor', writingOutput)
+  const document = anchor.documents.find(({ path }) => path === anchorPath)
+  if (!document)
+    throw new Fault({
+      code: 'FATAL',
+      message: 'The approved ANCHOR.md is not among what the run wrote.',
+      retryable: false,
+    })
+  return { path: anchorPath, text: new TextDecoder().decode(await ctx.read(document)) }
+}
+
+async function keep(ctx: StepContext, writing: Writing): Promise<{ output: WritingOutput; artifacts: ArtifactRef[] }> {
+  const encoder = new TextEncoder()
+  const artifacts: ArtifactRef[] = []
+  for (const { path, text } of writing.documents)
+    artifacts.push(await ctx.save(path, encoder.encode(text), 'text/markdown'))
+  const documents = artifacts.map(({ name, sha256, sizeBytes }) => ({ path: name, sha256, sizeBytes }))
+  const { requirementCount, questions, risks } = writing
+  return { output: { documents, requirementCount, questions: [...questions], risks: [...risks] }, artifacts }
+}
+
+type Presented = { readonly output: WritingOutput; readonly artifact: ArtifactRef }
+
+async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artifact }: Presented) {
+  const before = await ctx.latest(anchorPath)
+  const spent = await ctx.spent()
+  return {
+    artifact,
+    what: `ANCHOR.md of ${read.snapshot.name}: what will be built, for whom, and what not`,
+    risks: output.risks,
+    questions: output.questions.map(
+      (question) =>
+        `${question.id} ${question.text}${question.line === null ? '' : ` (${read.readme.path}:${question.line})`}`,
+    ),
+    changes: before && before.sha256 !== artifact.sha256 ? await changedLines(ctx, before, artifact) : [],
+    facts: [
+      `${output.requirementCount} requirements, each cited`,
+      `${artifact.sizeBytes} bytes`,
+      `cost $${(spent.micros / 1_000_000).toFixed(2)}`,
+      ...(read.snapshot.hasUncommittedChanges ? ['uncommitted changes in the folder were not read'] : []),
+    ],
+  }
+}
+
+/** At most these many changed lines fit a card; the rest is a /diff away. */
+const changedLinesShown = 12
+
+async function changedLines(ctx: StepContext, before: ArtifactRef, after: ArtifactRef): Promise<string[]> {
+  const [old, fresh] = await Promise.all([linesOf(ctx, before), linesOf(ctx, after)])
+  const removed = old.filter((line) => !fresh.includes(line)).map((line) => `- ${line}`)
+  const added = fresh.filter((line) => !old.includes(line)).map((line) => `+ ${line}`)
+  return [...removed, ...added].slice(0, changedLinesShown)
+}
+
+async function linesOf(ctx: StepContext, artifact: ArtifactRef): Promise<string[]> {
+  const text = new TextDecoder().decode(await ctx.read(artifact))
+  return text.split('\n').filter((line) => line.trim() !== '')
+}
