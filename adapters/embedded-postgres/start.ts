@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { installBinaries } from './binaries.ts'
+import { ensureCluster } from './cluster.ts'
+import { choosePlace, type Place } from './place.ts'
+import { findServer, type ReadyServer, startServer, stopServer } from './server.ts'
+import { database, port, superuser } from './settings.ts'
+import { enter } from './users.ts'
+
+export type EmbeddedPostgresOptions = {
+  /** A folder of its own, for example `.quantapilot/pg`; made when absent. */
+  readonly dir: string
+  /** False trades crash safety for speed: for data that no one will miss. */
+  readonly durable: boolean
+  readonly signal: AbortSignal
+}
+
+export type EmbeddedPostgres = {
+  /** A unix socket, whose folder is `host`. No password: only the server's user and root may enter that folder. */
+  readonly connection: {
+    readonly host: string
+    readonly port: number
+    readonly user: string
+    readonly database: string
+  }
+  /** True when the server was already running: for another process, or since one that was killed. */
+  readonly joined: boolean
+  /** Stops the server unless another process uses it. May be repeated. */
+  stop(): Promise<void>
+}
+
+/**
+ * Makes the database in `dir` on first use, starts its server or joins the one that runs, and resolves once it takes
+ * connections. Throws a Fault that says what to do, or the signal's reason.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const place = await choosePlace(options.dir)
+  const user = await enter(join(place.base, 'users'), options.signal)
+  let left: Promise<void> | null = null
+  const stop = () => (left ??= user.leave(() => stopServer(place)))
+  try {
+    const { postmaster, joined } = (await findServer(place)) ?? (await prepareAndStart(place, options))
+    return { connection: { host: postmaster.host, port, user: superuser, database }, joined, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function prepareAndStart(place: Place, options: EmbeddedPostgresOptions): Promise<ReadyServer> {
+  const binaries = await installBinaries(place.programs)
+  await ensureCluster(place, binaries, options)
+  return await startServer(place, binaries, options)
+}

@@ -1,0 +1,40 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
+import type { Connection } from '../../core/store/database.ts'
+import { migrate } from '../../core/store/migrate.ts'
+import { administer } from './administer.ts'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The test server; its database `template` is migrated and is copied for each test. */
+    postgres: Extract<Connection, { host: string }>
+  }
+}
+
+export const template = 'template_quantapilot'
+
+/** Once per `vitest run`: a server that keeps nothing, with one migrated database to copy. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'quantapilot-test-'))
+  // Run by root, the server runs as another user, who must be able to enter.
+  await chmod(folder, 0o755)
+  const server = await startEmbeddedPostgres({
+    dir: join(folder, 'pg'),
+    durable: false,
+    signal: AbortSignal.timeout(60_000),
+  })
+  await administer(server.connection, `create database ${template}`)
+  await migrate({
+    connection: { ...server.connection, database: template },
+    folder: join(import.meta.dirname, '../../migrations'),
+    log: () => undefined,
+  })
+  project.provide('postgres', server.connection)
+  return async () => {
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import { inject } from 'vitest'
+import type { Connection } from '../../core/store/database.ts'
+import { administer } from './administer.ts'
+import { template } from './cluster.ts'
+
+/** A migrated database of a test's own. */
+export type TestDatabase = {
+  readonly connection: Extract<Connection, { host: string }>
+  /** The same place as a URL, for programs started by a test. */
+  readonly url: string
+  /** Removes it, open connections or not. */
+  drop(): Promise<void>
+}
+
+/** A fresh copy of the migrated database, made in about 30 ms; call `drop` when done, best through `onTestFinished`. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  return await copyDatabase(template)
+}
+
+/** A database with nothing in it, for tests of the migrations themselves. */
+export async function createEmptyDatabase(): Promise<TestDatabase> {
+  return await copyDatabase('template1')
+}
+
+async function copyDatabase(original: string): Promise<TestDatabase> {
+  const server = inject('postgres')
+  const database = `test_${randomBytes(8).toString('hex')}`
+  await administer(server, `create database ${database} template ${original}`)
+  return {
+    connection: { ...server, database },
+    url: `postgresql://${server.user}@/${database}?host=${encodeURIComponent(server.host)}&port=${server.port}`,
+    drop: async () => void (await administer(server, `drop database if exists ${database} with (force)`)),
+  }
+}
+
+/** Stops the database's clock at `at`, or moves it there; every decision of the product reads this clock. */
+export async function freezeClock({ connection }: TestDatabase, at: Date): Promise<void> {
+  await administer(
+    connection,
+    `create or replace function app.clock_now() returns timestamptz
+       language sql stable return timestamptz '${at.toISOString()}'`,
+  )
+}
+
+/** Lets the clock run again with the server's time. */
+export async function releaseClock({ connection }: TestDatabase): Promise<void> {
+  await administer(
+    connection,
+    `create or replace function app.clock_now() returns timestamptz
+       language sql stable return statement_timestamp()`,
+  )
+}
