@@ -1,0 +1,77 @@
+import type { Database } from '../store/database.ts'
+import { checkInvariants } from '../store/invariants.ts'
+import { measureOutbox } from '../store/outbox.ts'
+import { readServer } from '../store/server.ts'
+import { countLiveWorkers } from '../store/worker.ts'
+
+export type Health = {
+  readonly version: string
+  readonly status: 'pass' | 'warn' | 'fail'
+  readonly checks: Readonly<Record<string, Check>>
+}
+
+export type Check = { readonly status: 'pass' | 'warn' | 'fail'; readonly message: string }
+
+/** A check by name; one that throws fails with its error's sentence. */
+export type Probe = () => Promise<Check>
+
+/** Runs every probe and sums up: the worst status wins. */
+export async function examine(version: string, probes: Readonly<Record<string, Probe>>): Promise<Health> {
+  const checks: Record<string, Check> = {}
+  for (const [name, probe] of Object.entries(probes)) {
+    checks[name] = await probe().catch((error: unknown) => ({
+      status: 'fail' as const,
+      message: error instanceof Error ? error.message : String(error),
+    }))
+  }
+  const all = Object.values(checks).map((check) => check.status)
+  const status = all.includes('fail') ? 'fail' : all.includes('warn') ? 'warn' : 'pass'
+  return { version, status, checks }
+}
+
+/** Server settings that make a commit durable, and how far the clocks are apart. */
+export const databaseProbes = (db: Database, now: () => number): Readonly<Record<string, Probe>> => ({
+  database: async () => {
+    const [server] = await db.run(readServer, {})
+    if (!server) return { status: 'fail', message: 'the server did not say who it is' }
+    const weak = [
+      server.fsync === 'on' ? null : 'fsync is off',
+      server.fullPageWrites === 'on' ? null : 'full_page_writes is off',
+      server.synchronousCommit === 'on' ? null : 'synchronous_commit is off',
+    ].filter((problem) => problem !== null)
+    const name = `PostgreSQL ${server.serverVersion}`
+    return weak.length === 0
+      ? { status: 'pass', message: `${name}, durable` }
+      : { status: 'fail', message: `${name}: ${weak.join(', ')}` }
+  },
+  clock: async () => {
+    const before = now()
+    const [server] = await db.run(readServer, {})
+    const apartMs = Math.abs((server?.now.getTime() ?? 0) - (before + now()) / 2)
+    return apartMs > 5_000
+      ? {
+          status: 'warn',
+          message: `this machine's clock is ${Math.round(apartMs / 1000)} s off the database's: set it by NTP`,
+        }
+      : { status: 'pass', message: `within ${Math.round(apartMs)} ms of the database` }
+  },
+  workers: async () => {
+    const [count] = await db.run(countLiveWorkers, {})
+    return count && count.live > 0
+      ? { status: 'pass', message: `${count.live} live` }
+      : { status: 'warn', message: 'none is live: commands work by themselves, or start one with npm start' }
+  },
+  outbox: async () => {
+    const [outbox] = await db.run(measureOutbox, {})
+    const late = (outbox?.oldestMs ?? 0) > 60_000
+    return { status: late ? 'warn' : 'pass', message: `${outbox?.waiting ?? 0} messages wait` }
+  },
+  invariants: async () => {
+    const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)
+    if (broken.length === 0) return { status: 'pass', message: 'all hold' }
+    return {
+      status: 'fail',
+      message: broken.map(([name, [first]]) => `${name}: ${first?.subject} ${first?.problem}`).join('; '),
+    }
+  },
+})

@@ -1,0 +1,165 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
+import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
+import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import { startProcess } from '../adapters/process/run.ts'
+import type { Config } from '../config.ts'
+import type { Desk } from '../core/commands/execute.ts'
+import type { EngineLog, EngineSettings } from '../core/engine/settings.ts'
+import { Worker } from '../core/engine/worker.ts'
+import { productionBackoff } from '../core/model/retry.ts'
+import type { Pipeline, Recipes } from '../core/pipeline.ts'
+import { newest } from '../core/store/draft-run.ts'
+import { assertServer } from '../core/store/assert-server.ts'
+import type { Connection } from '../core/store/database.ts'
+import { Database } from '../core/store/database.ts'
+import { migrate } from '../core/store/migrate.ts'
+import { pipelines } from '../pipelines/index.ts'
+
+/** The folder of the program itself: of the checkout, or of the installed package. */
+export const programDir = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url))
+
+export const version: string = (
+  JSON.parse(readFileSync(join(programDir, 'package.json'), 'utf8')) as { version: string }
+).version
+
+/** Everything a process works with once its database is open. Close it last. */
+export type House = {
+  readonly config: Config
+  readonly stateDir: string
+  readonly connection: Connection
+  readonly db: Database
+  readonly recipes: Recipes
+  readonly desk: Desk
+  readonly log: EngineLog
+  /** What kind of database it is, in words. */
+  readonly databaseKind: string
+  /** Begins to work on runs in this process; asked twice, it is the same worker. */
+  work(): Promise<void>
+  close(): Promise<void>
+}
+
+export type Opening = {
+  readonly config: Config
+  readonly stateDir: string
+  readonly signal: AbortSignal
+  readonly log: EngineLog
+}
+
+/** Opens the database (starting the embedded one where none is configured), brings its schema up to date, and wires the rest. */
+export async function openHouse(opening: Opening): Promise<House> {
+  const { config, stateDir, signal, log } = opening
+  const server =
+    config.databaseUrl === null
+      ? await startEmbeddedPostgres({ dir: join(stateDir, 'pg'), durable: true, signal })
+      : null
+  const connection: Connection = server?.connection ?? { url: config.databaseUrl ?? '' }
+  try {
+    await migrate({ connection, folder: join(programDir, 'migrations'), log })
+    return await wire(opening, {
+      connection,
+      stopServer: async () => server?.stop(),
+      databaseKind: server ? 'embedded, durable' : 'DATABASE_URL',
+    })
+  } catch (error) {
+    await server?.stop()
+    throw error
+  }
+}
+
+type Server = {
+  readonly connection: Connection
+  readonly stopServer: () => Promise<void>
+  readonly databaseKind: string
+}
+
+async function wire(
+  { config, stateDir, log }: Opening,
+  { connection, stopServer, databaseKind }: Server,
+): Promise<House> {
+  const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
+  const db = new Database(connection, { name: 'quantapilot', poolSize: 10, onIdleError })
+  await assertServer(db)
+  const known = pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
+  const recipes = recipesOf(known)
+  let worker: Promise<Worker> | null = null
+  const begin = async (): Promise<Worker> => {
+    const isolate = (runId: string): Promise<void> => workInOwnProcess(config, stateDir, runId)
+    const made = new Worker({ db, recipes, settings: engineSettings(config), log, isolate })
+    await made.begin()
+    return made
+  }
+  const poke = (): void => void worker?.then((made) => made.poke())
+  return {
+    config,
+    stateDir,
+    connection,
+    db,
+    recipes,
+    desk: { db, recipes, pipelines: known, poke },
+    log,
+    databaseKind,
+    work: async () => {
+      worker ??= begin()
+      await worker
+    },
+    close: async () => {
+      await (await worker)?.stop()
+      await db.close()
+      await stopServer()
+    },
+  }
+}
+
+/** The engine under this configuration; production figures unless it says otherwise. */
+export function engineSettings(config: Config): EngineSettings {
+  return {
+    leaseMs: config.leaseMs,
+    beatMs: config.beatMs,
+    reapMs: config.reapMs,
+    pollMs: config.pollMs,
+    concurrency: config.concurrency,
+    actorCap: config.actorConcurrency,
+    backoff: productionBackoff,
+    deathsAloneAllowed: 3,
+    graceMs: 10_000,
+  }
+}
+
+const recipesOf =
+  (known: Readonly<Record<string, Pipeline>>): Recipes =>
+  (name, wanted) => {
+    const recipe = known[name]
+    return recipe && (wanted === newest || recipe.version === wanted) ? recipe : null
+  }
+
+function sourceOf(config: Config, stateDir: string) {
+  return createGitSourceControl({
+    stateDir,
+    allowedSchemes: config.allowFileUrls ? ['https', 'ssh', 'file'] : ['https', 'ssh'],
+    allowFolders: true,
+    allowedHosts: config.allowedHosts,
+    env: gitEnvironment(config),
+    gitTimeoutMs: 120_000,
+  })
+}
+
+function gitEnvironment({ path, sshAuthSock }: Config): { PATH: string; HOME: string; SSH_AUTH_SOCK?: string } {
+  const base = { PATH: path, HOME: homedir() }
+  return sshAuthSock === null ? base : { ...base, SSH_AUTH_SOCK: sshAuthSock }
+}
+
+/** A run that was aboard dying workers gets a process of its own, so that it can only take itself down. */
+async function workInOwnProcess(config: Config, stateDir: string, runId: string): Promise<void> {
+  const child = await startProcess({
+    command: process.execPath,
+    args: [...process.execArgv, join(programDir, 'bin', 'qp.mjs'), 'work-alone', runId],
+    cwd: process.cwd(),
+    env: { ...config.childEnvironment, QP_STATE_DIR: stateDir },
+    stderr: 'inherit',
+  })
+  await child.exited
+}
