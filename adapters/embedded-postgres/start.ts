@@ -12,7 +12,6 @@ export type EmbeddedPostgresOptions = {
   /** False trades crash safety for speed: for data that no one will miss. */
   readonly durable: boolean
   readonly signal: AbortSignal
-  readonly log: (level: 'info', message: string, fields: Readonly<Record<string, unknown>>) => void
 }
 
 export type EmbeddedPostgres = {
@@ -40,7 +39,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const stop = () => (left ??= user.leave(() => stopServer(place)))
   try {
     const { postmaster, joined } = (await findServer(place)) ?? (await prepareAndStart(place, options))
-    options.log('info', joined ? 'joined the embedded database' : 'started the embedded database', { base: place.base })
     return { connection: { host: postmaster.host, port, user: superuser, database }, joined, stop }
   } catch (error) {
     await stop()

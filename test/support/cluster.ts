@@ -25,7 +25,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     dir: join(folder, 'pg'),
     durable: false,
     signal: AbortSignal.timeout(60_000),
-    log: () => undefined,
   })
   await administer(server.connection, `create database ${template}`)
   await migrate({
