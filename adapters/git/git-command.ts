@@ -1,0 +1,123 @@
+import { Fault } from '../../core/model/problem.ts'
+import { type RunResult, runProcess } from '../process/run.ts'
+import { gitFault } from './git-fault.ts'
+
+/** The only variables of ours that git ever sees. */
+export type GitEnvironment = { readonly PATH: string; readonly HOME?: string; readonly SSH_AUTH_SOCK?: string }
+
+/** Somebody else's account that a command runs as, so that what it writes belongs to them. */
+export type Owner = { readonly uid: number; readonly gid: number }
+
+export type GitCall = {
+  readonly args: readonly string[]
+  /** Absolute; null for commands that need no repository. */
+  readonly gitDir: string | null
+  /** Extra `-c` settings, `key=value`. */
+  readonly config?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: Uint8Array
+  readonly maxOutputBytes?: number
+  readonly owner?: Owner | null
+  /** Named in what a failure says; the last words of a folder's or host's owner about it. */
+  readonly address: string
+}
+
+/** Runs git so that nothing a repository, a host or this machine's settings say can start a program of theirs. */
+export interface Git {
+  /** Throws a `Fault` in words for the operator when git fails, the signal's reason when it is stopped. */
+  run(call: GitCall, signal: AbortSignal): Promise<Buffer>
+  /** The same, leaving the exit code to the caller. */
+  attempt(call: GitCall, signal: AbortSignal): Promise<RunResult>
+}
+
+/** Settings from the command line win over those of the repository, which are not ours. */
+const settings = [
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=',
+  'core.attributesFile=/dev/null',
+  'core.alternateRefsCommand=:',
+  'core.askPass=',
+  'credential.helper=',
+  'protocol.allow=never',
+  'gc.auto=0',
+  'maintenance.auto=false',
+  'submodule.recurse=false',
+  'fetch.recurseSubmodules=false',
+  'log.showSignature=false',
+  'init.defaultBranch=main',
+  // Objects and refs survive a power cut before we say they are there (git 2.36 and newer).
+  'core.fsync=committed,reference',
+  'core.fsyncMethod=fsync',
+]
+
+const environment = {
+  LC_ALL: 'C',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_ATTR_NOSYSTEM: '1',
+  GIT_TERMINAL_PROMPT: '0',
+  // Set but empty: ask nobody, not even SSH_ASKPASS.
+  GIT_ASKPASS: '',
+  // Wins over every protocol setting in the processes git starts; a call for a remote names the one scheme it needs.
+  GIT_ALLOW_PROTOCOL: 'none',
+  // A partial clone must not fetch what it lacks from where its own config says.
+  GIT_NO_LAZY_FETCH: '1',
+  GIT_NO_REPLACE_OBJECTS: '1',
+  GIT_LITERAL_PATHSPECS: '1',
+  GIT_OPTIONAL_LOCKS: '0',
+}
+
+/** Older ones do not know GIT_CONFIG_GLOBAL and would read the settings of the account. */
+const oldest = [2, 32] as const
+const install = `install git ${oldest.join('.')} or newer`
+
+export function createGit(options: { readonly env: GitEnvironment; readonly timeoutMs: number }): Git {
+  const attempt = async (call: GitCall, signal: AbortSignal): Promise<RunResult> => {
+    return await runProcess({
+      command: 'git',
+      args: [...argumentsOf(call), ...call.args],
+      cwd: '/',
+      env: { ...inherited(options.env, call.owner), ...environment, ...call.env },
+      timeoutMs: options.timeoutMs,
+      maxOutputBytes: call.maxOutputBytes ?? 64_000_000,
+      signal,
+      whenMissing: `git is not installed: ${install}`,
+      ...(call.stdin === undefined ? {} : { stdin: call.stdin }),
+      ...call.owner,
+    })
+  }
+  let known: Promise<void> | null = null
+  const checked = async (call: GitCall, signal: AbortSignal): Promise<RunResult> => {
+    known ??= requireRecent(attempt, signal)
+    await known.catch((error: unknown) => {
+      known = null
+      throw error
+    })
+    return await attempt(call, signal)
+  }
+  const run = async (call: GitCall, signal: AbortSignal): Promise<Buffer> => {
+    const result = await checked(call, signal)
+    if (result.exitCode !== 0) throw gitFault(result, call.address)
+    return result.stdout
+  }
+  return { run, attempt: checked }
+}
+
+/** Another account gets no home folder: ours is closed to it. */
+function inherited(env: GitEnvironment, owner: Owner | null | undefined): Readonly<Record<string, string>> {
+  return owner === null || owner === undefined ? env : { PATH: env.PATH }
+}
+
+function argumentsOf(call: GitCall): readonly string[] {
+  const config = [...settings, ...(call.config ?? [])].flatMap((setting) => ['-c', setting])
+  // Without a repository of ours git would look for one around the folder it starts in.
+  return [`--git-dir=${call.gitDir ?? '/dev/null'}`, ...config]
+}
+
+async function requireRecent(attempt: Git['attempt'], signal: AbortSignal): Promise<void> {
+  const { stdout } = await attempt({ args: ['version'], gitDir: null, address: '' }, signal)
+  const [, major = '0', minor = '0'] = /(\d+)\.(\d+)/.exec(stdout.toString()) ?? []
+  if (Number(major) > oldest[0] || (Number(major) === oldest[0] && Number(minor) >= oldest[1])) return
+  const message = `git ${major}.${minor} is too old: ${install}`
+  throw new Fault({ code: 'PRECONDITION_FAILED', message, retryable: false })
+}

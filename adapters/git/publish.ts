@@ -1,0 +1,79 @@
+import { Fault } from '../../core/model/problem.ts'
+import type { Workbench } from './commit.ts'
+import type { Folder } from './folder.ts'
+import type { Git, GitCall } from './git-command.ts'
+import { readHead } from './heads.ts'
+import type { Remote } from './remote.ts'
+
+/** A branch as it stands and as it shall stand; null: not there. */
+export type Move = { readonly branch: string; readonly from: string | null; readonly to: string | null }
+
+const nowhere = '0'.repeat(40)
+
+/**
+ * Moves a branch at the address from one commit to the next, never by force, and looks that it did. Throws a retryable
+ * TOOL_FAILURE when the branch moved meanwhile. `parent` is a commit the address has.
+ */
+export async function publish(bench: Workbench, remote: Remote, move: Move, parent: string): Promise<void> {
+  if (remote.folder === null) await push(bench, remote, move)
+  else await store(bench, remote.folder, move, parent)
+  if ((await readHead(bench.git, remote, move.branch, bench.signal)) !== move.to) throw moved(remote, move.branch)
+}
+
+async function push(bench: Workbench, remote: Remote, { branch, from, to }: Move): Promise<void> {
+  const ref = `refs/heads/${branch}`
+  const flags = ['--porcelain', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
+  // A deletion says which commit it means to delete; a new commit is a child of the old, so it needs no force.
+  const lease = to === null ? [`--force-with-lease=${ref}:${from ?? ''}`] : []
+  const args = ['push', ...flags, ...lease, '--', remote.url, `${to ?? ''}:${ref}`]
+  await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)
+}
+
+/**
+ * Into a folder of this machine: the new objects, then the one ref by compare-and-swap, as the account that owns them.
+ * Not by push, whose receiving half obeys the folder's config (receive.*), may touch its work tree, and would leave
+ * files of ours that their owner cannot change.
+ */
+async function store(bench: Workbench, folder: Folder, { branch, from, to }: Move, parent: string): Promise<void> {
+  const ref = `refs/heads/${branch}`
+  const there = folderCall(bench, folder)
+  await requireNotCheckedOut(there, folder, branch)
+  if (to === null) return void (await there({ args: ['update-ref', '-d', ref, from ?? nowhere] }))
+  const pack = await bench.git.run(
+    {
+      args: ['pack-objects', '--quiet', '--revs', '--stdout'],
+      gitDir: bench.gitDir,
+      address: bench.address,
+      stdin: Buffer.from(`${to}\n^${parent}\n`),
+    },
+    bench.signal,
+  )
+  await there({ args: ['unpack-objects', '-q'], stdin: pack })
+  await there({ args: ['update-ref', '-m', 'quantapilot', ref, to, from ?? nowhere] })
+}
+
+type FolderCall = (call: Pick<GitCall, 'args' | 'stdin'>) => ReturnType<Git['run']>
+
+function folderCall(bench: Workbench, folder: Folder): FolderCall {
+  const env = { GIT_COMMITTER_NAME: 'QuantaPilot', GIT_COMMITTER_EMAIL: 'quantapilot@localhost' }
+  const fixed = { gitDir: folder.gitDir, address: bench.address, owner: folder.owner, env }
+  return (call) => bench.git.run({ ...fixed, ...call }, bench.signal)
+}
+
+/** A branch under somebody's feet would make their work tree look changed. */
+async function requireNotCheckedOut(there: FolderCall, folder: Folder, branch: string): Promise<void> {
+  const trees = (await there({ args: ['worktree', 'list', '--porcelain'] })).toString('utf8').split('\n')
+  if (!trees.includes(`branch refs/heads/${branch}`)) return
+  throw new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `${branch} is checked out in ${folder.path}: switch to another branch (git switch -), then /retry.`,
+    retryable: false,
+  })
+}
+
+const moved = ({ address }: Remote, branch: string): Fault =>
+  new Fault({
+    code: 'TOOL_FAILURE',
+    message: `The branch ${branch} in ${address} moved while we wrote to it: the next try goes on from there.`,
+    retryable: true,
+  })

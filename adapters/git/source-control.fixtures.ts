@@ -1,0 +1,224 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Fault } from '../../core/model/problem.ts'
+import { runProcess } from '../process/run.ts'
+import type { GitSourceControlOptions } from './source-control.ts'
+
+/** What the tests' own git runs with; the product's is stricter. */
+const path = '/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin'
+const environment = {
+  PATH: path,
+  HOME: '/nonexistent',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_AUTHOR_NAME: 'Olivia',
+  GIT_AUTHOR_EMAIL: 'olivia@example.test',
+  GIT_AUTHOR_DATE: '@1700000000 +0100',
+  GIT_COMMITTER_NAME: 'Olivia',
+  GIT_COMMITTER_EMAIL: 'olivia@example.test',
+  GIT_COMMITTER_DATE: '@1700000000 +0100',
+}
+
+/** Runs the tests' git in a folder and returns what it wrote, trimmed. */
+export async function git(cwd: string, args: readonly string[], stdin?: string): Promise<string> {
+  const result = await runProcess({
+    command: 'git',
+    args: ['-c', 'safe.directory=*', '-c', 'init.defaultBranch=main', ...args],
+    cwd,
+    env: environment,
+    timeoutMs: 20_000,
+    maxOutputBytes: 10_000_000,
+    ...(stdin === undefined ? {} : { stdin: Buffer.from(stdin) }),
+  })
+  if (result.exitCode !== 0) throw new Error(`git ${args.join(' ')}: ${result.stderr}`)
+  return result.stdout.toString('utf8').trim()
+}
+
+/** A folder of one test, and what to call when it ends. */
+export type Room = { readonly path: string; readonly leave: () => Promise<void> }
+
+export async function enterRoom(): Promise<Room> {
+  const room = await mkdtemp(join(tmpdir(), 'git-test-'))
+  return { path: room, leave: () => rm(room, { recursive: true, force: true }) }
+}
+
+/** Settings that reach folders and nothing else. */
+export const optionsIn = (room: string): GitSourceControlOptions => ({
+  stateDir: join(room, 'state'),
+  allowedSchemes: ['https', 'ssh', 'file'],
+  allowFolders: true,
+  allowedHosts: null,
+  env: { PATH: path },
+  gitTimeoutMs: 20_000,
+})
+
+/** A repository with README.md, docs/notes.md and run.sh on `main` (two commits) and a branch `dev`. */
+export async function makeRepository(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true })
+  await git(folder, ['init', '-q'])
+  await git(folder, ['fast-import', '--quiet'], seed)
+  await git(folder, ['reset', '-q', '--hard'])
+  await git(folder, ['branch', 'dev', 'main~1'])
+  return folder
+}
+
+const seed = `commit refs/heads/main
+committer Olivia <olivia@example.test> 1699990000 +0100
+data 5
+first
+M 100644 inline README.md
+data 7
+# Shop
+
+commit refs/heads/main
+committer Olivia <olivia@example.test> 1700000000 +0100
+data 6
+second
+M 100644 inline README.md
+data 16
+# Shop\r
+\r
+Sells.
+M 100644 inline docs/notes.md
+data 6
+notes
+
+M 100755 inline run.sh
+data 10
+#!/bin/sh
+
+`
+
+/** Adds files to a branch without a work tree; a mode other than 100644 may be given before the path, with a space. */
+export async function addCommit(
+  folder: string,
+  branch: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
+  const from = `from refs/heads/${branch}^0\n`
+  const lines = Object.entries(files).map(([name, text]) => {
+    const [mode, file] = name.includes(' ') ? name.split(' ') : ['100644', name]
+    if (mode === '160000') return `M 160000 ${text} ${file}\n`
+    return `M ${mode} inline ${file}\ndata ${Buffer.byteLength(text)}\n${text}\n`
+  })
+  const head = `commit refs/heads/${branch}\ncommitter Olivia <o@example.test> 1700000100 +0000\ndata 4\nmore\n`
+  await git(folder, ['fast-import', '--quiet', '--force'], head + from + lines.join(''))
+  return await git(folder, ['rev-parse', `refs/heads/${branch}`])
+}
+
+/** What a call failed with; throws when it did not fail with a `Fault`. */
+export async function faultOf(promise: Promise<unknown>): Promise<Fault> {
+  const outcome: unknown = await promise.catch((error: unknown) => error)
+  if (outcome instanceof Fault) return outcome
+  throw new Error(`not a fault: ${outcome instanceof Error ? outcome.stack : JSON.stringify(outcome)}`)
+}
+
+/** An https git host on 127.0.0.1 that serves the bare repositories below `root` to one user. */
+export type GitHost = {
+  readonly url: string
+  readonly caFile: string
+  /** Requests so far, as `GET /shop.git/info/refs`. */
+  readonly requests: readonly string[]
+  readonly close: () => Promise<void>
+}
+
+export const visitor = { username: 'x-access-token', password: 'canary-token-71f2' }
+
+/** Starts `git http-backend` behind TLS with a certificate of its own, and Basic authentication. */
+export async function startGitHost(root: string): Promise<GitHost> {
+  const caFile = join(root, 'cert.pem')
+  const keyFile = join(root, 'key.pem')
+  await makeCertificate(root, keyFile, caFile)
+  const requests: string[] = []
+  const tls = { key: await readFile(keyFile), cert: await readFile(caFile) }
+  const server = createServer(tls, (request, response) => {
+    requests.push(`${request.method} ${request.url?.split('?')[0]}`)
+    answer(root, request, response).catch((error: unknown) => response.destroy(new Error('backend', { cause: error })))
+  })
+  const port = await listen(server)
+  return { url: `https://localhost:${port}`, caFile, requests, close: () => stop(server) }
+}
+
+async function makeCertificate(cwd: string, keyFile: string, certFile: string): Promise<void> {
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const args = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+    '-keyout',
+    keyFile,
+    '-out',
+    certFile,
+  ]
+  const limits = { env: { PATH: path }, timeoutMs: 20_000, maxOutputBytes: 100_000 }
+  const result = await runProcess({ command: 'openssl', args: [...args, ...subject], cwd, ...limits })
+  if (result.exitCode !== 0) throw new Error(result.stderr)
+}
+
+const listen = (server: Server): Promise<number> =>
+  new Promise((resolve) =>
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : 0)
+    }),
+  )
+
+const stop = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+
+async function answer(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const expected = `Basic ${Buffer.from(`${visitor.username}:${visitor.password}`).toString('base64')}`
+  const url = new URL(request.url ?? '/', 'https://localhost')
+  if (url.pathname.startsWith('/moved')) return void response.writeHead(302, { location: '/shop.git/info/refs' }).end()
+  if (url.pathname.startsWith('/broken')) return void response.writeHead(503).end()
+  if (request.headers.authorization !== expected)
+    return void response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
+  const body: Buffer[] = []
+  for await (const chunk of request) body.push(Buffer.from(chunk))
+  const { stdout } = await runProcess({
+    command: 'git',
+    args: ['http-backend'],
+    cwd: root,
+    env: { ...environment, ...backendEnvironment(root, request, url) },
+    stdin: Buffer.concat(body),
+    timeoutMs: 20_000,
+    maxOutputBytes: 100_000_000,
+  })
+  reply(response, stdout)
+}
+
+function backendEnvironment(root: string, request: IncomingMessage, url: URL): Readonly<Record<string, string>> {
+  return {
+    GIT_PROJECT_ROOT: root,
+    GIT_HTTP_EXPORT_ALL: '1',
+    REMOTE_USER: visitor.username,
+    REQUEST_METHOD: request.method ?? 'GET',
+    PATH_INFO: decodeURIComponent(url.pathname),
+    QUERY_STRING: url.search.slice(1),
+    CONTENT_TYPE: request.headers['content-type'] ?? '',
+    HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
+    GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
+  }
+}
+
+function reply(response: ServerResponse, output: Buffer): void {
+  const end = output.indexOf('\r\n\r\n')
+  const headers = output.subarray(0, end).toString('utf8').split('\r\n')
+  for (const header of headers) {
+    const [name = '', value = ''] = header.split(/:\s*/, 2)
+    if (name.toLowerCase() === 'status') response.statusCode = Number.parseInt(value, 10)
+    else response.setHeader(name, value)
+  }
+  response.end(output.subarray(end + 4))
+}

@@ -1,0 +1,177 @@
+import { assert, Fault } from '../../core/model/problem.ts'
+import type { CommitRequest, Snapshot, SourceControl } from '../../core/ports.ts'
+import { requireBranchName, requireOwnBranch } from './branch.ts'
+import { buildCommit, findCommit, type Identity, requireSameFiles, type Workbench } from './commit.ts'
+import { createGit, type Git, type GitEnvironment } from './git-command.ts'
+import { createGitDirectories, type GitDirectories } from './git-directory.ts'
+import { commitOf, defaultBranchOf, readHead, readHeads, requireDefaultBranch } from './heads.ts'
+import { requireSafePath } from './path.ts'
+import { publish } from './publish.ts'
+import { locate, type Place, type Remote, type RemoteOptions, reach } from './remote.ts'
+import { parseTree, requireFollowable, type TreeEntry } from './tree.ts'
+import { isChanged } from './work-tree.ts'
+
+export type GitSourceControlOptions = RemoteOptions & {
+  /** Absolute; git directories of our own are made below it. */
+  readonly stateDir: string
+  /** All that git gets of our environment. */
+  readonly env: GitEnvironment
+  /** Longest time one git command may take. */
+  readonly gitTimeoutMs: number
+  /** Author and committer; `QuantaPilot <quantapilot@localhost>` unless given. */
+  readonly identity?: Identity
+}
+
+const maxTreeBytes = 16_000_000
+
+/** Repositories by the git command line: https, ssh, file and folders. See `SourceControl` for what each method promises. */
+export function createGitSourceControl(options: GitSourceControlOptions): SourceControl {
+  const git = createGit({ env: options.env, timeoutMs: options.gitTimeoutMs })
+  const directories = createGitDirectories(git, options.stateDir)
+  const tools: Tools = { git, directories, options }
+  return {
+    snapshot: (request, signal) => takeSnapshot(tools, request, signal),
+    read: (snapshot, path, maxBytes, signal) => readFile(tools, snapshot, { path, maxBytes }, signal),
+    list: (snapshot, folder, signal) => listFiles(tools, snapshot, folder, signal),
+    commit: (request, signal) => makeCommit(tools, request, signal),
+    removeBranch: (snapshot, branch, signal) => removeBranch(tools, snapshot, branch, signal),
+  }
+}
+
+type Tools = { readonly git: Git; readonly directories: GitDirectories; readonly options: GitSourceControlOptions }
+
+async function takeSnapshot(
+  tools: Tools,
+  request: { readonly address: string; readonly branch: string | null },
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  if (request.branch !== null) requireBranchName(request.branch)
+  const remote = await reachAddress(tools, request.address, signal)
+  const heads = await readHeads(tools.git, remote, signal)
+  const branch = request.branch ?? requireDefaultBranch(heads, remote.address)
+  const defaultBranch = defaultBranchOf(heads) ?? branch
+  const commit = commitOf(heads, branch, remote.address)
+  const gitDir = await tools.directories.snapshot(async () => remote, remote, commit, signal)
+  const { folder, address, name } = remote
+  const head = heads.head.commit
+  const hasUncommittedChanges =
+    folder !== null && !folder.isBare && head !== null && (await isChanged(tools, { folder, address, head }, signal))
+  const committedAt = await dateOf(tools.git, { gitDir, address, commit }, signal)
+  return { address, name, defaultBranch, branch, commit, committedAt, hasUncommittedChanges }
+}
+
+async function reachAddress(tools: Tools, address: string, signal: AbortSignal): Promise<Remote> {
+  return await reach(await locate(address, tools.options), tools.options, signal)
+}
+
+async function dateOf(
+  git: Git,
+  { gitDir, address, commit }: { readonly gitDir: string; readonly address: string; readonly commit: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const output = await git.run({ args: ['log', '-1', '--format=%ct', commit, '--'], gitDir, address }, signal)
+  return new Date(Number(output.toString('utf8')) * 1_000).toISOString()
+}
+
+/** The git directory with the snapshot's commit, fetched again where this machine does not have it. */
+async function openSnapshot(
+  tools: Tools,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<{ place: Place; gitDir: string }> {
+  assert(/^[0-9a-f]{40}$/.test(snapshot.commit), 'a snapshot names its commit by 40 hex digits')
+  const place = await locate(snapshot.address, tools.options)
+  const remote = () => reach(place, tools.options, signal)
+  return { place, gitDir: await tools.directories.snapshot(remote, place, snapshot.commit, signal) }
+}
+
+async function readFile(
+  tools: Tools,
+  snapshot: Snapshot,
+  { path, maxBytes }: { readonly path: string; readonly maxBytes: number },
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  requireSafePath(path)
+  const { gitDir } = await openSnapshot(tools, snapshot, signal)
+  const ask = (...args: string[]) => tools.git.run({ args, gitDir, address: snapshot.address }, signal)
+  const entry = parseTree(await ask('ls-tree', '-z', snapshot.commit, '--', path)).find((found) => found.path === path)
+  if (entry === undefined) return null
+  requireFollowable(entry)
+  if (entry.kind === 'folder') return null
+  const size = Number(await ask('cat-file', '-s', entry.id))
+  if (size > maxBytes) throw tooLarge(entry, size, maxBytes)
+  const call = { args: ['cat-file', 'blob', entry.id], gitDir, address: snapshot.address }
+  return new Uint8Array(await tools.git.run({ ...call, maxOutputBytes: maxBytes }, signal))
+}
+
+const tooLarge = ({ path }: TreeEntry, size: number, maxBytes: number): Fault =>
+  new Fault({
+    code: 'VALIDATION_ERROR',
+    message: `${path} has ${size} bytes, more than the ${maxBytes} that are read: make it shorter.`,
+    retryable: false,
+  })
+
+async function listFiles(
+  tools: Tools,
+  snapshot: Snapshot,
+  folder: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (folder !== '') requireSafePath(folder)
+  const { gitDir } = await openSnapshot(tools, snapshot, signal)
+  const within = folder === '' ? [] : [`${folder}/`]
+  const args = ['ls-tree', '-z', snapshot.commit, '--', ...within]
+  const call = { args, gitDir, address: snapshot.address, maxOutputBytes: maxTreeBytes }
+  const entries = parseTree(await tools.git.run(call, signal))
+  return entries.filter(({ kind }) => kind === 'file').map(({ path }) => path)
+}
+
+async function makeCommit(
+  tools: Tools,
+  request: CommitRequest,
+  signal: AbortSignal,
+): Promise<{ readonly commit: string; readonly created: boolean }> {
+  const { snapshot, branch, key } = request
+  requireOwnBranch(snapshot, branch)
+  for (const { path } of request.files) requireSafePath(path)
+  const { place, gitDir: base } = await openSnapshot(tools, snapshot, signal)
+  const remote = await reach(place, tools.options, signal)
+  const work = async (gitDir: string) => {
+    const bench: Workbench = { git: tools.git, gitDir, address: snapshot.address, signal }
+    const tip = await readHead(tools.git, remote, branch, signal)
+    if (tip !== null) {
+      await fetchTip(bench, remote, tip)
+      const found = await findCommit(bench, { base: snapshot.commit, tip }, key)
+      if (found !== null) {
+        await requireSameFiles(bench, found, request.files)
+        return { commit: found, created: false }
+      }
+    }
+    const parent = tip ?? snapshot.commit
+    const commit = await buildCommit(bench, parent, request, tools.options.identity ?? defaultIdentity)
+    await publish(bench, remote, { branch, from: tip, to: commit }, parent)
+    return { commit, created: true }
+  }
+  return await tools.directories.scratch(base, work, signal)
+}
+
+const defaultIdentity: Identity = { name: 'QuantaPilot', email: 'quantapilot@localhost' }
+
+/** The branch's own commits above the snapshot; into the scratch directory, where nobody else is. */
+async function fetchTip(bench: Workbench, remote: Remote, tip: string): Promise<void> {
+  const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--update-shallow']
+  const args = ['fetch', ...flags, ...remote.reading, '--', remote.url, tip]
+  await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)
+}
+
+async function removeBranch(tools: Tools, snapshot: Snapshot, branch: string, signal: AbortSignal): Promise<void> {
+  requireOwnBranch(snapshot, branch)
+  const remote = await reachAddress(tools, snapshot.address, signal)
+  const from = await readHead(tools.git, remote, branch, signal)
+  if (from === null) return
+  const work = (gitDir: string) => {
+    const bench: Workbench = { git: tools.git, gitDir, address: snapshot.address, signal }
+    return publish(bench, remote, { branch, from, to: null }, from)
+  }
+  await tools.directories.scratch(null, work, signal)
+}
