@@ -28,7 +28,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const screen = new Screen({
     out: process.stdout,
     input: process.stdin,
-    colour: config.ok && config.value.colour && process.stdout.isTTY,
+    colour: config.ok && (config.value.colour ?? process.stdout.isTTY),
   })
   if (!config.ok) return refuse({ screen, json }, config)
   try {

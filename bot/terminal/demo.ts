@@ -117,12 +117,17 @@ async function question({ screen, signal }: Demo, prompt: string): Promise<strin
 async function finish(demo: Demo, card: RunCard): Promise<number> {
   const { screen, ask } = demo
   if (card.state !== 'succeeded') {
-    screen.print(`✗ The run ${card.state === 'failed' ? 'failed' : `was ${card.state}`}: ${harmless(card.reason ?? 'no reason was kept')}`)
+    screen.print(
+      `✗ The run ${card.state === 'failed' ? 'failed' : `was ${card.state}`}: ${harmless(card.reason ?? 'no reason was kept')}`,
+    )
     return exitCodes.notDone
   }
   const branch = `quantapilot/${card.handle}/docs`
   const artifacts = await ask({ kind: 'artifacts', run: card.handle, name: null }, '')
-  const documents = artifacts.ok && artifacts.value.kind === 'artifacts' ? artifacts.value.artifacts.filter(({ name }) => name.startsWith('docs/')) : []
+  const documents =
+    artifacts.ok && artifacts.value.kind === 'artifacts'
+      ? artifacts.value.artifacts.filter(({ name }) => name.startsWith('docs/'))
+      : []
   const isAuditWhole = await demo.verifyAudit()
   const where = await demo.exportDocuments(card.handle, branch)
   screen.print(

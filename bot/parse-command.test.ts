@@ -1,0 +1,47 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseCommand, wordsOf } from './parse-command.ts'
+
+const parse = (line: string) => parseCommand(wordsOf(line))
+const valueOf = (line: string) => {
+  const parsed = parse(line)
+  return parsed.ok ? parsed.value : parsed.refusal
+}
+
+describe('commands as people type them', () => {
+  test.each([
+    ['/run ../shop', { kind: 'run', target: '../shop', branch: null, dryRun: false }],
+    ['run ../shop dev --dry-run', { kind: 'run', target: '../shop', branch: 'dev', dryRun: true }],
+    ['run --repo https://host/a/b.git --branch dev', { kind: 'run', target: 'https://host/a/b.git', branch: 'dev' }],
+    ['/status', { kind: 'status', run: null }],
+    ['/status R7K2', { kind: 'status', run: 'r7k2' }],
+    ['abort r7k2', { kind: 'cancel', run: 'r7k2' }],
+    ['approve r7k2 anchor --sha 9f2c', { kind: 'approve', run: 'r7k2', gate: 'anchor', sha256: '9f2c' }],
+    ['reject r7k2 not this one', { kind: 'reject', run: 'r7k2', reason: 'not this one' }],
+    ['changes r7k2 "Q1: only admins"', { kind: 'changes', reason: 'Q1: only admins' }],
+    ['budget r7k2 +5', { kind: 'budget', raiseMicros: 5_000_000 }],
+    ['budget r7k2', { kind: 'budget', raiseMicros: null }],
+    ['runs 2', { kind: 'runs', page: 2 }],
+  ])('%s', (line, command) => {
+    expect(valueOf(line)).toMatchObject(command)
+  })
+})
+
+describe('mistakes get the nearest right thing', () => {
+  test.each([
+    ['/rnu ../shop', 'Did you mean run ../shop?'],
+    ['aprove r7k2', 'Did you mean approve r7k2?'],
+    ['run ../shop --dry-rnu', 'Did you mean --dry-run?'],
+    ['reject r7k2', 'Usage: reject <run> <reason>'],
+    ['pause', 'Usage: pause <run>'],
+    ['pause shop', 'Usage: pause <run>'],
+    ['budget r7k2 much', 'Write +5 for five dollars more.'],
+    ['xyzzyplugh', 'See help.'],
+  ])('%s', (line, next) => {
+    expect(valueOf(line)).toMatchObject({ code: 'usage', next })
+  })
+})
+
+test('no text makes it throw', () => {
+  fc.assert(fc.property(fc.string(), (line) => typeof parse(line).ok === 'boolean'))
+})

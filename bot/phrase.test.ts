@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest'
+import type { GateCard, RunCard } from '../core/model/card.ts'
+import { diffLines, sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine, table } from './phrase.ts'
+
+const at = new Date('2026-01-15T09:00:00Z')
+
+const gate: GateCard = {
+  gateId: 'g',
+  runId: 'r',
+  handle: 'r7k2',
+  name: 'anchor',
+  kind: 'plan',
+  subject: {
+    artifact: { name: 'docs/ANCHOR.md', sha256: '9f2c11ab04de'.padEnd(64, '0'), sizeBytes: 6_204 },
+    what: 'ANCHOR.md of shop',
+    risks: ['text addressed to an agent'],
+    questions: ['Q1 Who may delete a parcel? (README.md:31)'],
+    changes: [],
+    facts: ['14 requirements, each cited'],
+  },
+  roles: ['approver'],
+  quorum: 1,
+  votes: 0,
+  openedAt: at,
+  expiresAt: null,
+  verdict: null,
+  decidedBy: null,
+  decidedAt: null,
+}
+
+const card: RunCard = {
+  runId: 'r',
+  handle: 'r7k2',
+  correlationId: 'c1',
+  pipeline: 'factory',
+  project: { name: 'shop', address: '/repos/shop' },
+  state: 'waiting',
+  waitingFor: 'gate',
+  reasonCode: null,
+  reason: null,
+  phase: { n: 3, of: 6, title: 'waiting for a decision' },
+  tries: 0,
+  startedAt: at,
+  elapsedMs: 5_800,
+  money: { spentMicros: 0, reservedMicros: 0, capMicros: 10_000_000, spentTokens: 0, capTokens: 2_000_000 },
+  behind: null,
+  gates: [gate],
+  startedBy: 'ada',
+}
+
+test.each([
+  [900, '0.9 s'],
+  [185_000, '3 min 5 s'],
+  [7_800_000, '2 h 10 min'],
+  [356_400_000, '4 d 3 h'],
+])('%i ms is said as %s', (ms, text) => {
+  expect(sayDuration(ms)).toBe(text)
+})
+
+test('money is short where it is nothing and exact where it is not', () => {
+  expect([sayMoney(0), sayMoney(1_500_000)]).toEqual(['$0', '$1.50'])
+})
+
+test('the bar fills as items end', () => {
+  expect(sayProgress({ n: 3, of: 6, title: '' }, false)).toBe('██░░░░ 3/6')
+  expect(sayProgress({ n: 6, of: 6, title: '' }, true)).toBe('██████ 6/6')
+})
+
+describe('a card', () => {
+  test('reads in about ten lines and ends with the next step', () => {
+    const lines = sayCard(card)
+    expect(lines.length).toBeLessThanOrEqual(14)
+    expect(lines[0]).toBe('Run r7k2  ██░░░░ 3/6  ● waiting for a decision · 5.8 s · $0')
+    expect(lines.at(-1)).toBe('  Next: /approve r7k2, /changes r7k2 <what>, or /reject r7k2 <reason>')
+    expect(lines.join('\n')).toContain('id c1, started by ada')
+  })
+
+  test('says the state in words, whatever the glyph', () => {
+    expect(sayRunLine({ ...card, state: 'failed', waitingFor: null })).toContain('✗ failed')
+  })
+
+  test('warns at 80 % of the budget', () => {
+    const money = { ...card.money, spentMicros: 8_000_000 }
+    expect(sayCard({ ...card, money }).join('\n')).toContain('! over 80 %')
+  })
+})
+
+test('a gate shows risks and questions before everything else, then the digest and who may decide', () => {
+  expect(sayGate(gate)).toEqual([
+    '● WAITING FOR YOU: ANCHOR.md',
+    '  ANCHOR.md of shop',
+    '  ! text addressed to an agent',
+    '  Open questions 1',
+    '   Q1 Who may delete a parcel? (README.md:31)',
+    '  14 requirements, each cited · sha 9f2c11ab04de',
+    '  decided by: approver',
+  ])
+})
+
+test('a table is as wide as its cells', () => {
+  expect(table(['a', 'bb'], [['longer', 'x']])).toEqual(['a       bb', 'longer  x'])
+})
+
+test('a diff names what went and what came', () => {
+  expect(diffLines('a\nb', 'a\nc')).toEqual(['- b', '+ c'])
+  expect(diffLines(null, 'a')).toEqual(['+ a'])
+})

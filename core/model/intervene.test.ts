@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import { cancel, parkAsDeadLetter, pause, resume, retry, signal } from './intervene.ts'
+import type { Run } from './run.ts'
+import { aRun, gated } from './test-run.ts'
+
+const waiting = (): Run => aRun({ state: 'waiting', waitingFor: 'gate', waitingName: 'make', plan: gated, position: 1 })
+const why = { code: 'operator', text: 'Paused by an operator.' }
+const cleanUp = { type: 'step', id: 'clean-up', kind: 'clean', title: 'cleaning up' } as const
+
+const nowOf = (result: ReturnType<typeof pause>) => (result.ok ? result.value.now : result.refusal)
+
+describe('pause and resume', () => {
+  test('a running run is asked, everything else stops at once', () => {
+    expect(nowOf(pause(aRun(), why))).toMatchObject({ state: 'running', interrupt: 'pause' })
+    expect(nowOf(pause(aRun({ state: 'queued' }), why))).toMatchObject({ state: 'paused', pausedFrom: 'queued' })
+  })
+
+  test('a run paused at a gate goes back to its gate', () => {
+    const paused = pause(waiting(), why)
+    expect(nowOf(paused)).toMatchObject({ state: 'paused', pausedFrom: 'waiting', waitingFor: 'gate' })
+    if (paused.ok)
+      expect(nowOf(resume(paused.value.now))).toMatchObject({ state: 'waiting', waitingFor: 'gate', reason: null })
+  })
+
+  test('a pause nobody has acted on yet can be taken back', () => {
+    expect(nowOf(resume(aRun({ interrupt: 'pause' })))).toMatchObject({ state: 'running', interrupt: null })
+  })
+
+  test.each(['succeeded', 'failed', 'rejected', 'cancelled'] as const)(
+    'a run that %s can neither pause nor resume',
+    (state) => {
+      expect(pause(aRun({ state }), why).ok).toBe(false)
+      expect(resume(aRun({ state })).ok).toBe(false)
+    },
+  )
+})
+
+describe('cancel', () => {
+  test('a run that has not begun ends at once, without a clean-up', () => {
+    expect(nowOf(cancel(aRun({ state: 'queued' }), cleanUp))).toMatchObject({ state: 'cancelled' })
+  })
+
+  test('a run at a gate withdraws the gate and cleans up', () => {
+    const result = cancel(waiting(), cleanUp)
+    expect(result.ok && result.value.closeGate).toBe('withdrawn')
+    expect(nowOf(result)).toMatchObject({ state: 'queued', ending: 'cancelled' })
+  })
+
+  test('a second cancel is told that the first is under way', () => {
+    expect(cancel(aRun({ state: 'queued', ending: 'cancelled', position: 1 }), cleanUp)).toMatchObject({
+      ok: false,
+      refusal: { code: 'wrong_state' },
+    })
+  })
+})
+
+describe('retry', () => {
+  test('gives a failed run one more try, behind its lock again', () => {
+    expect(nowOf(retry(aRun({ state: 'failed', lockKey: 'k' })))).toMatchObject({
+      state: 'queued',
+      lockState: 'behind',
+    })
+  })
+
+  test('does not wait out a pause between tries', () => {
+    expect(nowOf(retry(aRun({ state: 'waiting', waitingFor: 'time', dueInMs: 60_000 })))).toMatchObject({
+      state: 'queued',
+      dueInMs: null,
+    })
+  })
+
+  test('is refused for a run that is well', () => {
+    expect(retry(aRun()).ok).toBe(false)
+  })
+
+  test('lets a dead letter run alone again', () => {
+    const dead = parkAsDeadLetter(aRun({ alone: true, deathsAlone: 2 })).now
+    expect(dead).toMatchObject({ state: 'paused', reasonCode: 'dead_letter' })
+    expect(nowOf(retry(dead))).toMatchObject({ state: 'queued', alone: true, deathsAlone: 0 })
+  })
+})
+
+describe('signals', () => {
+  const sent = { id: 's', name: 'go', payload: null }
+
+  test('wake the run that waits for just this', () => {
+    const run = aRun({ state: 'waiting', waitingFor: 'signal', waitingName: 'go' })
+    expect(nowOf(signal(run, sent))).toMatchObject({ state: 'queued', resume: { kind: 'signal', name: 'go' } })
+  })
+
+  test('are kept when nobody waits for them yet', () => {
+    expect(nowOf(signal(aRun(), sent))).toMatchObject({ state: 'running', signalsPending: 1 })
+  })
+
+  test('leave a paused run paused, ready to go on when resumed', () => {
+    const run = aRun({ state: 'paused', pausedFrom: 'waiting', waitingFor: 'signal', waitingName: 'go' })
+    expect(nowOf(signal(run, sent))).toMatchObject({ state: 'paused', pausedFrom: 'queued' })
+  })
+})
