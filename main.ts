@@ -24,6 +24,8 @@ import { doctor, lint } from './main/tools.ts'
 export async function main(argv: readonly string[]): Promise<number> {
   const json = argv.includes('--json')
   const words = argv.filter((word) => word !== '--json')
+  // A reader that has seen enough (`| head`) is no reason to stop half way.
+  process.stdout.on('error', () => undefined)
   const config = loadConfig(readProcessEnvironment())
   const screen = new Screen({
     out: process.stdout,

@@ -1,5 +1,5 @@
 import type { Reply } from '../core/commands/command.ts'
-import type { GateCard, Money, RunCard, RunLine } from '../core/model/card.ts'
+import type { GateCard, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
@@ -68,6 +68,7 @@ export function sayCard(card: RunCard): readonly string[] {
   if (card.behind) lines.push(`  queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
   lines.push(`  ${sayBudget(card.money)}`)
+  if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
   lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
   const next = sayNext(card)
@@ -81,6 +82,12 @@ export function sayBudget(money: Money): string {
     money.capMicros > 0 && money.spentMicros + money.reservedMicros >= 0.8 * money.capMicros ? ' ! over 80 %' : ''
   const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
+}
+
+/** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
+export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
+  const range = lowMicros === highMicros ? '' : ` (${sayMoney(lowMicros)} to ${sayMoney(highMicros)})`
+  return `estimate ${sayMoney(likelyMicros)}${range} · about ${seconds} s · ${policy.join(' · ')}`
 }
 
 /** What a person can do about the run now; null when there is nothing. */

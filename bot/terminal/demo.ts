@@ -36,7 +36,6 @@ export async function runDemo(demo: Demo): Promise<number> {
     return exitCodes.refused
   }
   if (started.value.kind !== 'started') throw new TypeError('a run was asked for and something else came back')
-  screen.print('Estimate $0 · about 4 s     Policy: you approve ANCHOR.md')
   return toTheEnd(demo, started.value.card.handle)
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunCard } from '../../core/model/card.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { isOver } from '../../core/model/run.ts'
-import { sayRunLine } from '../phrase.ts'
+import { sayOutlook, sayRunLine } from '../phrase.ts'
 import type { Ask } from '../surface.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
@@ -16,12 +16,15 @@ export const hasSettled = (card: RunCard): boolean =>
 
 /** Draws a run live until it settles or `signal` says to leave it; answers with its last card. */
 export async function follow(screen: Screen, ask: Ask, handle: string, signal: AbortSignal): Promise<Result<RunCard>> {
+  let isOutlookSaid = false
   for (;;) {
     const reply = await ask({ kind: 'status', run: handle, page: 1 }, '')
     if (!reply.ok) return reply
     if (reply.value.kind !== 'card') throw new TypeError(`status of one run answered with ${reply.value.kind}`)
     const { card } = reply.value
-    screen.live(harmless(sayRunLine(card)), `${card.state} ${card.waitingFor} ${card.phase.n}`)
+    if (card.outlook && !isOutlookSaid && card.phase.n <= 2) screen.print(capital(harmless(sayOutlook(card.outlook))))
+    isOutlookSaid ||= card.outlook !== null
+    screen.live(harmless(sayRunLine(card)), `${hasSettled(card) ? card.state : 'under way'} ${card.phase.n}`)
     if (hasSettled(card) || signal.aborted) {
       screen.settle()
       return { ok: true, value: card }
@@ -29,3 +32,5 @@ export async function follow(screen: Screen, ask: Ask, handle: string, signal: A
     await sleep(everyMs, undefined, { signal }).catch(() => undefined)
   }
 }
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

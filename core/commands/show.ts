@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { GateCard, RunCard, RunLine } from '../model/card.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
-import type { Plan } from '../model/plan.ts'
+import type { Plan, PlanItem } from '../model/plan.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { listArtifacts, loadArtifact } from '../store/artifact.ts'
@@ -36,6 +36,7 @@ export async function cardOf(db: Executor, handle: string): Promise<Result<RunCa
       spentTokens: row.spentTokens ?? 0,
       capTokens: row.capTokens ?? 0,
     },
+    outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
     gates: gates.map(gateCard),
     startedBy: row.startedByLabel ?? 'the system',
@@ -126,7 +127,9 @@ async function idOf(db: Executor, handle: string): Promise<Result<string>> {
 /** Item n of m, counting from one; a finished run stands at its last item. */
 function phaseOf(plan: Plan, position: number): RunCard['phase'] {
   const at = Math.min(position, plan.length - 1)
-  return { n: at + 1, of: plan.length, title: plan[at]?.title ?? '' }
+  // What runs only under a condition is counted once it is reached.
+  const counted = plan.filter((item, index) => !item.when || index === at)
+  return { n: counted.indexOf(plan[at] as PlanItem) + 1, of: counted.length, title: plan[at]?.title ?? '' }
 }
 
 function runLine(row: z.infer<typeof listRuns.row>): RunLine {

@@ -21,10 +21,21 @@ export type RunCard = {
   readonly startedAt: Date
   readonly elapsedMs: number
   readonly money: Money
+  /** What the first step expects the run to cost and take, and the policy it found; null until it has looked. */
+  readonly outlook: Outlook | null
   /** Handle of the run that holds the lock this one is queued for. */
   readonly behind: string | null
   readonly gates: readonly GateCard[]
   readonly startedBy: string
+}
+
+/** Cost in millionths of a US dollar; policy in lines for people. */
+export type Outlook = {
+  readonly lowMicros: number
+  readonly likelyMicros: number
+  readonly highMicros: number
+  readonly seconds: number
+  readonly policy: readonly string[]
 }
 
 /** In millionths of a US dollar, and tokens. */

@@ -55,6 +55,15 @@ export const viewRun = statement({
     capMicros: z.number().nullable(),
     spentTokens: z.number().nullable(),
     capTokens: z.number().nullable(),
+    outlook: z
+      .object({
+        lowMicros: z.number(),
+        likelyMicros: z.number(),
+        highMicros: z.number(),
+        seconds: z.number(),
+        policy: z.array(z.string()),
+      })
+      .nullable(),
   }),
   sql: `
     select ${lineColumns}, r.correlation_id, r.failures,
@@ -63,7 +72,9 @@ export const viewRun = statement({
       case when r.lock_state = 'behind' then
         (select h.number from app.runs h where h.lock_key = r.lock_key and h.lock_state = 'held')
       end as holder,
-      b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens
+      b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens,
+      (select a.output->'outlook' from app.attempts a
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook
     from app.runs r
     join app.plans p on p.run_id = r.id and p.version = r.plan_version
     left join app.budgets b on b.scope = 'run' and b.scope_id = r.id

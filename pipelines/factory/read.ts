@@ -28,8 +28,7 @@ export const readRepository = (source: SourceControl, author: Author): StepKind 
       owners: await readOwners(ctx, source, snapshot),
       settingsSha256: sha256,
       author: author.name,
-      // The built-in author calls no model, so nothing can cost anything.
-      estimate: { lowMicros: 0, likelyMicros: 0, highMicros: 0, seconds: 4 },
+      outlook: outlookOf(settings, readme.sizeBytes),
     }
     return {
       kind: 'done',
@@ -42,7 +41,19 @@ export const readRepository = (source: SourceControl, author: Author): StepKind 
   },
 })
 
-function startSubject(input: FactoryInput, { snapshot, readme, estimate }: ReadOutput) {
+/** Measured on the bundled example, 2.9 kB: 0.2 s to write and 0.9 s around it; long READMEs cost the author more. */
+const secondsToWrite = (readmeBytes: number): number => Math.ceil(1.1 + readmeBytes / 50_000)
+
+/** The built-in author calls no model, so there is nothing to pay for. */
+function outlookOf(settings: Settings, readmeBytes: number): ReadOutput['outlook'] {
+  const { roles, quorum, selfApproval } = gatePolicy(settings, 'anchor')
+  const votes = quorum === 1 ? 'one' : `${quorum}`
+  const eyes = selfApproval ? '' : ', not whoever started the run'
+  const policy = [`gate anchor: ${votes} of ${roles.join(' or ')}${eyes}`]
+  return { lowMicros: 0, likelyMicros: 0, highMicros: 0, seconds: secondsToWrite(readmeBytes), policy }
+}
+
+function startSubject(input: FactoryInput, { snapshot, readme, outlook }: ReadOutput) {
   return {
     artifact: { name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes },
     what: `Start on ${snapshot.name}, branch ${snapshot.branch}, commit ${snapshot.commit.slice(0, 12)}`,
@@ -50,7 +61,7 @@ function startSubject(input: FactoryInput, { snapshot, readme, estimate }: ReadO
     questions: [],
     changes: [],
     facts: [
-      `estimate $${(estimate.likelyMicros / 1_000_000).toFixed(2)}, about ${estimate.seconds} s`,
+      `estimate $${(outlook.likelyMicros / 1_000_000).toFixed(2)}, about ${outlook.seconds} s`,
       `asked as ${input.target}`,
     ],
   }

@@ -28,7 +28,14 @@ export const readOutput = z.object({
   /** Null when the repository has no quantapilot.yml. */
   settingsSha256: z.string().nullable(),
   author: z.string(),
-  estimate: z.object({ lowMicros: z.number(), likelyMicros: z.number(), highMicros: z.number(), seconds: z.number() }),
+  /** What the run will cost and take, and the policy that applies, for its card. */
+  outlook: z.object({
+    lowMicros: z.number(),
+    likelyMicros: z.number(),
+    highMicros: z.number(),
+    seconds: z.number(),
+    policy: z.array(z.string()),
+  }),
 })
 
 export type ReadOutput = z.infer<typeof readOutput>

@@ -19,7 +19,7 @@ export const summarize: StepKind = {
       `- Author: ${read.author}`,
       `- Documents: ${anchor.documents.length + suite.documents.length} on branch ${published.branch}, commit ${published.commit}`,
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,
-      `- Cost: $${dollars(spent.micros)}, ${spent.tokens} tokens; estimated $${dollars(read.estimate.likelyMicros)}`,
+      `- Cost: $${dollars(spent.micros)}, ${spent.tokens} tokens; estimated $${dollars(read.outlook.likelyMicros)}`,
       '- Code milestones: not started, because no coding agent is configured',
       '',
       '## Undo',
