@@ -4,6 +4,7 @@ import type { Command, Reply } from '../../core/commands/command.ts'
 import type { RunCard } from '../../core/model/card.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { sayCard, sayGate, sayNext, sayRefusal, sayReply } from '../phrase.ts'
+import { grammar } from '../parse-command.ts'
 import type { Ask } from '../surface.ts'
 import { follow, hasSettled } from './follow.ts'
 import type { Screen } from './screen.ts'
@@ -45,10 +46,10 @@ export async function runCommand(invocation: Invocation): Promise<number> {
   const followed = followedRun(command, result.value, invocation.watch)
   if (followed === null) {
     if (json) printJson(screen, { ok: true, ...result.value })
-    else screen.print(...sayReply(result.value).map(harmless))
+    else screen.print(...sayReply(result.value).map(asTyped))
     return exitCodes.done
   }
-  if (!json) screen.print(...sayReply(result.value).map(harmless))
+  if (!json) screen.print(...sayReply(result.value).map(asTyped))
   await invocation.work()
   return followToTheEnd(invocation, followed)
 }
@@ -75,7 +76,7 @@ async function followToTheEnd(invocation: Invocation, handle: string): Promise<n
   if (!last.ok) return refuse(invocation, last)
   const card = last.value
   if (json) printJson(screen, { ok: true, kind: 'card', card })
-  else screen.print(...sayOutcome(card).map(harmless))
+  else screen.print(...sayOutcome(card).map(asTyped))
   return codeOf(card)
 }
 
@@ -94,7 +95,7 @@ export function sayOutcome(card: RunCard): readonly string[] {
   const open = card.gates.filter((gate) => gate.verdict === null)
   const next = sayNext(card)
   if (open.length > 0 && card.state === 'waiting') {
-    return ['', ...open.flatMap(sayGate), ...(next ? [`  Next: ${next.replaceAll('/', 'qp ')}`] : [])]
+    return ['', ...open.flatMap(sayGate), ...(next ? [`  Next: ${next}`] : [])]
   }
   if (card.state === 'succeeded') return [`✓ Done. See what it made: qp artifacts ${card.handle}`]
   return sayCard(card).slice(1)
@@ -123,9 +124,16 @@ export function refuse(
   result: Extract<Result<unknown>, { ok: false }>,
 ): number {
   if (json) printJson(screen, { ok: false, ...result.refusal })
-  else screen.print(...sayRefusal(result.refusal).map(harmless))
+  else screen.print(...sayRefusal(result.refusal).map(asTyped))
   return result.refusal.code === 'usage' ? exitCodes.usage : exitCodes.refused
 }
+
+/** Sentences name commands with a slash; at a shell's prompt they are typed after `qp`. Escape sequences are taken out. */
+function asTyped(line: string): string {
+  return harmless(line).replaceAll(slashCommand, '$1qp $2')
+}
+
+const slashCommand = new RegExp(`(^|[\\s(])/(${Object.keys(grammar).join('|')})\\b`, 'g')
 
 const printJson = (screen: Screen, value: unknown): void => {
   screen.output.write(`${JSON.stringify(value)}\n`)

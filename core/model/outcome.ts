@@ -46,6 +46,11 @@ export type Outcome =
       readonly subject?: GateSubject
       /** The policy of that gate, where it was only known now; else the plan's. */
       readonly policy?: GatePolicy
+      /** What the outside shall hear of it, besides that the step is done. */
+      readonly tells?: {
+        readonly kind: 'documentation_generated' | 'milestone_completed'
+        readonly payload: { readonly [key: string]: Json }
+      }
       /** Items to put right behind this step, one block per call. */
       readonly extend?: Plan
     }

@@ -53,7 +53,10 @@ function settleDone(run: Run, outcome: Extract<Outcome, { kind: 'done' }>, conte
     attempt: { ...attemptOf(run, 'done', context), output: outcome.output },
     artifacts: (outcome.artifacts ?? []).map((artifact) => ({ ...artifact, stepId: item.id })),
     plan: plan === run.plan ? null : plan,
-    events: [{ kind: 'step_finished', payload: { step: item.id, attempt: run.attempt } }],
+    events: [
+      { kind: 'step_finished', payload: { step: item.id, attempt: run.attempt } },
+      ...(outcome.tells ? [outcome.tells] : []),
+    ],
   }
   if (run.interrupt === 'cancel') return stopped(run, progressed, change, 'cancelled', context.cleanUp)
   return arrive(run, progressed, change, { outcome, context })

@@ -31,7 +31,11 @@ export const publishDocuments = (source: SourceControl): StepKind => ({
       make: async (key) => ({ branch, ...(await commit(key)) }),
       result: publishOutput,
     })
-    return { kind: 'done', output }
+    return {
+      kind: 'done',
+      output,
+      tells: { kind: 'documentation_generated', payload: { branch, commit: output.commit } },
+    }
   },
 })
 

@@ -2,11 +2,23 @@ import { z } from 'zod'
 
 /** What a factory run is asked to do. */
 export const factoryInput = z.object({
-  target: z.string().min(1, 'Name a repository: a folder or a URL.'),
+  target: z
+    .string()
+    .min(1, 'Name a repository: a folder or a URL.')
+    .max(2_000, 'That is too long for a folder or a URL.')
+    // Checked before anything is stored: what is written down once is copied into backups and logs.
+    .refine(
+      (target) => !holdsPassword(target),
+      'The address holds a password or token: remove it, and use a credential helper or ssh.',
+    ),
   branch: z.string().min(1).nullable(),
   dryRun: z.boolean(),
   confirm: z.boolean(),
 })
+
+/** `https://token@host`, and `scheme://user:password@host`; a user name alone is how ssh is written. */
+const holdsPassword = (target: string): boolean =>
+  /^https?:\/\/[^/]*@|^[a-z][a-z0-9+.-]*:\/\/[^/@]*:[^/@]*@/i.test(target)
 
 export type FactoryInput = z.infer<typeof factoryInput>
 

@@ -131,9 +131,9 @@ async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artif
     ),
     changes: before && before.sha256 !== artifact.sha256 ? await changedLines(ctx, before, artifact) : [],
     facts: [
-      `${output.requirementCount} requirements, each cited`,
+      `${output.requirementCount} ${output.requirementCount === 1 ? 'requirement' : 'requirements'}, each cited`,
       `${artifact.sizeBytes} bytes`,
-      `cost $${(spent.micros / 1_000_000).toFixed(2)}`,
+      spent.micros === 0 ? 'cost $0' : `cost $${(spent.micros / 1_000_000).toFixed(2)}`,
       ...(read.snapshot.hasUncommittedChanges ? ['uncommitted changes in the folder were not read'] : []),
     ],
   }
