@@ -128,7 +128,7 @@ function withSecretFiles(given: Given, readText: (path: string) => string): { va
         values[name] = readText(path).trim()
       } catch (error) {
         problems.push(
-          `${name}_FILE names ${path}, which cannot be read: ${error instanceof Error ? error.message : error}.`,
+          `${name}_FILE names ${path}, which cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
         )
       }
     }

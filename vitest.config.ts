@@ -1,10 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-// Vitest reads its configuration from a default export only.
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'dist/**', 'bench/**', 'test/long/**', '.quantapilot/**'],
+    exclude: ['**/node_modules/**', 'dist/**', 'bench/**', '**/*.long.test.ts'],
     globalSetup: ['test/support/cluster.ts'],
     pool: 'forks',
     maxWorkers: 2,

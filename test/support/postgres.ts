@@ -10,7 +10,7 @@ export type TestDatabase = {
   /** The same place as a URL, for programs started by a test. */
   readonly url: string
   /** Removes it, open connections or not. */
-  drop(): Promise<void>
+  readonly drop: () => Promise<void>
 }
 
 /** A fresh copy of the migrated database, made in about 30 ms; call `drop` when done, best through `onTestFinished`. */
