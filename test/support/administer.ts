@@ -1,19 +1,22 @@
 import postgres from 'postgres'
 import type { Connection } from '../../core/store/database.ts'
 
-/**
- * Runs one statement on a connection of its own, beside the product's driver: for what no part of the product does,
- * such as making a database or stopping its clock.
- */
+export type ServerConnection = Extract<Connection, { host: string }>
+
+/** One session of its own, through another driver than the product's: to hold a lock, or to look on. The caller ends it. */
+export function openSession({ host, port, user, database }: ServerConnection): postgres.Sql {
+  return postgres({ path: `${host}/.s.PGSQL.${port}`, user, database, max: 1, onnotice: () => undefined })
+}
+
+/** Runs one statement in a session of its own: what no part of the product does, such as making a database. */
 export async function administer(
-  connection: Extract<Connection, { host: string }>,
+  connection: ServerConnection,
   sql: string,
 ): Promise<readonly Record<string, unknown>[]> {
-  const { host, port, user, database } = connection
-  const client = postgres({ path: `${host}/.s.PGSQL.${port}`, user, database, max: 1, onnotice: () => undefined })
+  const session = openSession(connection)
   try {
-    return await client.unsafe(sql)
+    return await session.unsafe(sql)
   } finally {
-    await client.end()
+    await session.end()
   }
 }

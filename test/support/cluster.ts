@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
-import type { Connection } from '../../core/store/database.ts'
 import { migrate } from '../../core/store/migrate.ts'
-import { administer } from './administer.ts'
+import { administer, type ServerConnection } from './administer.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** The test server; its database `template` is migrated and is copied for each test. */
-    postgres: Extract<Connection, { host: string }>
+    postgres: ServerConnection
   }
 }
 

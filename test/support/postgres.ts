@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { inject } from 'vitest'
-import type { Connection } from '../../core/store/database.ts'
-import { administer } from './administer.ts'
+import { administer, type ServerConnection } from './administer.ts'
 import { template } from './cluster.ts'
 
 /** A migrated database of a test's own. */
 export type TestDatabase = {
-  readonly connection: Extract<Connection, { host: string }>
+  readonly connection: ServerConnection
   /** The same place as a URL, for programs started by a test. */
   readonly url: string
   /** Removes it, open connections or not. */
