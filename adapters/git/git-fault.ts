@@ -56,6 +56,13 @@ const readings: readonly Reading[] = [
       `${address} belongs to another account, and this git is too old to read it: install git 2.38 or newer.`,
   },
   {
+    when: /possible repository corruption|bad object|missing blob object|unable to read tree/,
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (address) =>
+      `${address} lacks objects of this branch: complete it (a partial clone: git fetch --refetch), then /retry.`,
+  },
+  {
     when: /mismatched algorithms|unknown object format/,
     code: 'VALIDATION_ERROR',
     retryable: false,
@@ -93,16 +100,16 @@ const readings: readonly Reading[] = [
     says: (address) => `The branch in ${address} moved while we wrote to it: the next try goes on from there.`,
   },
   {
-    when: /remote rejected|protected branch|hook declined|prohibited|denied to |returned error: 4\d\d/i,
-    code: 'PRECONDITION_FAILED',
-    retryable: false,
-    says: (address) => `${address} refused the change: allow branches named quantapilot/* in its rules.`,
-  },
-  {
     when: /returned error: 429/,
     code: 'RATE_LIMIT',
     retryable: true,
     says: (address) => `${address} asks us to slow down.`,
+  },
+  {
+    when: /remote rejected|protected branch|hook declined|prohibited|denied to |returned error: 4\d\d/i,
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (address) => `${address} refused the change: allow branches named quantapilot/* in its rules.`,
   },
   {
     when: /timed out|Operation too slow|Timeout/i,

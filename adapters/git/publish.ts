@@ -62,14 +62,25 @@ function folderCall(bench: Workbench, folder: Folder): FolderCall {
 
 /** A branch under somebody's feet would make their work tree look changed. */
 async function requireNotCheckedOut(there: FolderCall, folder: Folder, branch: string): Promise<void> {
-  const trees = (await there({ args: ['worktree', 'list', '--porcelain'] })).toString('utf8').split('\n')
-  if (!trees.includes(`branch refs/heads/${branch}`)) return
+  const trees = await there({ args: ['worktree', 'list', '--porcelain'] }).catch((error: unknown) => {
+    throw folder.owner === null || !(error instanceof Fault) ? error : closedToOwner(folder, folder.owner.uid, error)
+  })
+  if (!trees.toString('utf8').split('\n').includes(`branch refs/heads/${branch}`)) return
   throw new Fault({
     code: 'PRECONDITION_FAILED',
     message: `${branch} is checked out in ${folder.path}: switch to another branch (git switch -), then /retry.`,
     retryable: false,
   })
 }
+
+/** We are root and can see the folder; the account it belongs to, as which we write, cannot. */
+const closedToOwner = ({ path }: Folder, uid: number, cause: Fault): Fault =>
+  new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `The owner of ${path} (user ${uid}) cannot reach it: let that user pass the folders above it, or run as that user. (${cause.message})`,
+    retryable: false,
+    cause,
+  })
 
 const moved = ({ address }: Remote, branch: string): Fault =>
   new Fault({

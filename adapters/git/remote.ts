@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { Fault } from '../../core/model/problem.ts'
 import { type Address, type AddressRules, parseAddress } from './address.ts'
 import { type Folder, openFolder } from './folder.ts'
@@ -85,8 +85,7 @@ async function httpsRemote(
     address: place.address,
     config: [
       ...config,
-      // Git resolves the name again by itself: this makes curl take the addresses that were checked (git 2.37 and newer).
-      `http.curloptResolve=${host}:${port}:${addresses.map(bracketed).join(',')}`,
+      ...(isIP(host) === 0 ? [pin(host, port, addresses)] : []),
       // A redirect would lead past the check.
       'http.followRedirects=false',
       'http.proxy=',
@@ -131,6 +130,10 @@ function sshRemote(place: Place, { url, host, port }: HostAddress, addresses: re
   const call = { address: place.address, config, env: { ...env, GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: 'ssh' } }
   return { ...place, url, reading: [], call }
 }
+
+/** Git would ask the name server again: this makes curl take the addresses that were checked (git 2.37 and newer). */
+const pin = (host: string, port: number, addresses: readonly string[]): string =>
+  `http.curloptResolve=${host}:${port}:${addresses.map(bracketed).join(',')}`
 
 const bracketed = (address: string): string => (isIPv6(address) ? `[${address}]` : address)
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -128,11 +128,11 @@ export const visitor = { username: 'x-access-token', password: 'canary-token-71f
 
 /** Starts `git http-backend` behind TLS with a certificate of its own, and Basic authentication. */
 export async function startGitHost(root: string): Promise<GitHost> {
-  const caFile = join(root, 'cert.pem')
-  const keyFile = join(root, 'key.pem')
-  await makeCertificate(root, keyFile, caFile)
+  identity ??= makeCertificate(root)
+  const tls = await identity
+  const caFile = join(root, 'ca.pem')
+  await writeFile(caFile, tls.cert)
   const requests: string[] = []
-  const tls = { key: await readFile(keyFile), cert: await readFile(caFile) }
   const server = createServer(tls, (request, response) => {
     requests.push(`${request.method} ${request.url?.split('?')[0]}`)
     answer(root, request, response).catch((error: unknown) => response.destroy(new Error('backend', { cause: error })))
@@ -141,26 +141,19 @@ export async function startGitHost(root: string): Promise<GitHost> {
   return { url: `https://localhost:${port}`, caFile, requests, close: () => stop(server) }
 }
 
-async function makeCertificate(cwd: string, keyFile: string, certFile: string): Promise<void> {
+type Certificate = { readonly key: Buffer; readonly cert: Buffer }
+
+/** One for all hosts of a test file: making it takes longer than most tests. */
+let identity: Promise<Certificate> | null = null
+
+async function makeCertificate(cwd: string): Promise<Certificate> {
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  const args = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '2',
-    '-keyout',
-    keyFile,
-    '-out',
-    certFile,
-  ]
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  const args = ['req', ...kind, '-keyout', 'key.pem', '-out', 'cert.pem', ...subject]
   const limits = { env: { PATH: path }, timeoutMs: 20_000, maxOutputBytes: 100_000 }
-  const result = await runProcess({ command: 'openssl', args: [...args, ...subject], cwd, ...limits })
+  const result = await runProcess({ command: 'openssl', args, cwd, ...limits })
   if (result.exitCode !== 0) throw new Error(result.stderr)
+  return { key: await readFile(join(cwd, 'key.pem')), cert: await readFile(join(cwd, 'cert.pem')) }
 }
 
 const listen = (server: Server): Promise<number> =>
@@ -184,19 +177,25 @@ async function answer(root: string, request: IncomingMessage, response: ServerRe
   if (url.pathname.startsWith('/broken')) return void response.writeHead(503).end()
   if (request.headers.authorization !== expected)
     return void response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
-  const body: Buffer[] = []
-  for await (const chunk of request) body.push(Buffer.from(chunk))
+  const body = await bytesOf(request)
   const { stdout } = await runProcess({
     command: 'git',
     args: ['http-backend'],
     cwd: root,
     env: { ...environment, ...backendEnvironment(root, request, url) },
-    stdin: Buffer.concat(body),
+    stdin: body,
     timeoutMs: 20_000,
     maxOutputBytes: 100_000_000,
   })
   reply(response, stdout)
 }
+
+const bytesOf = (request: IncomingMessage): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => resolve(Buffer.concat(chunks))).on('error', reject)
+  })
 
 function backendEnvironment(root: string, request: IncomingMessage, url: URL): Readonly<Record<string, string>> {
   return {

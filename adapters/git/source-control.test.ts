@@ -1,3 +1,4 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sourceControlContract, type Stage } from './source-control.contract.ts'
 import { enterRoom, git, makeRepository, optionsIn, startGitHost, visitor } from './source-control.fixtures.ts'
@@ -21,12 +22,6 @@ async function bare(room: string): Promise<string> {
   return repository
 }
 
-async function fileStage(): Promise<Stage> {
-  const room = await enterRoom()
-  const repository = await bare(room.path)
-  return { ...both(room.path, optionsIn(room.path)), address: `file://${repository}`, repository, end: room.leave }
-}
-
 async function httpsStage(): Promise<Stage> {
   const room = await enterRoom()
   const repository = await bare(room.path)
@@ -44,6 +39,20 @@ async function httpsStage(): Promise<Stage> {
   return { ...both(room.path, options), address: `${host.url}/shop.git`, repository, end }
 }
 
+/** An ssh that runs the command it is given on this machine, as the far end would. */
+async function sshStage(): Promise<Stage> {
+  const room = await enterRoom()
+  const repository = await bare(room.path)
+  const ssh = join(room.path, 'bin', 'ssh')
+  await mkdir(join(room.path, 'bin'))
+  await writeFile(ssh, '#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+  await chmod(ssh, 0o755)
+  const { env, ...others } = optionsIn(room.path)
+  const path = `${join(room.path, 'bin')}:${env.PATH}`
+  const options = { ...others, allowedHosts: ['localhost'], env: { PATH: path } }
+  return { ...both(room.path, options), address: `git@localhost:${repository}`, repository, end: room.leave }
+}
+
 sourceControlContract('its folder', folderStage)
-sourceControlContract('a file:// address', fileStage)
 sourceControlContract('https', httpsStage)
+sourceControlContract('ssh', sshStage)
