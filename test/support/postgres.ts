@@ -25,7 +25,7 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
 async function copyDatabase(original: string): Promise<TestDatabase> {
   const server = inject('postgres')
   const database = `test_${randomBytes(8).toString('hex')}`
-  await administer(server, `create database ${database} template ${original}`)
+  await administer(server, `create database ${database} template ${original} strategy file_copy`)
   return {
     connection: { ...server, database },
     url: `postgresql://${server.user}@/${database}?host=${encodeURIComponent(server.host)}&port=${server.port}`,
