@@ -1,5 +1,5 @@
 import { Fault } from '../../core/model/problem.ts'
-import { type RunResult, runProcess } from '../process/run.ts'
+import { type RunRequest, type RunResult, runProcess } from '../process/run.ts'
 import { gitFault } from './git-fault.ts'
 
 /** The only variables of ours that git ever sees. */
@@ -18,7 +18,7 @@ export type GitCall = {
   readonly stdin?: Uint8Array
   readonly maxOutputBytes?: number
   readonly owner?: Owner | null
-  /** Named in what a failure says; the last words of a folder's or host's owner about it. */
+  /** What a failure is said to be about. */
   readonly address: string
 }
 
@@ -26,8 +26,6 @@ export type GitCall = {
 export interface Git {
   /** Throws a `Fault` in words for the operator when git fails, the signal's reason when it is stopped. */
   run(call: GitCall, signal: AbortSignal): Promise<Buffer>
-  /** The same, leaving the exit code to the caller. */
-  attempt(call: GitCall, signal: AbortSignal): Promise<RunResult>
 }
 
 /** Settings from the command line win over those of the repository, which are not ours. */
@@ -72,35 +70,38 @@ const oldest = [2, 32] as const
 const install = `install git ${oldest.join('.')} or newer`
 
 export function createGit(options: { readonly env: GitEnvironment; readonly timeoutMs: number }): Git {
+  let recent: Promise<void> | null = null
   const attempt = async (call: GitCall, signal: AbortSignal): Promise<RunResult> => {
-    return await runProcess({
-      command: 'git',
-      args: [...argumentsOf(call), ...call.args],
-      cwd: '/',
-      env: { ...inherited(options.env, call.owner), ...environment, ...call.env },
-      timeoutMs: options.timeoutMs,
-      maxOutputBytes: call.maxOutputBytes ?? 64_000_000,
-      signal,
-      whenMissing: `git is not installed: ${install}`,
-      ...(call.stdin === undefined ? {} : { stdin: call.stdin }),
-      ...call.owner,
-    })
-  }
-  let known: Promise<void> | null = null
-  const checked = async (call: GitCall, signal: AbortSignal): Promise<RunResult> => {
-    known ??= requireRecent(attempt, signal)
-    await known.catch((error: unknown) => {
-      known = null
+    recent ??= requireRecent(options)
+    await recent.catch((error: unknown) => {
+      // Asked again next time: git may have been installed meanwhile.
+      recent = null
       throw error
     })
-    return await attempt(call, signal)
+    return await runProcess({ ...programOf(call, options), signal })
   }
   const run = async (call: GitCall, signal: AbortSignal): Promise<Buffer> => {
-    const result = await checked(call, signal)
+    const result = await attempt(call, signal)
     if (result.exitCode !== 0) throw gitFault(result, call.address)
     return result.stdout
   }
-  return { run, attempt: checked }
+  return { run }
+}
+
+type GitOptions = Parameters<typeof createGit>[0]
+
+function programOf(call: GitCall, { env, timeoutMs }: GitOptions): RunRequest {
+  return {
+    command: 'git',
+    args: [...argumentsOf(call), ...call.args],
+    cwd: '/',
+    env: { ...inherited(env, call.owner), ...environment, ...call.env },
+    timeoutMs,
+    maxOutputBytes: call.maxOutputBytes ?? 64_000_000,
+    whenMissing: `git is not installed: ${install}`,
+    ...(call.stdin === undefined ? {} : { stdin: call.stdin }),
+    ...call.owner,
+  }
 }
 
 /** Another account gets no home folder: ours is closed to it. */
@@ -114,8 +115,9 @@ function argumentsOf(call: GitCall): readonly string[] {
   return [`--git-dir=${call.gitDir ?? '/dev/null'}`, ...config]
 }
 
-async function requireRecent(attempt: Git['attempt'], signal: AbortSignal): Promise<void> {
-  const { stdout } = await attempt({ args: ['version'], gitDir: null, address: '' }, signal)
+/** Without anybody's signal: all calls wait for the one answer. */
+async function requireRecent(options: GitOptions): Promise<void> {
+  const { stdout } = await runProcess(programOf({ args: ['version'], gitDir: null, address: '' }, options))
   const [, major = '0', minor = '0'] = /(\d+)\.(\d+)/.exec(stdout.toString()) ?? []
   if (Number(major) > oldest[0] || (Number(major) === oldest[0] && Number(minor) >= oldest[1])) return
   const message = `git ${major}.${minor} is too old: ${install}`

@@ -149,7 +149,7 @@ export function lastUsefulLine(stderr: string): string {
   const useful = lines.findLast((line) => /^(?:fatal|error|remote| ! \[)/.test(line) && !generic.test(line))
   return (useful ?? lines.at(-1) ?? '')
     .replace(/\/\/[^/@\s]+@/g, '//***@')
-    .replace(/\p{Cc}/gu, ' ')
+    .replace(/[\p{Cc}\p{Cf}]/gu, ' ')
     .trim()
     .slice(0, 300)
 }

@@ -77,6 +77,20 @@ describe('an https host', () => {
     expect(await faultAt('/moved.git')).toMatchObject({ code: 'VALIDATION_ERROR', retryable: false })
   })
 
+  it('may refuse the branch, and its words are passed on', async () => {
+    const hook = join(room.path, 'shop.git', 'hooks', 'pre-receive')
+    await mkdir(join(room.path, 'shop.git', 'hooks'), { recursive: true })
+    await writeFile(hook, '#!/bin/sh\nexit 1\n')
+    await chmod(hook, 0o755)
+    const source = createGitSourceControl(options())
+    const snapshot = await source.snapshot({ address: `${host.url}/shop.git`, branch: null }, signal)
+    const request = { snapshot, branch: 'quantapilot/r1/docs', message: 'm', at: '2026-01-01T00:00:00Z', key: 'k' }
+    const fault = await faultOf(source.commit({ ...request, files: [] }, signal))
+    expect(fault).toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+    expect(fault.message).toContain('allow branches named quantapilot/*')
+    expect(fault.message).toContain('pre-receive hook declined')
+  })
+
   it('is tried again when it is broken for the moment', async () => {
     expect(await faultAt('/broken.git')).toMatchObject({ code: 'TRANSIENT_NETWORK', retryable: true })
   })
@@ -129,6 +143,16 @@ describe('a host that does not answer', () => {
   it('is given up after the time allowed, to be tried again', async () => {
     const fault = await faultOf(take(await listen(), { gitTimeoutMs: 400 }))
     expect(fault).toMatchObject({ code: 'UPSTREAM_TIMEOUT', retryable: true })
+  })
+
+  it('keeps nobody waiting or failing but who asked', async () => {
+    const source = createGitSourceControl(options())
+    const controller = new AbortController()
+    const first = source.snapshot({ address: await listen(), branch: null }, controller.signal)
+    const second = source.snapshot({ address: `${host.url}/shop.git`, branch: null }, signal)
+    controller.abort(new Error('cancelled'))
+    await expect(first).rejects.toThrow('cancelled')
+    expect(await second).toMatchObject({ name: 'shop' })
   })
 
   it('is left at once when the run is cancelled, and git goes with its children', async () => {

@@ -22,7 +22,7 @@ export async function publish(bench: Workbench, remote: Remote, move: Move, pare
 
 async function push(bench: Workbench, remote: Remote, { branch, from, to }: Move): Promise<void> {
   const ref = `refs/heads/${branch}`
-  const flags = ['--porcelain', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
+  const flags = ['--quiet', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
   // A deletion says which commit it means to delete; a new commit is a child of the old, so it needs no force.
   const lease = to === null ? [`--force-with-lease=${ref}:${from ?? ''}`] : []
   const args = ['push', ...flags, ...lease, '--', remote.url, `${to ?? ''}:${ref}`]

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import { assert, Fault } from '../../core/model/problem.ts'
 import type { CommitRequest, Snapshot, SourceControl } from '../../core/ports.ts'
 import { requireBranchName, requireOwnBranch } from './branch.ts'
@@ -26,6 +27,7 @@ const maxTreeBytes = 16_000_000
 
 /** Repositories by the git command line: https, ssh, file and folders. See `SourceControl` for what each method promises. */
 export function createGitSourceControl(options: GitSourceControlOptions): SourceControl {
+  assert(isAbsolute(options.stateDir), 'stateDir is absolute')
   const git = createGit({ env: options.env, timeoutMs: options.gitTimeoutMs })
   const directories = createGitDirectories(git, options.stateDir)
   const tools: Tools = { git, directories, options }
