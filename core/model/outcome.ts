@@ -23,6 +23,14 @@ export type GateSubject = {
   readonly micros?: number | undefined
 }
 
+/** Null leaves a limit as it is. */
+export type RunLimits = {
+  readonly capMicros: number | null
+  readonly capTokens: number | null
+  /** Milliseconds from the run's start. */
+  readonly deadlineMs: number | null
+}
+
 /** A run that a step wants started and waited for. */
 export type ChildStart = {
   readonly pipeline: string
@@ -46,6 +54,8 @@ export type Outcome =
       readonly subject?: GateSubject
       /** The policy of that gate, where it was only known now; else the plan's. */
       readonly policy?: GatePolicy
+      /** Tighter limits for the run, known only now; a limit is never loosened this way. */
+      readonly limits?: RunLimits
       /** What the outside shall hear of it, besides that the step is done. */
       readonly tells?: {
         readonly kind: 'documentation_generated' | 'milestone_completed'

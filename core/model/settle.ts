@@ -53,6 +53,7 @@ function settleDone(run: Run, outcome: Extract<Outcome, { kind: 'done' }>, conte
     attempt: { ...attemptOf(run, 'done', context), output: outcome.output },
     artifacts: (outcome.artifacts ?? []).map((artifact) => ({ ...artifact, stepId: item.id })),
     plan: plan === run.plan ? null : plan,
+    limits: outcome.limits ?? null,
     events: [
       { kind: 'step_finished', payload: { step: item.id, attempt: run.attempt } },
       ...(outcome.tells ? [outcome.tells] : []),

@@ -1,5 +1,5 @@
 import type { Json } from './json.ts'
-import type { ArtifactRef, ChildStart, GateSubject } from './outcome.ts'
+import type { ArtifactRef, ChildStart, GateSubject, RunLimits } from './outcome.ts'
 import type { GateItem, GatePolicy, Plan } from './plan.ts'
 import type { Run } from './run.ts'
 import { isOver } from './run.ts'
@@ -80,6 +80,7 @@ export type Transition = {
   readonly artifacts: readonly (ArtifactRef & { readonly stepId: string })[]
   readonly children: readonly ChildStart[]
   readonly consumedSignal: string | null
+  readonly limits: RunLimits | null
   /** True when the worker that holds the run goes on with its next step. */
   readonly goesOn: boolean
 }
@@ -106,6 +107,7 @@ export function transition(run: Run, change: Change): Transition {
     artifacts: [],
     children: [],
     consumedSignal: null,
+    limits: null,
     ...writes,
     was: run,
     now,

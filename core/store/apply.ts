@@ -80,7 +80,7 @@ const writeConsequences = statement({
     with l as materialized (
       select * from jsonb_to_recordset(:consequences::jsonb) as l(
         run_id uuid, messages jsonb, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text,
-        artifacts jsonb, consumed_signal uuid)
+        artifacts jsonb, consumed_signal uuid, cap_micros bigint, cap_tokens bigint, deadline_ms float8)
     ),
     told as (
       insert into app.outbox (run_id, id, topic, payload)
@@ -110,6 +110,16 @@ const writeConsequences = statement({
       insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
       select l.run_id, a.value->>'name', a.value->>'stepId', a.value->>'sha256', (a.value->>'sizeBytes')::integer
       from l cross join lateral jsonb_array_elements(l.artifacts) a(value)
+    ),
+    capped as (
+      update app.budgets b set cap_micros = least(b.cap_micros, l.cap_micros), cap_tokens = least(b.cap_tokens, l.cap_tokens)
+      from l
+      where b.scope = 'run' and b.scope_id = l.run_id and (l.cap_micros is not null or l.cap_tokens is not null)
+    ),
+    hurried as (
+      update app.runs r set
+        deadline_at = least(r.deadline_at, r.created_at + l.deadline_ms * interval '1 millisecond')
+      from l where r.id = l.run_id and l.deadline_ms is not null
     )
     update app.signals s set consumed_at = app.clock_now()
     from l where s.run_id = l.run_id and s.id = l.consumed_signal`,
@@ -195,9 +205,20 @@ const withState = ({ kind, payload }: EventDraft, { state, position }: Run) => (
   payload: { ...payload, state, position },
 })
 
-function consequencesOf({ was, now, events, plan, openGate, closeGate, artifacts, consumedSignal }: Transition) {
+function consequencesOf({
+  was,
+  now,
+  events,
+  plan,
+  openGate,
+  closeGate,
+  artifacts,
+  consumedSignal,
+  limits,
+}: Transition) {
   const messages = events.filter((event) => isPublic(event.kind))
-  const none = messages.length === 0 && !plan && !openGate && !closeGate && artifacts.length === 0 && !consumedSignal
+  const none =
+    messages.length === 0 && !plan && !openGate && !closeGate && artifacts.length === 0 && !consumedSignal && !limits
   if (none) return null
   return compact({
     run_id: was.id,
@@ -209,6 +230,9 @@ function consequencesOf({ was, now, events, plan, openGate, closeGate, artifacts
     close_step: closeGate && was.plan[was.position]?.id,
     artifacts,
     consumed_signal: consumedSignal,
+    cap_micros: limits?.capMicros ?? null,
+    cap_tokens: limits?.capTokens ?? null,
+    deadline_ms: limits?.deadlineMs ?? null,
   })
 }
 

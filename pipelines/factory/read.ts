@@ -1,3 +1,4 @@
+import type { RunLimits } from '../../core/model/outcome.ts'
 import type { GatePolicy } from '../../core/model/plan.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -34,6 +35,7 @@ export const readRepository = (source: SourceControl, author: Author): StepKind 
       kind: 'done',
       output,
       artifacts: [{ name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes }],
+      limits: limitsOf(settings),
       verdict: input.confirm || settings.policies.gates['start'] ? 'confirm' : 'go',
       subject: startSubject(input, output),
       policy: gatePolicy(settings, 'start'),
@@ -121,6 +123,17 @@ export async function pinnedSettings(ctx: StepContext, read: ReadOutput): Promis
   if (!parsed.ok)
     throw refuse('The pinned quantapilot.yml does not parse any more: /retry starts over from the repository.')
   return parsed.settings
+}
+
+/** The file can only tighten what the server allows. */
+function limitsOf({ budgets, limits }: Settings): RunLimits {
+  const seconds = limits?.timeout_seconds ?? 0
+  const tokens = [budgets?.tokens, limits?.tokens_per_run].filter((value) => value !== undefined)
+  return {
+    capMicros: budgets?.usd === undefined ? null : Math.round(budgets.usd * 1_000_000),
+    capTokens: tokens.length === 0 ? null : Math.min(...tokens),
+    deadlineMs: seconds === 0 ? null : seconds * 1000,
+  }
 }
 
 /** Whoever policy names, else any approver or admin; never nobody by accident. */
