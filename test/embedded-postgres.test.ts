@@ -111,6 +111,13 @@ test('data of another PostgreSQL is refused with what to do, and left as it is',
   await expect(start(shared)).rejects.toThrow(/was made by PostgreSQL 14 .* take a backup there/)
 })
 
+test('a place it may not use is named with what to do', async () => {
+  const folder = await temporaryFolder(0o755)
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(join(folder, 'file'), '')
+  await expect(start(join(folder, 'file', 'pg'))).rejects.toThrow(/cannot use .*file.pg .*set QP_STATE_DIR/)
+})
+
 test('a start that is given up leaves nothing half made', async () => {
   const folder = await temporaryFolder(0o755)
   onTestFinished(() => rm(folder, { recursive: true, force: true }))

@@ -26,6 +26,26 @@ export function explain(output: string, logFile: string): Fault {
   )
 }
 
+/** A file error of the system's as a Fault; the rest, and what is a Fault already, as it was. */
+export function explainFileError(error: unknown, dir: string): unknown {
+  if (!(error instanceof Error) || error instanceof Fault || !('code' in error)) return error
+  switch (error.code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return explain('No space left on device', dir)
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'ENOTDIR':
+      return fault(
+        'PRECONDITION_FAILED',
+        `The embedded database cannot use ${dir} (${error.message}): set QP_STATE_DIR to a folder that this user may write, or set DATABASE_URL.`,
+      )
+    default:
+      return error
+  }
+}
+
 const fault = (code: 'NO_SPACE' | 'TOOL_FAILURE' | 'PRECONDITION_FAILED', message: string): Fault =>
   new Fault({ code, message, retryable: false })
 

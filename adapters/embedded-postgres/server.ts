@@ -6,6 +6,7 @@ import { type Exit, type RunningProcess, startProcess } from '../process/run.ts'
 import type { Binaries } from './binaries.ts'
 import { needsGlibc } from './cluster.ts'
 import { explain } from './explain.ts'
+import type { Owner } from './owner.ts'
 import { dataFolder, type Place } from './place.ts'
 import { answers, findPostmaster, type Postmaster } from './postmaster.ts'
 import { startFlags } from './settings.ts'
@@ -37,7 +38,7 @@ export async function startServer(
       if (server !== null) return { ...server, joined: server.postmaster.pid !== launched?.process.pid }
       if (launched === null && (await findPostmaster(dataFolder(place.base))) === null)
         launched = await launch(place, binaries, durable)
-      else if (launched?.exit() != null) launched = await lostTheRace(launched)
+      else if (launched !== null && launched.exit() !== null) launched = await lostTheRace(launched)
       await delay(pollMs, undefined, { signal })
     }
   } catch (error) {
@@ -68,7 +69,7 @@ async function launch(place: Place, binaries: Binaries, durable: boolean): Promi
   const data = dataFolder(place.base)
   const socket = await openSocketFolder(data, place.owner)
   const file = logFile(place)
-  const log = await openLog(file)
+  const log = await openLog(file, place.owner)
   try {
     const process = await startProcess({
       command: binaries.postgres,
@@ -96,14 +97,16 @@ async function launch(place: Place, binaries: Binaries, durable: boolean): Promi
 const logFile = ({ base }: Place): string => join(base, 'server.log')
 
 /** Appends to the log; at a start, one that has grown large makes way and is kept once. */
-async function openLog(file: string) {
+async function openLog(file: string, owner: Owner | null) {
   const size = await stat(file).then(
     (entry) => entry.size,
     () => 0,
   )
   const isLarge = size > maxLogBytes
   if (isLarge) await rename(file, `${file}.1`)
-  return { handle: await open(file, 'a', 0o600), size: isLarge ? 0 : size }
+  const handle = await open(file, 'a', 0o600)
+  if (owner !== null) await handle.chown(owner.uid, owner.gid)
+  return { handle, size: isLarge ? 0 : size }
 }
 
 const maxLogBytes = 10_000_000

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { installBinaries } from './binaries.ts'
 import { ensureCluster } from './cluster.ts'
+import { explainFileError } from './explain.ts'
 import { choosePlace, type Place } from './place.ts'
 import { findServer, type ReadyServer, startServer, stopServer } from './server.ts'
 import { database, port, superuser } from './settings.ts'
@@ -33,7 +34,14 @@ export type EmbeddedPostgres = {
  * connections. Throws a Fault that says what to do, or the signal's reason.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const place = await choosePlace(options.dir)
+  try {
+    return await startIn(await choosePlace(options.dir), options)
+  } catch (error) {
+    throw explainFileError(error, options.dir)
+  }
+}
+
+async function startIn(place: Place, options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const user = await enter(join(place.base, 'users'), options.signal)
   let left: Promise<void> | null = null
   const stop = () => (left ??= user.leave(() => stopServer(place)))
