@@ -1,5 +1,5 @@
 import type { WrittenDocument } from '../../core/ports.ts'
-import { measureOf } from './classes.ts'
+import { measuresOf } from './classes.ts'
 import { bullets, clip, code, count, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import { cite, gap, type Study } from './study.ts'
@@ -37,8 +37,8 @@ function documentation(study: Study): readonly (string | null)[] {
 function milestoneAcceptance(study: Study): readonly (string | null)[] {
   const rows = study.milestones.map(({ id, statements }) => {
     const measured = statements.flatMap(({ id: requirement, plain }) => {
-      const measure = measureOf(plain)
-      return measure === null ? [] : [`${requirement}: ${code(measure, true)}`]
+      const measures = measuresOf(plain).map((measure) => code(measure, true))
+      return measures.length === 0 ? [] : [`${requirement}: ${listed(measures)}`]
     })
     const open = study.questions.filter(
       ({ requirement, id: question }) =>
@@ -67,13 +67,7 @@ const quality =
   /\b(?:tests?|testing|tested|coverage|lint(?:s|ing|er)?|CI|continuous integration|code review|type[- ]?check\w*)\b|тест(?!о)|ревью|покрыти|Testabdeckung|essais?\b|pruebas|测试|テスト|테스트/iu
 
 function qualityGates(study: Study): readonly (string | null)[] {
-  const told = study.passages.filter(
-    ({ plain, unit, section, wordy }) =>
-      wordy &&
-      unit.kind !== 'cell' &&
-      !['links', 'people', 'changes', 'contents'].includes(section.topic) &&
-      quality.test(plain),
-  )
+  const told = study.told.filter(({ plain }) => quality.test(plain))
   const commands = study.facts.shell.flatMap(({ text, line }) =>
     text
       .split('\n')

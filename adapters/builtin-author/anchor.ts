@@ -3,7 +3,7 @@ import type { WrittenDocument } from '../../core/ports.ts'
 import type { Named } from './facts.ts'
 import { bullets, cell, clip, code, count, inline, listed, passage, table } from './markdown.ts'
 import { page } from './page.ts'
-import { cite, gap, type Study } from './study.ts'
+import { cite, gapHere, type Study } from './study.ts'
 
 /** ANCHOR.md: what a person approves before anything else is written. */
 export function anchorPage(study: Study): WrittenDocument {
@@ -23,7 +23,7 @@ export function anchorPage(study: Study): WrittenDocument {
 
 function purpose(study: Study): readonly (string | null)[] {
   const { purpose } = study.facts
-  if (purpose.length === 0) return [gap(study, 'purpose', 'No sentence of the README says what this is for', '')]
+  if (purpose.length === 0) return [gapHere(study, 'purpose', 'No sentence of the README says what this is for')]
   const units = [...new Set(purpose.map(({ unit }) => unit))]
   return units.flatMap((unit) => {
     const held = purpose.filter((each) => each.unit === unit)
@@ -56,7 +56,7 @@ function scope(study: Study): readonly (string | null)[] {
     ...inScope(study),
     '### Non-goals',
     study.nonGoals.length === 0
-      ? gap(study, 'non-goals', 'The README rules nothing out', '')
+      ? gapHere(study, 'non-goals', 'The README rules nothing out')
       : bullets(
           study.nonGoals.map(({ id, plain, line }) => `${inline(clip(plain, 240))} (${id}, ${cite(study, line)})`),
         ),
@@ -70,7 +70,7 @@ function scope(study: Study): readonly (string | null)[] {
 
 function inScope(study: Study): readonly (string | null)[] {
   const { milestones, requirements } = study
-  if (requirements.length === 0) return [gap(study, 'requirements', 'The README asks for nothing in particular', '')]
+  if (requirements.length === 0) return [gapHere(study, 'requirements', 'The README asks for nothing in particular')]
   const rows = milestones.map(({ id, title, line, statements }) => [
     id,
     cell(clip(title, 80)),
@@ -78,7 +78,7 @@ function inScope(study: Study): readonly (string | null)[] {
     cite(study, line),
   ])
   return [
-    `${count(requirements.length, 'requirement')}, each quoted in [Requirements](20_requirements.md) and placed in one of ${count(milestones.length, 'milestone')}:`,
+    `${count(requirements.length, 'requirement')}, each quoted in [Requirements](20_requirements.md) and each a criterion of one [milestone](30_milestones.md):`,
     table(['Milestone', 'Covers', 'Requirements', 'Source'], rows),
   ]
 }
@@ -121,7 +121,7 @@ function requestedChanges({ comments }: Study): readonly (string | null)[] {
 
 function roles(study: Study): readonly (string | null)[] {
   const { roles } = study.facts
-  if (roles.length === 0) return [gap(study, 'users', 'No user or role is named', '')]
+  if (roles.length === 0) return [gapHere(study, 'users', 'No user or role is named')]
   const row = ({ name, says, line }: Named) => [
     `**${cell(clip(name, 60))}**`,
     cell(clip(says ?? '', 160)),

@@ -1,6 +1,6 @@
 import type { WrittenDocument } from '../../core/ports.ts'
 import type { Named } from './facts.ts'
-import { bullets, cell, clip, code, count, fenced, inline, listed, printable, table } from './markdown.ts'
+import { bullets, cell, clip, code, fenced, inline, listed, printable, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { Section } from './readme.ts'
 import { cite, gap, type Study } from './study.ts'
@@ -81,31 +81,12 @@ const movement =
   /\b(?:sends?|stores?|stored|saves?|saving|writes?|reads?|receives?|fetch(?:es)?|loads?|uploads?|downloads?|exports?|imports?|notif(?:y|ies)|posts?|publishe?s?|syncs?|copies|forwards?|returns?|answers?|goes? to|emits?|prints?|logs?)\b|отправля|сохраня|хран(?:ит|ят)|записыва|чита(?:ет|ют)|получа|загруж|выгруж|переда|уведомля|sendet|speicher|schreibt|liest|empfäng|envoie|enregistre|stocke|reçoit|envía|guarda|almacena|recibe|发送|保存|存储|送信/iu
 
 function dataFlows(study: Study): readonly (string | null)[] {
-  const told = study.passages.filter(({ visible, unit, section, wordy }) => {
-    if (
-      !wordy ||
-      unit.kind === 'cell' ||
-      ['people', 'links', 'licence', 'changes', 'contents', 'questions'].includes(section.topic)
-    )
-      return false
-    return movement.test(visible)
-  })
-  if (told.length === 0)
-    return [
-      gap(
-        study,
-        'retention',
-        'No sentence of the README says that something is sent, stored or read',
-        'No sentence of the README says that something is sent, stored or read.',
-      ),
-    ]
+  const told = study.told.filter(({ visible, section }) => section.topic !== 'questions' && movement.test(visible))
+  if (told.length === 0) return ['No sentence of the README says that something is sent, stored, read or shown.']
   const lines = told
     .slice(0, 15)
     .map(({ plain, line }, index) => `${index + 1}. ${inline(clip(plain, 220))} (line ${line})`)
-  const more =
-    told.length > 15
-      ? `${count(told.length - 15, 'more sentence')} of this kind ${told.length === 16 ? 'follows' : 'follow'} in the README.`
-      : null
+  const more = told.length > 15 ? `The README has ${told.length - 15} more of this kind.` : null
   return ['Sentences in which something is sent, stored, read or shown, in the README’s order:', lines.join('\n'), more]
 }
 
@@ -120,5 +101,5 @@ function constraints(study: Study): readonly (string | null)[] {
         'No platform or size is demanded; the figures the README gives stand in [Requirements](20_requirements.md).',
       ),
     ]
-  return [bullets(binding.map(({ id, plain }) => `The architecture must allow for ${id}: ${inline(clip(plain, 140))}`))]
+  return [bullets(binding.map(({ id, label }) => `The architecture must allow for ${id}: ${inline(clip(label, 140))}`))]
 }

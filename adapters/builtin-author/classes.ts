@@ -1,3 +1,4 @@
+import { clip } from './markdown.ts'
 import type { Statement } from './statements.ts'
 
 /** Where a requirement belongs: what the product does, or one of the ways it must be. */
@@ -33,11 +34,11 @@ const words: readonly (readonly [Class, RegExp])[] = [
   ],
   [
     'performance',
-    /\b(?:within|under|less than|at most|at least|up to|no more than)\s+[\d.,]+\s*(?:ms|milliseconds?|s|secs?|seconds?|kB|KB|MB|GB|requests?|users?|%)|\b(?:fast|quick|quickly|latency|throughput|performance|performant|concurrent\w*|scalab\w*|lightweight|p9[59]|memory|bundle size)\b|не (?:более|дольше|больше|менее) \d+|за \d+ секунд|быстр|производительн|одновременн|schnell|Latenz|gleichzeitig|rapide|latence|rápid|latencia|性能|高速|并发/iu,
+    /\b(?:within|under|less than|at most|at least|up to|no more than)\s+[\d.,]{1,15}\s*(?:ms|milliseconds?|s|secs?|seconds?|kB|KB|MB|GB|requests?|users?|%)|\b(?:fast|quick|quickly|latency|throughput|performance|performant|concurrent\w*|scalab\w*|lightweight|p9[59]|memory|bundle size)\b|не (?:более|дольше|больше|менее) \d+|за \d+ секунд|быстр|производительн|одновременн|schnell|Latenz|gleichzeitig|rapide|latence|rápid|latencia|性能|高速|并发/iu,
   ],
   [
     'reliability',
-    /\b(?:availab(?:le|ility) (?:\d|at least)|availability|uptime|reliab\w*|backups?|restore[sd]?|recover(?:y|s|ed)?|crash\w*|failover|retr(?:y|ies|ied)|durab\w*|survives?|idempotent|at least once|exactly once|restarts?|99\.?\d*\s?%)|доступность|резервн|восстанов|отказоустойчив|надёжн|надежн|перезапуск|Verfügbarkeit|zuverlässig|wiederherstell|disponibilité|sauvegarde|disponibilidad|respaldo|可用性|备份/iu,
+    /\b(?:availab(?:le|ility) (?:\d|at least)|availability|uptime|reliab\w*|backups?|restore[sd]?|recover(?:y|s|ed)?|crash\w*|failover|retr(?:y|ies|ied)|durab\w*|survives?|idempotent|(?:delivered|sent|processed|run) (?:at least|exactly) once|restarts?|99\.?\d*\s?%)|доступность|резервн|восстанов|отказоустойчив|надёжн|надежн|перезапуск|Verfügbarkeit|zuverlässig|wiederherstell|disponibilité|sauvegarde|disponibilidad|respaldo|可用性|备份/iu,
   ],
   [
     'observability',
@@ -53,8 +54,25 @@ const words: readonly (readonly [Class, RegExp])[] = [
   ],
 ]
 
+/** A statement that asks for something. `label` is it on one line with what it is a part of, for lists that point to it. */
+export type Requirement = Statement & { readonly class: Class; readonly label: string }
+
+/** The statements that are not non-goals, in README order. */
+export function requirementsOf(statements: readonly Statement[]): readonly Requirement[] {
+  return statements
+    .filter(({ kind }) => kind !== 'non-goal')
+    .map((statement) => {
+      const { context, plain } = statement
+      return {
+        ...statement,
+        class: classOf(statement),
+        label: context === null ? plain : `${clip(context, 60)}: ${plain}`,
+      }
+    })
+}
+
 /** The class of a requirement, by its section first and its words second. */
-export function classOf(statement: Statement): Class {
+function classOf(statement: Statement): Class {
   switch (statement.section.topic) {
     case 'licence':
       return 'compliance'
@@ -69,9 +87,9 @@ export function classOf(statement: Statement): Class {
   return statement.section.topic === 'limits' ? 'performance' : 'functional'
 }
 
-/** The part of a requirement that a test can measure: a number with its unit, or a limit in words; null when there is none. */
-export function measureOf(plain: string): string | null {
+/** The parts of a requirement that a test can measure: numbers with their units, and the limit they set. At most four. */
+export function measuresOf(plain: string): readonly string[] {
   const limit =
-    /(?:(?:within|under|less than|more than|at most|at least|up to|no more than|after|before|every|for|не более|не позднее|не дольше|не менее|через|каждые|за|в течение|innerhalb von|höchstens|mindestens|nach|moins de|au plus|au moins|menos de|como máximo|al menos)\s+)?(?<![\p{L}\p{N}.])[\d][\d.,  ]*(?:[-–]\d+)?\s?(?:ms|milliseconds?|seconds?|secs?|s|minutes?|min|hours?|h|working days?|days?|weeks?|months?|years?|[kKMGT]i?B|kb|mb|gb|%|percent|requests?(?: per \p{L}+)?|users?|parcels?|items?|files?|rows?|characters?|digits?|attempts?|times|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}+|день|недел\p{L}*|месяц\p{L}*|лет|год\p{L}*|МБ|ГБ|КБ|символ\p{L}*|заказ\p{L}*|Sekunden?|Minuten?|Stunden?|Tagen?|secondes?|heures?|jours?|segundos?|horas?|días?|秒|分钟|小时|天|日)(?![\p{L}\p{N}])/iu
-  return limit.exec(plain.slice(0, 2_000))?.[0]?.trim() ?? null
+    /(?:(?:within|under|less than|more than|at most|at least|up to|no more than|after|before|every|for|не более(?: чем)?(?: за| через)?|не позднее(?: чем)?(?: через)?|не раньше(?: чем)?(?: через)?|не дольше|не менее|через|каждые|за|в течение|innerhalb von|höchstens|mindestens|nach|moins de|au plus|au moins|menos de|como máximo|al menos)\s+)?(?<![\p{L}\p{N}.])\d[\d.,  ]{0,14}(?:[-–]\d{1,9})?\s?(?:ms|milliseconds?|seconds?|secs?|s|minutes?|min|hours?|h|working days?|days?|weeks?|months?|years?|[kKMGT]i?B|kb|mb|gb|%|percent|requests?(?: per \p{L}+)?|users?|parcels?|items?|files?|rows?|characters?|digits?|attempts?|times|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}+|день|недел\p{L}*|месяц\p{L}*|лет|год\p{L}*|МБ|ГБ|КБ|символ\p{L}*|заказ\p{L}*|Sekunden?|Minuten?|Stunden?|Tagen?|secondes?|heures?|jours?|segundos?|horas?|días?|秒|分钟|小时|天|日)(?![\p{L}\p{N}])/giu
+  return (plain.slice(0, 2_000).match(limit) ?? []).slice(0, 4).map((measure) => measure.trim())
 }

@@ -85,7 +85,7 @@ function compliance(study: Study): readonly string[] {
 function given(study: Study, classes: readonly Class[]): readonly string[] {
   return study.requirements
     .filter((each) => classes.includes(each.class))
-    .map(({ id, plain, line }) => `${inline(clip(plain, 200))} — ${id}, ${cite(study, line)}`)
+    .map(({ id, label, line }) => `${inline(clip(label, 200))} — ${id}, ${cite(study, line)}`)
 }
 
 /** What the README says under headings of these topics without wording it as a requirement. */

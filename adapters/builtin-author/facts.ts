@@ -1,6 +1,6 @@
 import type { CodeBlock, Readme, Section, Table } from './readme.ts'
 import type { Passage } from './statements.ts'
-import { externalNames, roleWords, storeNames } from './names.ts'
+import { externalNames, roleNames, storeNames } from './names.ts'
 
 /** Something the README names, with the line that names it first. */
 export type Named = { readonly name: string; readonly line: number; readonly says: string | null }
@@ -39,15 +39,28 @@ export function factsOf(readme: Readme, passages: readonly Passage[]): Facts {
   }
 }
 
-const asideTopics: readonly Section['topic'][] = ['people', 'links', 'licence', 'changes', 'contents', 'non-goals']
+/** Headings under which a README speaks of other things than the product. */
+export const asideTopics: readonly Section['topic'][] = [
+  'people',
+  'links',
+  'licence',
+  'changes',
+  'contents',
+  'non-goals',
+]
 
 function purposeOf(passages: readonly Passage[]): readonly Passage[] {
   const prose = passages.filter(({ unit, wordy, visible }) => unit.kind === 'prose' && wordy && isSentence(visible))
   const opening = prose.filter(({ section }) => section.depth <= 1)
   const about = prose.filter(({ section }) => section.topic === 'purpose')
   const chosen = opening.length > 0 ? opening : about.length > 0 ? about : prose
-  const first = chosen[0]
-  return first === undefined ? [] : chosen.filter(({ section }) => section === first.section).slice(0, 4)
+  const units = [...new Set(chosen.map(({ unit }) => unit))].slice(0, 2)
+  const [lead, next] = units.map((unit) => chosen.filter((each) => each.unit === unit).slice(0, 4))
+  const words = (lead ?? [])
+    .map(({ plain }) => plain)
+    .join(' ')
+    .split(' ').length
+  return [...(lead ?? []), ...(words < 12 ? (next ?? []) : [])]
 }
 
 function isSentence(visible: string): boolean {
@@ -77,10 +90,11 @@ function isRoleTable({ header, section }: Table): boolean {
 }
 
 function roleMentions(told: readonly Passage[]): readonly Named[] {
-  const found = told.flatMap(({ visible, plain, line }) =>
-    [...visible.matchAll(roleWords)].map(([word]) => ({ name: word.toLowerCase(), line, says: plain })),
-  )
-  return distinct(found.map((role) => ({ ...role, name: role.name.replace(/(?<=[a-z]{3})s$/, '') }))).slice(0, 8)
+  const found = roleNames.flatMap(([name, words]) => {
+    const first = told.find(({ visible }) => words.test(visible))
+    return first === undefined ? [] : [{ name, line: first.line, says: first.plain }]
+  })
+  return distinct(found.toSorted(byLine)).slice(0, 8)
 }
 
 /** Splits "Name: what it is" and "Name - what it is"; without a separator the whole text is the name. */

@@ -8,7 +8,13 @@ import { cite, gap, type Study } from './study.ts'
 /** 90_api: what starts the product and everything it can be addressed by, as far as the README names it. */
 export function interfacesPage(study: Study): WrittenDocument {
   const { endpoints, options, variables, samples } = study.facts
-  const lead = `The README names ${listed([count(endpoints.length, 'endpoint'), count(options.length, 'option'), count(variables.length, 'variable'), count(samples.length, 'code sample')])}.`
+  const named = [
+    endpoints.length === 0 ? '' : count(endpoints.length, 'endpoint'),
+    options.length === 0 ? '' : count(options.length, 'option'),
+    variables.length === 0 ? '' : count(variables.length, 'variable'),
+    samples.length === 0 ? '' : count(samples.length, 'code sample'),
+  ].filter((each) => each !== '')
+  const lead = named.length === 0 ? 'The README names no interface.' : `The README names ${listed(named)}.`
   return page(study, '90_api', lead, [
     { heading: 'Triggers', blocks: triggers(study) },
     { heading: 'Interfaces', blocks: interfaces(study) },
@@ -20,13 +26,7 @@ const starting =
   /\b(?:when|whenever|every (?:day|hour|night|minute|week|month|\d+)|on (?:push|startup|start|save|request)|triggers?|scheduled?|cron|webhooks?|nightly|daily|listens?)\b|когда|при (?:запуске|сохранении|получении|оформлении)|каждый (?:день|час)|ежедневно|sobald|täglich|lorsque|chaque jour|cuando|cada día|定时|当/iu
 
 function triggers(study: Study): readonly (string | null)[] {
-  const told = study.passages.filter(
-    ({ plain, unit, section, wordy }) =>
-      wordy &&
-      unit.kind !== 'cell' &&
-      !['links', 'people', 'changes', 'licence', 'contents', 'questions'].includes(section.topic) &&
-      starting.test(plain),
-  )
+  const told = study.told.filter(({ plain }) => starting.test(plain))
   const calls = study.facts.endpoints.length > 0 ? 'A request to one of the endpoints below.' : null
   const runs =
     study.facts.shell.length > 0 ? 'A person who runs one of the commands in the [runbook](70_runbook.md).' : null
@@ -107,24 +107,18 @@ function samplesOf(samples: readonly CodeBlock[]): readonly string[] {
   return ['### Code samples', ...shown, ...more]
 }
 
-function security(study: Study): readonly (string | null)[] {
+function security(study: Study): readonly string[] {
   const held = study.requirements.filter((each) => each.class === 'security')
-  const open = study.facts.endpoints.length > 0 && held.length === 0
-  return [
-    held.length === 0
-      ? null
-      : `What callers must respect is in ${listed(
-          held.map(({ id, line }) => `${id} (line ${line})`),
-          8,
-        )}; see [Non-functional requirements](50_nonfunctional.md).`,
-    gap(
-      study,
-      'authentication',
-      'Proof of identity at these interfaces',
-      open ? 'The README mentions signing in or keys, and does not say which endpoint asks for them.' : '',
-    ) || null,
-    held.length === 0 && study.questions.every((each) => each.gap !== 'authentication') && !open
-      ? 'The README mentions keys or signing in without a rule for its interfaces.'
-      : null,
-  ]
+  if (held.length > 0) {
+    const rules = listed(
+      held.map(({ id, line }) => `${id} (line ${line})`),
+      8,
+    )
+    return [`Callers must respect ${rules}; see [Non-functional requirements](50_nonfunctional.md).`]
+  }
+  const otherwise =
+    study.facts.endpoints.length > 0
+      ? 'The README mentions signing in or keys and does not say which endpoint asks for them.'
+      : 'The README names no endpoint and no account, so there is nothing to sign in to; whoever may run the code may use it.'
+  return [gap(study, 'authentication', 'Proof of identity at these interfaces', otherwise)]
 }

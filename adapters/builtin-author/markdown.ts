@@ -6,7 +6,9 @@ export function inline(text: string): string {
   const escaped = line.replace(/(?<!`)`[^`]+`(?!`)|[^`]+|`+/g, (part) =>
     part.length > 1 && part.startsWith('`') && !part.startsWith('``') ? part : escapeText(part),
   )
-  return escaped.replace(/^([#>+=|-]|\d+(?=[.)]))/, (mark) => (/\d/.test(mark) ? `${mark}\u2060` : `\\${mark}`))
+  return escaped.replace(/^(?:[#>+=|-]|(\d{1,9})(?=[.)]))/, (mark, digits?: string) =>
+    digits === undefined ? `\\${mark}` : `${digits}\\`,
+  )
 }
 
 /** `inline`, for a cell of a table. */
@@ -72,9 +74,9 @@ export function bullets(lines: readonly string[]): string {
   return lines.map((line) => `- ${line}`).join('\n')
 }
 
-/** `one requirement`, `4 requirements`. */
+/** `1 requirement`, `4 requirements`. */
 export function count(amount: number, one: string, many = `${one}s`): string {
-  return amount === 1 ? `one ${one}` : `${amount} ${many}`
+  return `${amount} ${amount === 1 ? one : many}`
 }
 
 /** `a`, `a and b`, `a, b and c`; after `most` the rest is counted. */

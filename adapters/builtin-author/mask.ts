@@ -1,12 +1,11 @@
 /**
  * A copy of the README that is safe to parse, as long as the original character for character, so that positions in the
  * copy are positions in the README. Front matter is blanked; so is markup in such amounts that only an attack has it,
- * because nesting and emphasis take CommonMark parsers quadratic time.
+ * because nesting, emphasis, wide tables and underlined headings take CommonMark parsers quadratic time.
  */
 export function maskForParsing(text: string): string {
-  return blocksOf(blankFrontMatter(text.startsWith('\uFEFF') ? ` ${text.slice(1)}` : text))
-    .map(calmBlock)
-    .join('')
+  const lines = linesOf(blankFrontMatter(text.startsWith('\uFEFF') ? ` ${text.slice(1)}` : text)).map(calmLine)
+  return blocksOf(calmMany(lines)).map(calmBlock).join('')
 }
 
 function blankFrontMatter(text: string): string {
@@ -20,11 +19,42 @@ function blankFrontMatter(text: string): string {
   return matter.replace(/[^\r\n]/g, ' ') + text.slice(end)
 }
 
+function linesOf(text: string): string[] {
+  return text.split(/(?<=\n|\r(?!\n))/)
+}
+
+// Each limit is far above what a README holds and far below where parsing slows down.
+const maximumColumns = 200
+const maximumUnderlines = 300
+const maximumDefinitions = 1_000
+const maximumMarks = 4_000
+
+function calmLine(line: string): string {
+  const shallow = line
+    .replace(/^(?:[ \t]{0,8}(?:[>*+-]|\d{1,9}[.)])){40,}/, (prefix) => prefix.replace(/[>*+\-.)]/g, '·'))
+    .replace(/(?<=^[ \t]{80})[ \t]+/, (far) => '·'.repeat(far.length))
+  const columns = shallow.length > maximumColumns ? (shallow.match(/\|/g)?.length ?? 0) : 0
+  return columns > maximumColumns ? shallow.replaceAll('|', '·') : shallow
+}
+
+const underline = /^ {0,3}(?:=+|-+)[ \t]*[\r\n]*$/
+const definition = /^ {0,3}\[[^\]]{1,200}\]:/
+
+function calmMany(lines: readonly string[]): readonly string[] {
+  const underlined = lines.filter((line) => underline.test(line)).length > maximumUnderlines
+  const defined = lines.filter((line) => definition.test(line)).length > maximumDefinitions
+  if (!underlined && !defined) return lines
+  return lines.map((line) => {
+    if (underlined && underline.test(line)) return line.replace(/[=-]/g, '·')
+    return defined && definition.test(line) ? line.replace('[', '·') : line
+  })
+}
+
 /** The text cut after each blank line. */
-function blocksOf(text: string): string[] {
+function blocksOf(lines: readonly string[]): readonly string[] {
   const blocks: string[] = []
   let block: string[] = []
-  for (const line of text.split(/(?<=\n|\r(?!\n))/)) {
+  for (const line of lines) {
     block.push(line)
     if (line.trim() !== '') continue
     blocks.push(block.join(''))
@@ -33,21 +63,8 @@ function blocksOf(text: string): string[] {
   return [...blocks, block.join('')]
 }
 
-/** Far above what a block of a README holds, far below where parsing slows down. */
-const maximumMarks = 4_000
-const maximumContainers = 40
-
 function calmBlock(block: string): string {
-  const shallow = block.replace(/^(?:[ \t]{0,8}(?:[>*+-]|\d{1,9}[.)])){40,}/gm, calmContainers)
   const marks = block.match(/[*_[\]!~`<&\\]/g)?.length ?? 0
-  return marks > maximumMarks ? shallow.replace(/^([ \t]*(?:`{3,}|~{3,}))|[*_[\]!~`<&\\]/gm, calmMark) : shallow
-}
-
-function calmContainers(prefix: string): string {
-  const markers = prefix.match(/[>*+-]|\d{1,9}[.)]/g)?.length ?? 0
-  return markers > maximumContainers ? prefix.replace(/[>*+\-.)]/g, '·') : prefix
-}
-
-function calmMark(mark: string, fence: string | undefined): string {
-  return fence === undefined ? '·' : mark
+  if (marks <= maximumMarks) return block
+  return block.replace(/^([ \t]*(?:`{3,}|~{3,}))|[*_[\]!~`<&\\]/gm, (_, fence?: string) => fence ?? '·')
 }

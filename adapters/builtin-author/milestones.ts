@@ -49,7 +49,7 @@ function criteria(study: Study, { statements, title }: Milestone): string {
   if (statements.length === 0)
     return `- [ ] “${inline(clip(title, 60))}” is agreed in words that can be tested: no requirement of the README shares a word with it`
   return statements
-    .map(({ id, plain, line }) => `- [ ] ${id}: ${inline(clip(plain, 100))} (${cite(study, line)})`)
+    .map(({ id, label, line }) => `- [ ] ${id}: ${inline(clip(label, 110))} (${cite(study, line)})`)
     .join('\n')
 }
 

@@ -1,5 +1,5 @@
 import type { WrittenDocument } from '../../core/ports.ts'
-import { type Class, measureOf } from './classes.ts'
+import { type Class, measuresOf } from './classes.ts'
 import { cell, clip, code, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import { cite, gap, type Study } from './study.ts'
@@ -21,9 +21,9 @@ export function nonfunctionalPage(study: Study): WrittenDocument {
 function qualities(study: Study, classes: readonly Class[]): readonly string[] {
   const held = study.requirements.filter((each) => classes.includes(each.class))
   if (held.length === 0) return []
-  const rows = held.map(({ id, plain }) => {
-    const measure = measureOf(plain)
-    return [id, cell(clip(plain, 160)), measure === null ? 'no figure' : code(measure, true)]
+  const rows = held.map(({ id, plain, label }) => {
+    const figures = measuresOf(plain).map((figure) => code(figure, true))
+    return [id, cell(clip(label, 160)), figures.length === 0 ? 'no figure' : listed(figures)]
   })
   return [table(['Requirement', 'Quality', 'Figure'], rows)]
 }
@@ -59,13 +59,10 @@ function securityGaps(study: Study): readonly string[] {
 
 function observed(study: Study): readonly string[] {
   if (study.requirements.some((each) => each.class === 'observability')) return []
-  const told = study.passages.filter(
-    ({ plain, unit, section }) =>
-      unit.kind !== 'cell' &&
-      section.topic !== 'links' &&
-      /\b(?:logs?|logging|metrics?|monitoring|healthz?|stderr|standard error|tracing|alerts?)\b|журнал|логи\b|метрик|мониторинг|Protokoll|日志|监控/iu.test(
-        plain,
-      ),
+  const told = study.told.filter(({ plain }) =>
+    /\b(?:logs?|logging|metrics?|monitoring|healthz?|stderr|standard error|tracing|alerts?)\b|журнал|логи\b|метрик|мониторинг|Protokoll|日志|监控/iu.test(
+      plain,
+    ),
   )
   if (told.length === 0)
     return [
@@ -73,7 +70,7 @@ function observed(study: Study): readonly string[] {
         study,
         'observability',
         'What an operator can see',
-        'The README touches on it in a table or a code block only; see [Interfaces](90_api.md).',
+        'The README describes nothing that an operator would have to watch: no log, no metric, no health check.',
       ),
     ]
   return [

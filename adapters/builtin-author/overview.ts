@@ -51,7 +51,7 @@ function terminology(study: Study): readonly (string | null)[] {
   const short =
     abbreviations.length === 0
       ? ''
-      : ` It uses ${count(abbreviations.length, 'abbreviation')}, ${unexplained} of them without saying what they stand for.`
+      : ` It uses ${count(abbreviations.length, 'abbreviation')}${unexplained === 0 ? '' : ` and leaves ${unexplained === abbreviations.length ? 'all' : unexplained} of them unexplained`}.`
   return [`${shown}${short} Meanings and lines are in the [glossary](99_glossary.md).`]
 }
 
@@ -78,14 +78,17 @@ const mostRows = 60
 function outline(study: Study): readonly (readonly string[])[] {
   const sections = study.readme.sections.slice(1).filter(({ depth, title }) => depth <= 3 && title !== '')
   const held = new Map<Section, number>()
-  for (const { section } of study.requirements) held.set(section, (held.get(section) ?? 0) + 1)
+  for (const { section } of study.requirements) {
+    for (let each: Section | null = section; each !== null; each = each.parent)
+      held.set(each, (held.get(each) ?? 0) + 1)
+  }
   return sections
     .slice(0, mostRows)
     .map((section) => [
       `${'· '.repeat(Math.max(0, section.depth - 2))}${cell(clip(section.title, 70))}`,
       String(section.line),
       String(held.get(section) ?? 0),
-      destination(section, held.has(section)),
+      destination(section, section.depth > 1 && held.has(section)),
     ])
 }
 

@@ -1,5 +1,6 @@
 import type { Readme, Section } from './readme.ts'
-import type { Passage, Statement } from './statements.ts'
+import type { Requirement } from './classes.ts'
+import type { Passage } from './statements.ts'
 
 /** One step of the way: requirements in README order, and where the step comes from. */
 export type Milestone = {
@@ -9,7 +10,7 @@ export type Milestone = {
   /** What the README says of it: its roadmap entry, word for word. */
   readonly says: readonly { readonly text: string; readonly line: number }[]
   readonly fromRoadmap: boolean
-  readonly statements: readonly Statement[]
+  readonly statements: readonly Requirement[]
 }
 
 type Draft = Omit<Milestone, 'id' | 'statements'> & { readonly section: Section | null; readonly words: Set<string> }
@@ -21,9 +22,8 @@ type Draft = Omit<Milestone, 'id' | 'statements'> & { readonly section: Section 
 export function milestonesOf(
   readme: Readme,
   passages: readonly Passage[],
-  statements: readonly Statement[],
+  wanted: readonly Requirement[],
 ): readonly Milestone[] {
-  const wanted = statements.filter(({ kind }) => kind !== 'non-goal')
   const drafts = roadmapOf(readme, passages)
   const groups = drafts.length > 0 ? byRoadmap(drafts, wanted) : bySection(wanted)
   return groups.map((group, index) => ({ ...group, id: `M-${String(index + 1).padStart(3, '0')}` }))
@@ -77,8 +77,8 @@ function stems(text: string): Set<string> {
 
 type Group = Omit<Milestone, 'id'>
 
-function byRoadmap(drafts: readonly Draft[], wanted: readonly Statement[]): readonly Group[] {
-  const held = new Map<Draft, Statement[]>(drafts.map((each) => [each, []]))
+function byRoadmap(drafts: readonly Draft[], wanted: readonly Requirement[]): readonly Group[] {
+  const held = new Map<Draft, Requirement[]>(drafts.map((each) => [each, []]))
   for (const statement of wanted) held.get(bestDraft(drafts, statement))?.push(statement)
   return drafts.map((each) => {
     const { words: _words, section: _section, ...rest } = each
@@ -86,7 +86,7 @@ function byRoadmap(drafts: readonly Draft[], wanted: readonly Statement[]): read
   })
 }
 
-function bestDraft(drafts: readonly Draft[], statement: Statement): Draft {
+function bestDraft(drafts: readonly Draft[], statement: Requirement): Draft {
   const own = drafts.find(({ section, line, says }) =>
     section === null
       ? line === statement.line || says.some((each) => each.line === statement.line)
@@ -110,33 +110,43 @@ function shared(some: Set<string>, others: Set<string>): number {
   return total
 }
 
-const mostMilestones = 8
+const mostMilestones = 6
 
-/** Sections with requirements; while there are too many, sections join the heading above them, then their neighbours. */
-function bySection(wanted: readonly Statement[]): readonly Group[] {
-  const deepest = Math.max(0, ...wanted.map(({ section }) => section.depth))
-  for (let depth = deepest; depth >= 1; depth -= 1) {
-    const groups = grouped(wanted, depth)
-    if (groups.length <= mostMilestones) return groups
-  }
-  const groups = grouped(wanted, 2)
-  const size = Math.ceil(groups.length / mostMilestones)
-  return Array.from({ length: Math.ceil(groups.length / size) }, (_, at) =>
-    merged(groups.slice(at * size, (at + 1) * size)),
+/** Sections with requirements, joined below the heading above them, then with the smallest neighbour, until few remain. */
+function bySection(wanted: readonly Requirement[]): readonly Group[] {
+  const deepest = Math.max(0, ...new Set(wanted.map(({ section }) => section.depth)))
+  let groups = grouped(wanted, deepest)
+  for (let depth = deepest - 1; depth >= 2 && groups.length > 2 * mostMilestones; depth -= 1)
+    groups = grouped(wanted, depth)
+  const size = Math.ceil(groups.length / 24)
+  let chunks: readonly Chunk[] = Array.from({ length: Math.ceil(groups.length / size) }, (_, at) =>
+    groups.slice(at * size, (at + 1) * size),
   )
+  while (chunks.length > mostMilestones) chunks = joinSmallest(chunks)
+  return chunks.map(merged)
 }
 
-function grouped(wanted: readonly Statement[], depth: number): readonly Group[] {
-  const held = new Map<Section, Statement[]>()
+type Chunk = readonly Group[]
+
+function joinSmallest(chunks: readonly Chunk[]): readonly Chunk[] {
+  const weight = (at: number) =>
+    [...(chunks[at] ?? []), ...(chunks[at + 1] ?? [])].reduce((sum, { statements }) => sum + statements.length, 0)
+  const places = chunks.slice(1).map((_, at) => at)
+  const best = places.reduce((least, at) => (weight(at) < weight(least) ? at : least), 0)
+  return [...chunks.slice(0, best), [...(chunks[best] ?? []), ...(chunks[best + 1] ?? [])], ...chunks.slice(best + 2)]
+}
+
+function grouped(wanted: readonly Requirement[], depth: number): readonly Group[] {
+  const held = new Map<Section, Requirement[]>()
   for (const statement of wanted) {
     let section = statement.section
-    while (section.depth > depth && section.parent !== null && section.parent.depth > 0) section = section.parent
+    while (section.depth > depth && section.parent !== null && section.parent.depth > 1) section = section.parent
     const group = held.get(section)
     if (group === undefined) held.set(section, [statement])
     else group.push(statement)
   }
   return [...held].map(([section, statements]) => ({
-    title: section.title || 'What the README asks for',
+    title: section.depth === 0 ? 'What the README asks for' : section.depth === 1 ? 'The introduction' : section.title,
     line: section.line,
     says: [],
     fromRoadmap: false,
@@ -144,7 +154,7 @@ function grouped(wanted: readonly Statement[], depth: number): readonly Group[] 
   }))
 }
 
-function merged(groups: readonly Group[]): Group {
+function merged(groups: Chunk): Group {
   const [first] = groups
   const titles = groups.map(({ title }) => title)
   return {

@@ -3,7 +3,7 @@ import { clip, listed, printable } from './markdown.ts'
 import { privileged, privilegedElsewhere } from './names.ts'
 import type { Readme } from './readme.ts'
 import { isQuestion, type Passage, type Statement } from './statements.ts'
-import { vagueWords } from './words.ts'
+import { normative, unknown, vagueWords } from './words.ts'
 
 /** What a document may have nothing to say about. Each is an open question unless the README covers it. */
 export type Gap =
@@ -53,14 +53,21 @@ function byLine(a: Raised, b: Raised): number {
   return (a.line ?? 0) - (b.line ?? 0)
 }
 
-/** Questions the README asks itself: under a heading about open questions, or as a requirement with a question mark. */
-function asked({ passages }: Material): readonly Raised[] {
+/** What the README itself leaves open: under a heading about open questions, or next to words like "not yet known". */
+function asked({ passages, statements }: Material): readonly Raised[] {
+  const required = new Set(statements.map(({ start }) => start))
   return passages
-    .filter(({ unit, section, visible, wordy }) => {
-      if (!wordy || unit.kind === 'cell') return false
-      return section.topic === 'questions' ? unit.kind === 'item' || isQuestion(visible) : false
+    .filter((passage, index) => {
+      const { unit, section, visible, wordy, start } = passage
+      if (!wordy || unit.kind === 'cell' || required.has(start)) return false
+      if (section.topic === 'questions') return unit.kind === 'item' || isQuestion(visible)
+      if (!isQuestion(visible)) return unknown.test(visible) && !isQuestion(passages[index - 1]?.visible ?? '')
+      return normative.test(visible) || unknown.test(passages[index + 1]?.visible ?? '')
     })
-    .map(({ plain, line }) => ({ text: clip(plain, 200), line, gap: null, requirement: null }))
+    .map(({ plain, line, visible }) => {
+      const text = isQuestion(visible) ? clip(plain, 200) : `What is the answer here: “${clip(plain, 160)}”?`
+      return { text, line, gap: null, requirement: null }
+    })
 }
 
 /** Rights that name no holder. */
@@ -147,11 +154,16 @@ function missing(material: Material): readonly Raised[] {
   const everything = [
     ...material.passages.map(({ plain }) => plain),
     ...material.readme.sections.map(({ title }) => title),
-    ...material.readme.code.map(({ text }) => text),
+    ...material.facts.shell.map(({ text }) => text),
   ].join('\n')
   return gaps
     .filter(([, covered]) => !covered(material, everything))
     .map(([gap, , text]) => ({ text: text(material), line: null, gap, requirement: null }))
+}
+
+/** Somebody signs in to it or it keeps something: libraries and command-line tools are not asked about either. */
+function isService({ facts }: Material): boolean {
+  return facts.endpoints.length + facts.stores.length + facts.externals.length > 0
 }
 
 type GapRule = readonly [Gap, (material: Material, everything: string) => boolean, (material: Material) => string]
@@ -175,16 +187,17 @@ const gaps: readonly GapRule[] = [
   ],
   [
     'authentication',
-    (_, text) =>
+    (material, text) =>
+      !isService(material) ||
       /\b(?:sign(?:s|ed)?[ -]in|log(?:s|ged)?[ -]?in|passwords?|authenticat\w*|authori[sz]\w*|oauth|sso|api[ -]keys?|tokens?|permissions?|credentials?)\b|парол|авториз|аутентифи|вход в систему|anmeld|passwort|mot de passe|connexion|contraseña|iniciar sesión|登录|密码|認証|ログイン/iu.test(
         text,
       ),
-    ({ name, facts }) =>
-      `Who may use ${facts.endpoints[0]?.name ?? facts.variables[0]?.name ?? name}, and how do they prove who they are?`,
+    ({ name, facts }) => `Who may use ${facts.endpoints[0]?.name ?? name}, and how do they prove who they are?`,
   ],
   [
     'retention',
-    (_, text) =>
+    (material, text) =>
+      !isService(material) ||
       /\b(?:retention|retain\w*|erase[sd]?|purge[sd]?|kept (?:for|until)|delete[sd]? after|after \d+ days|expires? after|stores? no|no data is)\b|хран(?:ится|ятся|ить|ение).{0,60}(?:дн|лет|год|месяц|час)|срок хранения|удаля(?:ется|ются).{0,40}через|aufbewahr|gelöscht nach|conservées?|se conservan?/iu.test(
         text,
       ),
@@ -208,14 +221,15 @@ const gaps: readonly GapRule[] = [
   [
     'limits',
     (_, text) =>
-      /\d[\d.,  ]*\s?(?:ms|s|sec|seconds?|minutes?|min|hours?|days?|kB|KB|MB|GB|%|users?|requests?|rps|items?|files?|parcels?|rows?|characters?|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}*|суток|МБ|ГБ|Sekunden?|Minuten?|Stunden?|Tage?n?|secondes?|heures?|jours?|segundos?|minutos?|horas?|días?|秒|分|小时|天)(?!\p{L})/iu.test(
+      /(?<!\d)\d[\d.,  ]{0,14}\s?(?:ms|s|sec|seconds?|minutes?|min|hours?|days?|kB|KB|MB|GB|%|users?|requests?|rps|items?|files?|parcels?|rows?|characters?|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}*|суток|МБ|ГБ|Sekunden?|Minuten?|Stunden?|Tage?n?|secondes?|heures?|jours?|segundos?|minutos?|horas?|días?|秒|分|小时|天)(?!\p{L})/iu.test(
         text,
       ),
     ({ name }) => `How much must ${name} bear, and how fast must it answer? The README gives no number.`,
   ],
   [
     'observability',
-    (_, text) =>
+    (material, text) =>
+      !isService(material) ||
       /\b(?:logs?|logging|logged|metrics?|monitor\w*|healthz?|tracing|traces?|alerts?|dashboards?|standard error|stderr)\b|журнал|логи|метрик|мониторинг|Protokoll|Überwachung|journalis|surveillance|registros?|métricas?|日志|监控|ログ/iu.test(
         text,
       ),

@@ -1,18 +1,10 @@
-import remarkGfm from 'remark-gfm'
-import remarkParse from 'remark-parse'
-import { type Processor, unified } from 'unified'
 import { maskForParsing } from './mask.ts'
+import { type Node, type Of, parseBlocks } from './parse.ts'
+import { lineTable, Overlay, textBetweenTags } from './spans.ts'
 import { headingTopics, type Topic } from './words.ts'
 
-const parser = unified().use(remarkParse).use(remarkGfm).use(keepPositions).freeze()
-
-type Root = ReturnType<typeof parser.parse>
-type Node = Root | Root['children'][number]
-type Of<K extends Node['type']> = Extract<Node, { type: K }>
-
-/** A heading and what it is about; section 0 is the text before any heading. */
+/** A heading and what it is about. */
 export type Section = {
-  readonly index: number
   readonly title: string
   readonly depth: number
   readonly line: number
@@ -39,6 +31,8 @@ export type Unit = {
   readonly leadsWithLink: boolean
   /** Of a list item: another list hangs below it. */
   readonly leadsList: boolean
+  /** What the text belongs to: the first cell of its row, or the list item above it. */
+  readonly context: string | null
 }
 
 export type CodeBlock = {
@@ -58,81 +52,75 @@ export type Bold = { readonly text: string; readonly start: number; readonly end
 export type Readme = {
   readonly path: string
   readonly text: string
+  /** The first one, without a title, is the text before any heading. */
   readonly sections: readonly Section[]
   readonly units: readonly Unit[]
   readonly code: readonly CodeBlock[]
   readonly tables: readonly Table[]
   readonly names: readonly CodeName[]
   readonly bold: readonly Bold[]
+  /** Offsets where a top-level block ends, so that another may be put there. */
+  readonly seams: readonly number[]
   lineAt(offset: number): number
 }
 
 /** Reads any bytes at all: invalid UTF-8 and NUL become U+FFFD, as CommonMark has it. Never throws. */
 export function readReadme(path: string, bytes: Uint8Array): Readme {
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replaceAll('\0', '\uFFFD')
-  const walk = new Walk(text)
-  walk.block(parser.parse(maskForParsing(text)), null)
+  const masked = maskForParsing(text)
+  const blocks = parseBlocks(masked)
+  const walk = new Walk(text, masked)
+  for (const block of blocks) walk.block(block, inProse)
+  const seams = blocks.map(({ position }) => position?.end.offset ?? 0)
   const { sections, units, code, tables, names, bold, lineAt } = walk
-  return { path, text, sections, units, code, tables, names, bold, lineAt }
+  return { path, text, sections, units, code, tables, names, bold, seams, lineAt }
 }
 
-/** remark-gfm looks for e-mail addresses by a pattern that is quadratic in `a.a.a.a`, and the nodes it makes have no position. */
-function keepPositions(this: Processor): void {
-  const data = this.data()
-  data.fromMarkdownExtensions = (data.fromMarkdownExtensions ?? [])
-    .flat()
-    .map(({ transforms: _transforms, ...extension }) => extension)
-}
+const root: Section = { title: '', depth: 0, line: 1, parent: null, topic: 'other' }
 
-type ListPlace = { readonly ordered: boolean; readonly depth: number }
+/** Where a unit stands: what `Unit` says besides its text. */
+type Place = Pick<Unit, 'ordered' | 'depth' | 'leadsList' | 'context'>
+
+const inProse: Place = { ordered: false, depth: 0, leadsList: false, context: null }
 
 class Walk {
-  readonly sections: Section[] = [{ index: 0, title: '', depth: 0, line: 1, parent: null, topic: 'other' }]
+  readonly sections: Section[] = [root]
   readonly units: Unit[] = []
   readonly code: CodeBlock[] = []
   readonly tables: Table[] = []
   readonly names: CodeName[] = []
   readonly bold: Bold[] = []
   readonly lineAt: (offset: number) => number
-  readonly text: string
-  #section: Section
+  readonly #text: string
+  readonly #masked: string
+  #section = root
 
-  constructor(text: string) {
-    this.text = text
+  constructor(text: string, masked: string) {
+    this.#text = text
+    this.#masked = masked
     this.lineAt = lineTable(text)
-    this.#section = this.sections[0] ?? unreachableSection()
   }
 
-  block(node: Node, list: ListPlace | null): void {
+  block(node: Node, place: Place): void {
     switch (node.type) {
       case 'heading':
-        this.#heading(node)
-        return
+        return this.#heading(node)
       case 'paragraph':
-        this.#unit('prose', node, null, false)
-        return
+        return this.#unit('prose', node, inProse)
       case 'list':
         for (const item of node.children)
-          this.#item(item, { ordered: node.ordered === true, depth: (list?.depth ?? 0) + 1 })
+          this.#item(item, { ...place, ordered: node.ordered === true, depth: place.depth + 1 })
         return
       case 'code':
-        this.code.push({
-          language: (node.lang ?? '').toLowerCase(),
-          text: node.value,
-          line: node.position?.start.line ?? 1,
-          section: this.#section,
-        })
-        return
+        return this.#code(node)
       case 'table':
-        this.#table(node)
-        return
+        return this.#table(node)
       case 'html':
-        this.#html(node)
-        return
-      case 'root':
-      case 'blockquote':
+        return this.#html(node)
       case 'footnoteDefinition':
-        for (const child of node.children) this.block(child, list)
+        return this.#footnote(node)
+      case 'blockquote':
+        for (const child of node.children) this.block(child, place)
     }
   }
 
@@ -142,63 +130,85 @@ class Walk {
     while (parent !== null && parent.depth >= node.depth) parent = parent.parent
     const own = headingTopics.find(([, words]) => words.test(title.slice(0, 200)))?.[0]
     const topic = own ?? (parent !== null && parent.depth > 1 ? parent.topic : 'other')
-    const line = node.position?.start.line ?? 1
-    this.#section = { index: this.sections.length, title, depth: node.depth, line, parent, topic }
+    this.#section = { title, depth: node.depth, line: this.lineAt(node.position?.start.offset ?? 0), parent, topic }
     this.sections.push(this.#section)
   }
 
-  #item(item: Of<'listItem'>, place: ListPlace): void {
+  #item(item: Of<'listItem'>, place: Place): void {
+    const [first] = item.children
     const leadsList = item.children.some((child) => child.type === 'list')
+    const context = first?.type === 'paragraph' ? this.#inlineText(first) : place.context
     item.children.forEach((child, index) => {
-      if (index === 0 && child.type === 'paragraph') this.#unit('item', child, place, leadsList)
-      else this.block(child, place)
+      if (index === 0 && child.type === 'paragraph') this.#unit('item', child, { ...place, leadsList })
+      else this.block(child, { ...place, context })
     })
+  }
+
+  #code(node: Of<'code'>): void {
+    const from = node.position?.start.offset ?? 0
+    const to = node.position?.end.offset ?? from
+    const source = this.#text.slice(from, to)
+    const calm = this.#masked.slice(from, to) === source
+    const text = calm
+      ? node.value
+      : source
+          .split(/\r\n?|\n/)
+          .slice(1, -1)
+          .join('\n')
+    const line = this.lineAt(node.position?.start.offset ?? 0)
+    const language = (node.lang ?? '').toLowerCase()
+    this.code.push({ language, text: text.replace(/\r\n?/g, '\n'), line, section: this.#section })
   }
 
   #table(node: Of<'table'>): void {
     const rows = node.children.map((row) => ({
       cells: row.children.map((cell) => this.#inlineText(cell)),
-      line: row.position?.start.line ?? 1,
+      line: this.lineAt(row.position?.start.offset ?? 0),
     }))
     const [header, ...body] = rows
     if (header !== undefined) this.tables.push({ header, rows: body, section: this.#section })
-    for (const row of node.children.slice(1)) {
-      for (const cell of row.children) this.#unit('cell', cell, null, false)
-    }
+    node.children.slice(1).forEach((row, index) => {
+      row.children.forEach((cell, column) => {
+        this.#unit('cell', cell, { ...inProse, context: column === 0 ? null : (body[index]?.cells[0] ?? null) })
+      })
+    })
   }
 
   /** The text between the tags of an HTML block is prose; comments, scripts and styles are not. */
   #html(node: Of<'html'>): void {
     const start = node.position?.start.offset ?? 0
-    for (const [from, to] of textBetweenTags(node.value)) {
-      const visible = node.value.slice(from, to)
+    const source = this.#text.slice(start, node.position?.end.offset ?? start)
+    for (const [from, to] of textBetweenTags(source)) {
+      const visible = source.slice(from, to)
       if (!/\p{L}/u.test(visible)) continue
-      const unit = { kind: 'prose', start: start + from, end: start + to, visible, linkFree: visible } as const
-      this.units.push({
-        ...unit,
-        section: this.#section,
-        ordered: false,
-        depth: 0,
-        leadsWithLink: false,
-        leadsList: false,
-      })
+      const span = { start: start + from, end: start + to, visible, linkFree: visible, leadsWithLink: false }
+      this.units.push({ kind: 'prose', ...span, ...inProse, section: this.#section })
     }
   }
 
-  #unit(
-    kind: Unit['kind'],
-    node: Of<'paragraph'> | Of<'tableCell'>,
-    place: ListPlace | null,
-    leadsList: boolean,
-  ): void {
+  /** A footnote stands where its author put it, most often far below what it is about: it belongs to no heading. */
+  #footnote(node: Of<'footnoteDefinition'>): void {
+    const section = this.#section
+    this.#section = root
+    for (const child of node.children) this.block(child, inProse)
+    this.#section = section
+  }
+
+  #unit(kind: Unit['kind'], node: Of<'paragraph'> | Of<'tableCell'>, place: Place): void {
     const start = node.children[0]?.position?.start.offset
     const end = node.children.at(-1)?.position?.end.offset
     if (start === undefined || end === undefined) return
     const first = node.children.find((child) => !(child.type === 'text' && child.value.trim() === ''))
     const leadsWithLink = first !== undefined && isLink(first)
-    const { ordered, depth } = place ?? { ordered: false, depth: 0 }
-    const texts = this.#visible(node, start, end)
-    this.units.push({ kind, start, end, ...texts, section: this.#section, ordered, depth, leadsWithLink, leadsList })
+    this.units.push({
+      kind,
+      start,
+      end,
+      ...this.#visible(node, start, end),
+      leadsWithLink,
+      ...place,
+      section: this.#section,
+    })
   }
 
   #visible(node: Of<'paragraph'> | Of<'tableCell'>, start: number, end: number): Pick<Unit, 'visible' | 'linkFree'> {
@@ -220,7 +230,7 @@ class Walk {
 
   /** What a reader sees of a node without children; null when that is nothing. */
   #piece(node: Node, from: number, to: number): string | null {
-    if (node.type === 'text') return this.text.slice(from, to).replace(/(\r\n?|\n)([ \t>]*)/g, blankPrefix)
+    if (node.type === 'text') return this.#text.slice(from, to).replace(/(\r\n?|\n)([ \t>]*)/g, blankPrefix)
     if (node.type === 'break' || (node.type === 'html' && /^<br/i.test(node.value))) return '\u2028'.repeat(to - from)
     if (node.type !== 'inlineCode') return null
     this.names.push({ text: node.value, line: this.lineAt(from), section: this.#section })
@@ -241,70 +251,10 @@ class Walk {
   }
 }
 
-/** Pieces of text laid over blanks, left to right. */
-class Overlay {
-  readonly #pieces: string[] = []
-  readonly #end: number
-  #at: number
-
-  constructor(start: number, end: number) {
-    this.#at = start
-    this.#end = end
-  }
-
-  put(from: number, piece: string): void {
-    if (from < this.#at) return
-    this.#pieces.push(' '.repeat(from - this.#at), piece)
-    this.#at = from + piece.length
-  }
-
-  text(): string {
-    return this.#pieces.join('') + ' '.repeat(Math.max(0, this.#end - this.#at))
-  }
-}
-
-function unreachableSection(): never {
-  throw new Error('a walk starts in section 0')
-}
-
 function isLink(node: Node): boolean {
   return ['link', 'linkReference', 'image', 'imageReference'].includes(node.type)
 }
 
 function blankPrefix(_match: string, lineEnd: string, prefix: string): string {
   return lineEnd + ' '.repeat(prefix.length)
-}
-
-/** Maps an offset to its 1-based line; a line ends with LF, CRLF or CR, as in CommonMark. */
-function lineTable(text: string): (offset: number) => number {
-  const starts = [0]
-  for (const match of text.matchAll(/\r\n?|\n/g)) starts.push(match.index + match[0].length)
-  return (offset) => {
-    let low = 0
-    let high = starts.length
-    while (high - low > 1) {
-      const middle = (low + high) >> 1
-      if ((starts[middle] ?? 0) <= offset) low = middle
-      else high = middle
-    }
-    return low + 1
-  }
-}
-
-/** Offsets of the text between tags, found in one pass: a `<` that never closes ends the search. */
-function textBetweenTags(html: string): (readonly [number, number])[] {
-  const found: (readonly [number, number])[] = []
-  let at = 0
-  while (at < html.length) {
-    const open = html.indexOf('<', at)
-    if (open < 0) return [...found, [at, html.length]]
-    if (open > at) found.push([at, open])
-    const rest = html.slice(open, open + 8).toLowerCase()
-    const raw = /^<(script|style|pre)/.exec(rest)?.[1]
-    const close = rest.startsWith('<!--') ? '-->' : raw === undefined ? '>' : `</${raw}`
-    const closed = html.indexOf(close, open + 1)
-    if (closed < 0) return found
-    at = closed + close.length
-  }
-  return found
 }

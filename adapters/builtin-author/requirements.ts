@@ -1,11 +1,11 @@
 import type { WrittenDocument } from '../../core/ports.ts'
-import { classTitles, measureOf } from './classes.ts'
+import { classTitles, measuresOf, type Requirement } from './classes.ts'
 import { clip, code, count, inline, listed, quoted } from './markdown.ts'
 import { page } from './page.ts'
 import { vagueWordIn } from './questions.ts'
 import type { Section } from './readme.ts'
 import type { Statement } from './statements.ts'
-import { cite, gap, type Requirement, type Study } from './study.ts'
+import { cite, gap, type Study } from './study.ts'
 
 /** 20_requirements: every statement of the README once, with its bytes, its line and what would show that it holds. */
 export function requirementsPage(study: Study): WrittenDocument {
@@ -32,7 +32,7 @@ function functional(study: Study, parts: Parts): readonly (string | null)[] {
       ),
     ]
   return bySection(entries).flatMap(([section, held]) => [
-    `### ${inline(clip(section.title || 'Before the first heading', 100))}`,
+    `### ${inline(clip(section.title || (study.readme.sections.length === 1 ? 'What the README asks for' : 'Outside all headings'), 100))}`,
     held.every(({ ordered }) => ordered) ? 'Steps the README documents; they hold when they work as written.' : null,
     ...held.flatMap((each) => entry(study, each, parts)),
   ])
@@ -91,7 +91,7 @@ function entry(study: Study, statement: Requirement | Statement, parts: Parts): 
   return [
     `#### ${statement.id}`,
     quoted(statement.quote),
-    `Source: ${cite(study, statement.line)} · ${wording[statement.kind]}`,
+    `Source: ${cite(study, statement.line)} · ${wording[statement.kind]}${statement.context === null ? '' : ` · part of “${inline(clip(statement.context, 80))}”`}`,
     held.length === 0 ? null : `Parts: ${listed(held, 12)}`,
     statement.kind === 'non-goal' ? null : acceptance(study, statement),
   ]
@@ -107,10 +107,10 @@ const wording = {
 function acceptance(study: Study, statement: Statement): string | null {
   const asked = study.questions.filter(({ requirement }) => requirement === statement.id)
   const waits = asked.map(({ id }) => (study.comments.answers.has(id) ? `${id} (answered in the anchor)` : id))
-  const measure = measureOf(statement.plain)
+  const measures = measuresOf(statement.plain).map((measure) => code(measure))
   const vague = vagueWordIn(statement.plain)
   const parts = [
-    measure === null ? null : `measure ${code(measure)}`,
+    measures.length === 0 ? null : `measured by ${listed(measures)}`,
     vague === null ? null : `${code(vague.word)} cannot be measured as it stands`,
     waits.length === 0 ? null : `depends on ${listed(waits)}`,
   ].filter((part) => part !== null)

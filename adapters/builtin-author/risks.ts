@@ -9,10 +9,17 @@ export type Risk = { readonly text: string; readonly quote: string | null; reado
 export function risksOf(material: Material): readonly Risk[] {
   return [
     ...addressed(material),
-    ...contradictions(material.statements),
+    ...fewest(contradictions(material.statements), 5),
     ...vagueness(material),
     ...dependence(material),
   ]
+}
+
+/** The first of many risks of one kind, and how many more there are. */
+function fewest(risks: readonly Risk[], most: number): readonly Risk[] {
+  if (risks.length <= most) return risks
+  const rest = { text: `${risks.length - most} more pairs of requirements differ only so`, quote: null, line: null }
+  return [...risks.slice(0, most), rest]
 }
 
 /** HTML comments count too: a person does not see them, an agent does. */

@@ -1,5 +1,5 @@
 import type { WrittenDocument } from '../../core/ports.ts'
-import { clip, count, fenced, inline, listed } from './markdown.ts'
+import { bullets, clip, count, fenced, inline, listed } from './markdown.ts'
 import { page } from './page.ts'
 import type { CodeBlock, Section } from './readme.ts'
 import { cite, gap, type Study } from './study.ts'
@@ -32,7 +32,7 @@ function onboarding(study: Study): readonly (string | null)[] {
   const before =
     needs.length === 0
       ? null
-      : `Needed first: ${listed(
+      : `Needed first, as the README words it: ${listed(
           needs.map(({ plain, id }) => `${inline(clip(plain, 90))} (${id})`),
           5,
         )}`
@@ -50,17 +50,14 @@ function onboarding(study: Study): readonly (string | null)[] {
 function operations(study: Study): readonly (string | null)[] {
   const blocks = study.facts.shell.filter((block) => momentOf(study, block) === 'run')
   const variables = study.facts.variables.filter(({ says }) => says !== null)
-  const set =
-    variables.length === 0
-      ? null
-      : [
-          'Set before starting:',
-          ...variables.map(({ name, says }) => `- ${inline(`\`${name}\``)} — ${inline(clip(says ?? '', 120))}`),
-        ].join('\n')
-  if (blocks.length > 0) return [set?.replace(':\n', ':\n\n') ?? null, ...commands(study, blocks)]
+  const rows = variables.map(({ name, says }) => `${inline(`\`${name}\``)}: ${inline(clip(says ?? '', 120))}`)
+  const otherwise = 'The README gives no command for daily work beyond the ones above.'
   return [
-    set?.replace(':\n', ':\n\n') ?? null,
-    ...steps(study, ['deployment', 'usage'], 'The README gives no command for daily work beyond the ones above.'),
+    rows.length === 0 ? null : '### Settings',
+    rows.length === 0 ? null : bullets(rows),
+    ...(blocks.length > 0
+      ? commands(study, blocks)
+      : ['### In the README’s words', ...steps(study, ['deployment', 'usage'], otherwise)]),
   ]
 }
 
@@ -119,9 +116,7 @@ function commands(study: Study, blocks: readonly CodeBlock[]): readonly string[]
 
 /** What the README says in words under headings of these topics. */
 function steps(study: Study, topics: readonly Topic[], otherwise: string): readonly string[] {
-  const told = study.passages.filter(
-    ({ section, unit, wordy }) => wordy && topics.includes(section.topic) && unit.kind !== 'cell',
-  )
+  const told = study.told.filter(({ section }) => topics.includes(section.topic))
   if (told.length === 0) return otherwise === '' ? [] : [otherwise]
   return [
     told

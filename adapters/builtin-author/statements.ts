@@ -36,6 +36,8 @@ export type Statement = {
   /** The quote without markup, on one line, inline code in backticks. */
   readonly plain: string
   readonly section: Section
+  /** The row or the list item that the statement is a part of. */
+  readonly context: string | null
   /** Of a list item: its depth; 0 for sentences. */
   readonly depth: number
   /** A numbered item: one of several steps. */
@@ -122,14 +124,14 @@ function isNonGoal({ visible, section, unit, wordy }: Passage, oblige: boolean):
 }
 
 function passage(readme: Readme, unit: Unit, start: number, end: number): Passage {
-  const { section, ordered, depth } = unit
+  const { section, ordered, depth, context } = unit
   const visible = unit.visible.slice(start - unit.start, end - unit.start)
   const quote = readme.text.slice(start, end)
   const plain = plainText(quote, visible)
   const leads = /[:：]\s*$/u.test(visible) || unit.leadsList
   const line = readme.lineAt(start)
   const wordy = /\p{L}/u.test(unit.linkFree.slice(start - unit.start, end - unit.start))
-  return { quote, line, plain, section, ordered, depth, leads, start, end, visible, unit, wordy }
+  return { quote, line, plain, section, context, ordered, depth, leads, start, end, visible, unit, wordy }
 }
 
 function trimmed(readme: Readme, unit: Unit): readonly [number, number] {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { AuthorRequest, DecisionRecord } from '../../core/ports.ts'
-import { type Class, classOf } from './classes.ts'
+import { type Requirement, requirementsOf } from './classes.ts'
 import { type Comments, commentsOf } from './comments.ts'
-import { type Facts, factsOf } from './facts.ts'
+import { asideTopics, type Facts, factsOf } from './facts.ts'
 import { inline } from './markdown.ts'
 import { type Milestone, milestonesOf } from './plan.ts'
 import { type Gap, type OpenQuestion, questionsOf } from './questions.ts'
@@ -11,8 +11,6 @@ import { type Risk, risksOf } from './risks.ts'
 import { type Passage, passagesOf, type Statement, statementsOf } from './statements.ts'
 import { type Terms, termsOf } from './terms.ts'
 
-export type Requirement = Statement & { readonly class: Class }
-
 /** Everything the pages are written from: a function of the request alone. */
 export type Study = {
   readonly name: string
@@ -20,6 +18,8 @@ export type Study = {
   readonly readme: Readme
   readonly readmeSha256: string
   readonly passages: readonly Passage[]
+  /** Sentences and list items about the product itself: no cells, no links, no credits. */
+  readonly told: readonly Passage[]
   /** Without non-goals, in README order. */
   readonly requirements: readonly Requirement[]
   readonly nonGoals: readonly Statement[]
@@ -38,6 +38,7 @@ export function studyOf(request: AuthorRequest): Study {
   const passages = passagesOf(readme)
   const statements = statementsOf(passages)
   const facts = factsOf(readme, passages)
+  const requirements = requirementsOf(statements)
   const material = { name, readme, passages, statements, facts, owners: request.owners }
   const questions = questionsOf(material)
   return {
@@ -46,13 +47,14 @@ export function studyOf(request: AuthorRequest): Study {
     readme,
     readmeSha256: createHash('sha256').update(request.readme.bytes).digest('hex'),
     passages,
-    requirements: statements
-      .filter(({ kind }) => kind !== 'non-goal')
-      .map((each) => ({ ...each, class: classOf(each) })),
+    told: passages.filter(
+      ({ wordy, unit, section }) => wordy && unit.kind !== 'cell' && !asideTopics.includes(section.topic),
+    ),
+    requirements,
     nonGoals: statements.filter(({ kind }) => kind === 'non-goal'),
     facts,
     terms: termsOf(readme, passages),
-    milestones: milestonesOf(readme, passages, statements),
+    milestones: milestonesOf(readme, passages, requirements),
     questions,
     comments: commentsOf(request, questions),
     risks: risksOf(material),
@@ -67,13 +69,20 @@ export function cite({ readme }: Study, line: number): string {
 
 /**
  * One sentence where a section has nothing of its own: what is missing, and the question that asks for it or the answer
- * it got. `otherwise` is said when the README covers the topic elsewhere.
+ * it got. `otherwise` is said when there is no such question, because the README covers the topic or has no need of it.
  */
 export function gap(study: Study, topic: Gap, lead: string, otherwise: string): string {
   const question = study.questions.find((each) => each.gap === topic)
   if (question === undefined) return otherwise
   const answers = study.comments.answers.get(question.id) ?? []
-  if (answers.length > 0)
-    return `${lead}: the README is silent, and ${question.id} was answered at the gate: ${answers.map(({ text }) => `“${inline(text)}”`).join('; ')}.`
-  return `${lead}: open, see question **${question.id}** in the [anchor](ANCHOR.md#open-questions).`
+  if (answers.length === 0)
+    return `${lead}: open, see question **${question.id}** in the [anchor](ANCHOR.md#open-questions).`
+  const said = answers.map(({ text }) => `“${inline(text)}”`).join('; ')
+  return `${lead}: the README is silent, and ${question.id} was answered at the gate: ${said}.`
+}
+
+/** `gap` for the anchor itself, where the questions stand on the same page. */
+export function gapHere(study: Study, topic: Gap, lead: string): string {
+  const question = study.questions.find((each) => each.gap === topic)
+  return question === undefined ? `${lead}.` : `${lead}: that is question **${question.id}**.`
 }

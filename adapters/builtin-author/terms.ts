@@ -56,7 +56,11 @@ function abbreviationsOf(passages: readonly Passage[]): readonly Named[] {
   for (const { visible, plain, line, section } of passages) {
     if (['people', 'links', 'licence', 'changes', 'contents'].includes(section.topic)) continue
     for (const [name] of visible.matchAll(/(?<![\p{L}\p{N}_.-])\p{Lu}[\p{Lu}\d]{1,5}(?![\p{L}\p{N}_-])/gu)) {
-      if (/^(?:GET|POST|PUT|PATCH|HEAD|MUST|NOT|MAY|SHOULD|SHALL|TODO|TBD|TBC|FIXME|XXX|OK|AND|OR)$/.test(name))
+      if (
+        /^(?:GET|POST|PUT|PATCH|HEAD|MUST|NOT|MAY|SHOULD|SHALL|TODO|TBD|TBC|FIXME|XXX|OK|AND|OR|KB|MB|GB|TB|ID|URL|README)$/.test(
+          name,
+        )
+      )
         continue
       const known = first.get(name)
       if (known?.says != null) continue
@@ -72,12 +76,15 @@ function abbreviationsOf(passages: readonly Passage[]): readonly Named[] {
 function expansion(name: string, plain: string): string | null {
   const at = plain.indexOf(`(${name})`)
   if (at > 0) {
-    const words = plain
-      .slice(Math.max(0, at - 120), at)
-      .trim()
-      .split(/[\s-]+/)
-      .slice(-name.length)
-    if (agrees(name, words)) return words.join(' ')
+    const before = plain.slice(Math.max(0, at - 120), at).trim()
+    const words = [...before.matchAll(/[^\s-]+/g)].slice(-name.length)
+    if (
+      agrees(
+        name,
+        words.map(([word]) => word),
+      )
+    )
+      return before.slice(words[0]?.index ?? 0)
   }
   const open = plain.indexOf(`${name} (`)
   const inside = open < 0 ? undefined : /^([^()]{3,80})\)/u.exec(plain.slice(open + name.length + 2))?.[1]

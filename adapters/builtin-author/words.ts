@@ -173,7 +173,7 @@ export const headingTopics: readonly (readonly [Topic, RegExp])[] = [
   [
     'trouble',
     anyWord(
-      'troubleshooting | faq | known issues | problems? | errors? | error handling | incidents? | recovery | when something goes wrong | что делать, если .* | ошибки | проблемы | частые вопросы | fehler | fehlerbehebung | dépannage | erreurs | solución de problemas | errores | 故障排除 | 常见问题',
+      'troubleshooting | known issues | problems? | errors? | error handling | incidents? | recovery | when something goes wrong | что делать, если .* | ошибки | проблемы | fehler | fehlerbehebung | dépannage | erreurs | solución de problemas | errores | 故障排除',
     ),
   ],
   [
@@ -242,7 +242,7 @@ export const headingTopics: readonly (readonly [Topic, RegExp])[] = [
   [
     'usage',
     anyWord(
-      'usage | use | using .* | how to use .* | how to .* | examples? | tutorial | guide | использование | примеры? | как пользоваться | verwendung | nutzung | benutzung | beispiele? | utilisation | exemples? | uso | ejemplos? | 使用 | 用法 | 示例 | 使い方 | 사용법 | الاستخدام',
+      'usage | use | faq | using .* | how to use .* | how to .* | examples? | tutorial | guide | использование | примеры? | как пользоваться | verwendung | nutzung | benutzung | beispiele? | utilisation | exemples? | uso | ejemplos? | 使用 | 用法 | 示例 | 使い方 | 사용법 | الاستخدام',
     ),
   ],
   [
@@ -301,6 +301,15 @@ export const vagueWords: readonly (readonly [RegExp, 'number' | 'rule' | 'list' 
     'answer',
   ],
 ]
+
+/** Says that nobody knows yet. */
+export const unknown = either(
+  anyWord(`not yet (?:known|decided|defined|clear) | undecided | to be (?:decided|defined|determined|discussed) | we do not know
+    | unknown yet | open question | пока не (?:знаем|решено|известно|ясно) | ещё не (?:решено|решили|известно) | не решено
+    | noch (?:offen|nicht entschieden|unklar) | pas encore (?:décidé|défini) | à (?:définir|décider) | por (?:definir|decidir)
+    | aún no (?:decidido|definido) | 未定 | 待定`),
+  /(?<![\p{L}\p{N}])(?:TBD|TBC|TODO|FIXME|\?\?\?)(?![\p{L}\p{N}])/u,
+)
 
 /** Words that end with a full stop without ending a sentence; `openEnded` ones do end it before a capital. */
 export const abbreviation =
