@@ -80,23 +80,27 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
     inHouse(opening, async (house) => {
       const ask = await askAs(house)
       const { screen, json } = shell
-      return runCommand({
+      const isAlone = await nobodyWorks(house)
+      const code = await runCommand({
         screen,
         ask,
         command: parsed.value,
         json,
         watch: words.includes('--watch'),
         signal: opening.signal,
-        work: () => workIfNobodyDoes(house),
+        work: () => (isAlone ? house.work() : Promise.resolve()),
       })
+      // What happened was shown right here; a session started later need not hear of it again.
+      if (isAlone) await new Relay(house.db, [], () => undefined).drain()
+      return code
     }),
   )
 }
 
-/** A command that set a run going does the work itself when no other process is there to. */
-async function workIfNobodyDoes(house: House): Promise<void> {
+/** True when no other process is alive to do the work: a command that sets a run going then does it itself. */
+async function nobodyWorks(house: House): Promise<boolean> {
   const [count] = await house.db.run(countLiveWorkers, {})
-  if (count?.live === 0) await house.work()
+  return count?.live === 0
 }
 
 async function start({ screen }: Shell, opening: Opening): Promise<number> {

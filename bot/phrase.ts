@@ -203,7 +203,7 @@ export function sayReply(reply: Reply): readonly string[] {
     case 'file':
       return reply.text.split('\n')
     case 'diff':
-      return reply.files.flatMap((file) => [`${file.name}`, ...diffLines(file.before, file.after)])
+      return reply.files.flatMap((file) => [file.name, ...diffLines(file.before, file.after)])
     case 'whoami':
       return [`You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`]
     default:

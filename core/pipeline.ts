@@ -69,6 +69,8 @@ export type StepContext = {
   effect<T extends Json>(effect: Effect<T>): Promise<T>
   /** Sets money aside before a call. Throws BUDGET_EXCEEDED, which pauses the run, when the cap would not hold. */
   reserve(amount: Amount, purpose: string): Promise<Reservation>
+  /** What the run has done to the outside so far, oldest first, and how each is undone. */
+  effects(): Promise<readonly { readonly kind: string; readonly target: Json; readonly undo: string }[]>
   /** What the run has cost so far. */
   spent(): Promise<Amount>
 }

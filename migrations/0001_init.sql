@@ -258,7 +258,7 @@ create table app.effects (
   target jsonb not null,
   state text not null check (state in ('planned', 'done', 'undone')),
   result jsonb,
-  undo text,
+  undo text not null,
   planned_at timestamptz not null default app.clock_now(),
   done_at timestamptz,
   primary key (run_id, key),

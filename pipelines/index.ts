@@ -4,5 +4,5 @@ import type { FactoryPorts } from './factory/factory.ts'
 
 /** Every pipeline there is, by name; a new one is a folder and a line here. */
 export const pipelines = (ports: FactoryPorts): Readonly<Record<string, Pipeline>> => ({
-  factory: factory(ports) as unknown as Pipeline,
+  factory: factory(ports),
 })

@@ -10,9 +10,12 @@ import { harmless } from './screen.ts'
 /** How often a followed run is looked at. */
 const everyMs = 100
 
-/** True when a run needs a person, or nothing more will happen to it. */
+/** True when a run needs a person or another run first, or nothing more will happen to it. */
 export const hasSettled = (card: RunCard): boolean =>
-  isOver(card.state) || card.state === 'paused' || (card.state === 'waiting' && card.waitingFor === 'gate')
+  card.behind !== null ||
+  isOver(card.state) ||
+  card.state === 'paused' ||
+  (card.state === 'waiting' && card.waitingFor === 'gate')
 
 /** Draws a run live until it settles or `signal` says to leave it; answers with its last card. */
 export async function follow(screen: Screen, ask: Ask, handle: string, signal: AbortSignal): Promise<Result<RunCard>> {

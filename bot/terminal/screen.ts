@@ -21,7 +21,7 @@ export class Screen {
   }
 
   get isInteractive(): boolean {
-    return Boolean(this.#options.input.isTTY && this.#options.out.isTTY)
+    return this.#options.input.isTTY && this.#options.out.isTTY
   }
 
   get input(): NodeJS.ReadStream | ReadStream {

@@ -16,8 +16,8 @@ import { readRun } from '../store/run.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { viewGates } from '../store/view.ts'
 import type { Command, Reply } from './command.ts'
-import type { Request } from './execute.ts'
-import { lockedRun } from './intervene.ts'
+import type { Request } from './desk.ts'
+import { lockedRun } from './locked-run.ts'
 import { gateCard } from './show.ts'
 
 type Budget = Extract<Command, { kind: 'budget' }>

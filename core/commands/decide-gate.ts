@@ -12,8 +12,8 @@ import { insertRemark, insertVote, listGatesOfRun, listVotes, lockGate, recordVe
 import { uuidv7 } from '../store/uuid.ts'
 import { grantRaise } from './budget.ts'
 import type { Command, Reply } from './command.ts'
-import type { Request } from './execute.ts'
-import { lockedRun } from './intervene.ts'
+import type { Request } from './desk.ts'
+import { lockedRun } from './locked-run.ts'
 import { knownCard } from './show.ts'
 
 export type Decision = Extract<Command, { kind: 'approve' | 'reject' | 'changes' }>

@@ -1,3 +1,4 @@
+import { countAudit, findAuditBreak } from '../store/audit.ts'
 import type { Database } from '../store/database.ts'
 import { checkInvariants } from '../store/invariants.ts'
 import { measureOutbox } from '../store/outbox.ts'
@@ -60,6 +61,11 @@ export const databaseProbes = (db: Database, now: () => number): Readonly<Record
     return count && count.live > 0
       ? { status: 'pass', message: `${count.live} live` }
       : { status: 'warn', message: 'none is live: commands work by themselves, or start one with npm start' }
+  },
+  audit: async () => {
+    const [[broken], [count]] = await Promise.all([db.run(findAuditBreak, {}), db.run(countAudit, {})])
+    if (broken) return { status: 'fail', message: `entry ${broken.seq}: ${broken.problem}` }
+    return { status: 'pass', message: `${count?.entries ?? 0} entries, the chain holds` }
   },
   outbox: async () => {
     const [outbox] = await db.run(measureOutbox, {})

@@ -2,38 +2,17 @@ import { createHash } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
 import type { Result } from '../model/problem.ts'
 import { refused } from '../model/problem.ts'
-import type { Pipeline } from '../pipeline.ts'
-import type { Recipes } from '../pipeline.ts'
-import type { Database, Executor } from '../store/database.ts'
 import { findDelivery, insertDelivery, keepReply } from '../store/inbox.ts'
 import { notifyReady } from '../store/worker.ts'
 import { budget } from './budget.ts'
 import type { Command, Reply } from './command.ts'
+import type { Desk, Request } from './desk.ts'
 import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
 import { intervene } from './intervene.ts'
 import { showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
 import { pseudonymOf } from '../store/gate.ts'
-
-/** What commands need of the process: the database, the recipes, and a way to say that runs became ready. */
-export type Desk = {
-  readonly db: Database
-  readonly recipes: Recipes
-  /** The pipelines a person may start, by name. */
-  readonly pipelines: Readonly<Record<string, Pipeline>>
-  /** Wakes this process's own worker, if it has one. */
-  readonly poke: () => void
-}
-
-/** A command inside its transaction: who asks, under which delivery, and what it may use. */
-export type Request<C extends Command = Command> = {
-  readonly tx: Executor
-  readonly desk: Desk
-  readonly actor: Actor
-  readonly command: C
-  readonly deliveryId: string
-}
 
 /**
  * Does what a person asked for, in one transaction, once per delivery: the same delivery again hears the same answer.

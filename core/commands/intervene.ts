@@ -1,4 +1,4 @@
-import { handleOf, numberOf } from '../model/handle.ts'
+import { handleOf } from '../model/handle.ts'
 import { cancel, pause, resume, retry } from '../model/intervene.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
@@ -7,13 +7,12 @@ import type { Transition } from '../model/transition.ts'
 import { draftOf } from '../store/draft-run.ts'
 import { applyLocked } from '../store/apply.ts'
 import { appendAudit } from '../store/audit.ts'
-import type { Executor } from '../store/database.ts'
 import { listChildren, lockRun } from '../store/run.ts'
 import { startRuns } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
-import { findRun } from '../store/view.ts'
 import type { Command, Reply } from './command.ts'
-import type { Request } from './execute.ts'
+import type { Request } from './desk.ts'
+import { lockedRun } from './locked-run.ts'
 import { knownCard } from './show.ts'
 
 type Intervention = Extract<Command, { kind: 'pause' | 'resume' | 'retry' | 'cancel' }>
@@ -42,14 +41,6 @@ function transitionFor({ command, desk }: Request<Intervention>, run: Run): Resu
     case 'cancel':
       return cancel(run, desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null)
   }
-}
-
-/** The run behind a handle, its row locked until the transaction ends. */
-export async function lockedRun(tx: Executor, handle: string): Promise<Result<Run>> {
-  const number = numberOf(handle)
-  const [found] = number === null ? [] : await tx.run(findRun, { number })
-  const [run] = found ? await tx.run(lockRun, { run: found.id }) : []
-  return run ? accepted(run) : refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
 }
 
 /** A try that failed on what it read fails again on the same bytes: the repository must be read anew. */

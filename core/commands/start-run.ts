@@ -10,7 +10,7 @@ import { findLockHolder, startRuns, upsertProject } from '../store/start.ts'
 import { grantLocks } from '../store/claim.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Reply } from './command.ts'
-import type { Request } from './execute.ts'
+import type { Request } from './desk.ts'
 import { knownCard } from './show.ts'
 
 type Run = Extract<Command, { kind: 'run' }>

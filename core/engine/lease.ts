@@ -1,6 +1,4 @@
-import type pg from 'pg'
-import type { Database } from '../store/database.ts'
-import { send } from '../store/database.ts'
+import type { Database, Session } from '../store/database.ts'
 import { beat } from '../store/worker.ts'
 
 /**
@@ -13,7 +11,7 @@ export class Lease {
   readonly #leaseMs: number
   readonly #beatMs: number
   readonly #lost: AbortController
-  #client: pg.Client | null = null
+  #session: Session | null = null
   #acknowledgedAt: number
   #timer: NodeJS.Timeout | null = null
   #alarm: NodeJS.Timeout | null = null
@@ -49,8 +47,8 @@ export class Lease {
     this.#stopped = true
     if (this.#timer) clearTimeout(this.#timer)
     if (this.#alarm) clearTimeout(this.#alarm)
-    await this.#client?.end().catch(() => undefined)
-    this.#client = null
+    await this.#session?.end()
+    this.#session = null
   }
 
   #next(): void {
@@ -60,24 +58,18 @@ export class Lease {
   async #beat(): Promise<void> {
     const sentAt = performance.now()
     try {
-      this.#client ??= await this.#connect()
-      const [row] = await send(this.#client, beat, { worker: this.worker })
+      this.#session ??= await this.#db.connect('heartbeat')
+      const [row] = await this.#session.run(beat, { worker: this.worker })
       if (!row) return this.#lose()
       this.#acknowledgedAt = sentAt
       this.#arm()
     } catch {
       // Not acknowledged: the lease simply ages. A broken connection is replaced on the next beat.
-      const client = this.#client
-      this.#client = null
-      void client?.end().catch(() => undefined)
+      const session = this.#session
+      this.#session = null
+      void session?.end()
     }
     if (!this.#lost.signal.aborted) this.#next()
-  }
-
-  async #connect(): Promise<pg.Client> {
-    const client = await this.#db.connect('heartbeat')
-    client.on('error', () => undefined)
-    return client
   }
 
   /** Fires when the lease runs out unless a beat is acknowledged before. */

@@ -11,7 +11,7 @@ import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
 import { appendAudit } from '../store/audit.ts'
 import { readBudget, reserveBudget, settleReservation } from '../store/budget.ts'
 import type { Database } from '../store/database.ts'
-import { finishEffect, planEffect } from '../store/effect.ts'
+import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
 import { readOutput } from '../store/run.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -49,6 +49,10 @@ export function stepContext(place: Place): StepContext {
       (await db.run(listArtifacts, { run: run.id })).find((artifact) => artifact.name === name) ?? null,
     decisions: () => listDecisions(db, run.id),
     effect: (effect) => makeEffect(place, effect),
+    effects: async () =>
+      (await db.run(listEffects, { run: run.id }))
+        .filter((effect) => effect.state === 'done')
+        .map(({ kind, target, undo }) => ({ kind, target, undo })),
     reserve: (amount, purpose) => reserve(place, amount, purpose),
     spent: async () => {
       const [ledger] = await db.run(readBudget, { run: run.id })

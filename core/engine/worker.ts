@@ -1,9 +1,8 @@
-import type pg from 'pg'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import type { Recipes } from '../pipeline.ts'
 import { listAlone } from '../store/claim.ts'
-import type { Database } from '../store/database.ts'
+import type { Database, Session } from '../store/database.ts'
 import type { StartDraft } from '../store/start.ts'
 import { startRuns } from '../store/start.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
@@ -29,7 +28,7 @@ export class Worker {
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #moments = new Set<NodeJS.Timeout>()
   #shift: Shift | null = null
-  #listener: pg.Client | null = null
+  #listener: Session | null = null
   #stopped = false
   #claiming = false
   #claimAgain = false
@@ -69,7 +68,7 @@ export class Worker {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const timer of [...this.#timers, ...this.#moments]) clearTimeout(timer)
-    await this.#listener?.end().catch(() => undefined)
+    await this.#listener?.end()
     await this.#shift?.end()
     this.#shift = null
   }
@@ -153,18 +152,15 @@ export class Worker {
 
   async #listen(): Promise<void> {
     const { db, settings } = this.#options
+    const again = (): void => {
+      if (!this.#stopped) this.#later(() => void this.#listen(), settings.pollMs)
+    }
     try {
-      const client = await db.connect('listen')
-      this.#listener = client
-      client.on('notification', () => this.poke())
-      client.on('error', () => undefined)
-      client.on('end', () => {
-        if (!this.#stopped && this.#listener === client) this.#later(() => void this.#listen(), settings.pollMs)
-      })
-      await client.query('listen qp_ready')
+      this.#listener = await db.connect('listen')
+      await this.#listener.listen('qp_ready', () => this.poke(), again)
     } catch {
       // Polling finds the work meanwhile.
-      if (!this.#stopped) this.#later(() => void this.#listen(), settings.pollMs)
+      again()
     }
   }
 

@@ -14,7 +14,7 @@ export function handleOf(number: number): string {
 export function numberOf(handle: string): number | null {
   const text = handle.toLowerCase().replaceAll(/[il]/g, '1').replaceAll('o', '0')
   if (!/^r[0-9a-hj-km-np-tv-z]{3,8}$/.test(text)) return null
-  const scattered = [...text.slice(1)].reduce((sum, digit) => sum * 32 + digits.indexOf(digit), 0)
+  const scattered = Array.from(text.slice(1)).reduce((sum, digit) => sum * 32 + digits.indexOf(digit), 0)
   const size = 32 ** (text.length - 1)
   const first = firstOf(text.length - 1)
   const index = modularProduct((scattered - spread.offset + size) % size, inverseOf(spread.multiplier, size), size)

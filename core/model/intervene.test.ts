@@ -18,8 +18,8 @@ describe('pause and resume', () => {
   test('a run paused at a gate goes back to its gate', () => {
     const paused = pause(waiting(), why)
     expect(nowOf(paused)).toMatchObject({ state: 'paused', pausedFrom: 'waiting', waitingFor: 'gate' })
-    if (paused.ok)
-      expect(nowOf(resume(paused.value.now))).toMatchObject({ state: 'waiting', waitingFor: 'gate', reason: null })
+    const now = paused.ok ? paused.value.now : aRun()
+    expect(nowOf(resume(now))).toMatchObject({ state: 'waiting', waitingFor: 'gate', reason: null })
   })
 
   test('a pause nobody has acted on yet can be taken back', () => {

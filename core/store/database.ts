@@ -69,14 +69,16 @@ export class Database implements Executor {
   }
 
   /** A connection of its own, outside the pool, for a heartbeat or LISTEN. The caller ends it. */
-  async connect(name: string): Promise<pg.Client> {
+  async connect(name: string): Promise<Session> {
     const client = new pg.Client(clientConfig(this.#connection, `${this.#options.name} ${name}`))
+    // Without a listener a broken connection would end the process; the next statement on it reports the break.
+    client.on('error', () => undefined)
     try {
       await client.connect()
     } catch (error) {
       throw faultOf(error)
     }
-    return client
+    return new Session(client)
   }
 
   close(): Promise<void> {
@@ -106,10 +108,37 @@ export class Database implements Executor {
   }
 }
 
+/** One connection of its own. */
+export class Session implements Executor {
+  readonly #client: pg.Client
+
+  constructor(client: pg.Client) {
+    this.#client = client
+  }
+
+  run<Name extends string, Row>(
+    statement: Statement<Name, Row>,
+    params: Readonly<Record<Name, Parameter>>,
+  ): Promise<Row[]> {
+    return send(this.#client, statement, params)
+  }
+
+  /** Calls `onHint` for each notification on the channel, and `onEnd` once when the connection is over. */
+  async listen(channel: 'qp_ready', onHint: () => void, onEnd: () => void): Promise<void> {
+    this.#client.on('notification', onHint)
+    this.#client.on('end', onEnd)
+    await this.#client.query(`listen ${channel}`)
+  }
+
+  /** May be repeated, and never throws: what is broken is closed already. */
+  async end(): Promise<void> {
+    await this.#client.end().catch(() => undefined)
+  }
+}
+
 const maxTransactionAttempts = 5
 
-/** Runs a statement on a connection of the caller's own. */
-export async function send<Name extends string, Row>(
+async function send<Name extends string, Row>(
   client: pg.Pool | pg.ClientBase,
   statement: Statement<Name, Row>,
   params: Readonly<Record<Name, Parameter>>,
@@ -152,15 +181,13 @@ function clientConfig(connection: Connection, name: string): pg.ClientConfig {
     // Every statement is prepared, takes its rows as one parameter and has its index: planning it anew teaches nothing,
     // and a plan made while the tables were empty must not stay a sequential scan.
     options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off',
-    types: { getTypeParser: parserOf },
+    types,
   }
 }
 
 /** bigint counts stay exact: ours are far below 2⁵³, and one that is not is a defect, not a rounding. */
-const parserOf: typeof pg.types.getTypeParser = (oid: number, format?: unknown) => {
-  if (oid === pg.types.builtins.INT8) return exactInteger
-  return pg.types.getTypeParser(oid, format as 'text')
-}
+const types = new pg.TypeOverrides()
+types.setTypeParser(pg.types.builtins.INT8, exactInteger)
 
 function exactInteger(text: string): number {
   const value = Number(text)

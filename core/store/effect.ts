@@ -48,7 +48,7 @@ export const listEffects = statement({
     target: z.json(),
     state: z.string(),
     result: z.json().nullable(),
-    undo: z.string().nullable(),
+    undo: z.string(),
   }),
   sql: `
     select e.key, e.step_id, e.kind, e.target, e.state, e.result, e.undo from app.effects e

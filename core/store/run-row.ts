@@ -4,7 +4,7 @@ import type { Plan } from '../model/plan.ts'
 import { roles } from '../model/plan.ts'
 import type { Run } from '../model/run.ts'
 
-export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>
+export const json: z.ZodType<Json> = z.json()
 
 export const runStates = [
   'queued',

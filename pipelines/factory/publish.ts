@@ -25,7 +25,7 @@ export const publishDocuments = (source: SourceControl): StepKind => ({
       name: 'docs-branch',
       kind: 'branch',
       target: { address: snapshot.address, branch },
-      undo: `git push <remote> --delete ${branch}`,
+      undo: `git push ${snapshot.address} --delete ${branch}`,
       // The commit carries its key: making it again finds it, so there is nothing else to look up.
       find: () => Promise.resolve(null),
       make: async (key) => ({ branch, ...(await commit(key)) }),

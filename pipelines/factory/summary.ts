@@ -24,7 +24,7 @@ export const summarize: StepKind = {
       '',
       '## Undo',
       '',
-      `- Remove the branch: git push ${read.snapshot.address} --delete ${published.branch}`,
+      ...(await ctx.effects()).map(({ kind, undo }) => `- ${kind}: \`${undo}\``),
       '',
     ].join('\n')
     const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')

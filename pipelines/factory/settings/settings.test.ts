@@ -73,7 +73,7 @@ describe('what is wrong is said with its line and what to do', () => {
 test('a file that explodes by aliases is refused', () => {
   const bomb = [
     'a: &a [x,x,x,x,x,x,x,x,x]',
-    ...[...'bcdefg'].map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdef'[i]}`).join(',')}]`),
+    ...Array.from('bcdefg').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdef'[i]}`).join(',')}]`),
   ].join('\n')
   expect(findings(bomb)[0]).toContain('cannot be expanded')
 })

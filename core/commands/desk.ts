@@ -1,0 +1,23 @@
+import type { Actor } from '../model/actor.ts'
+import type { Pipeline, Recipes } from '../pipeline.ts'
+import type { Database, Executor } from '../store/database.ts'
+import type { Command } from './command.ts'
+
+/** What commands need of the process: the database, the recipes, and a way to say that runs became ready. */
+export type Desk = {
+  readonly db: Database
+  readonly recipes: Recipes
+  /** The pipelines a person may start, by name. */
+  readonly pipelines: Readonly<Record<string, Pipeline>>
+  /** Wakes this process's own worker, if it has one. */
+  readonly poke: () => void
+}
+
+/** A command inside its transaction: who asks, under which delivery, and what it may use. */
+export type Request<C extends Command = Command> = {
+  readonly tx: Executor
+  readonly desk: Desk
+  readonly actor: Actor
+  readonly command: C
+  readonly deliveryId: string
+}
