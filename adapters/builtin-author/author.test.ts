@@ -80,8 +80,9 @@ function expectShape({ text }: WrittenDocument, index: number): void {
   expect(body.match(/^# .+$/gm)).toHaveLength(1)
   const headings = (body.match(/^## .+$/gm) ?? []).map((line) => line.slice(3))
   const [section] = kind?.sections ?? []
-  if (typeof section === 'string') expect(headings).toEqual(kind?.sections)
-  else for (const heading of headings) expect(heading).toMatch(new RegExp(section?.pattern ?? '^$', 'u'))
+  const pattern = typeof section === 'string' ? null : new RegExp(section?.pattern ?? '^$', 'u')
+  expect(headings.filter((heading) => pattern?.test(heading) === false)).toEqual([])
+  expect(pattern === null ? headings : kind?.sections).toEqual(kind?.sections)
 }
 
 describe('an owner, a question, a comment', () => {
@@ -221,5 +222,5 @@ test('a README of 200 kB is written in a moment', async () => {
 })
 
 test('an aborted writing does not start', async () => {
-  await expect(author.writeSuite(requestFor('x'), AbortSignal.abort())).rejects.toThrow()
+  await expect(author.writeSuite(requestFor('x'), AbortSignal.abort())).rejects.toThrow('aborted')
 })

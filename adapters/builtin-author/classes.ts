@@ -73,18 +73,13 @@ export function requirementsOf(statements: readonly Statement[]): readonly Requi
 
 /** The class of a requirement, by its section first and its words second. */
 function classOf(statement: Statement): Class {
-  switch (statement.section.topic) {
-    case 'licence':
-      return 'compliance'
-    case 'contributing':
-    case 'tests':
-      return 'process'
-    case 'observability':
-      return 'observability'
-  }
+  const { topic } = statement.section
+  if (topic === 'licence') return 'compliance'
+  if (topic === 'contributing' || topic === 'tests') return 'process'
+  if (topic === 'observability') return 'observability'
   const byWords = words.find(([, pattern]) => pattern.test(statement.plain))?.[0]
   if (byWords !== undefined) return byWords
-  return statement.section.topic === 'limits' ? 'performance' : 'functional'
+  return topic === 'limits' ? 'performance' : 'functional'
 }
 
 /** The parts of a requirement that a test can measure: numbers with their units, and the limit they set. At most four. */

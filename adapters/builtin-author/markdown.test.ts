@@ -11,6 +11,8 @@ describe('text is data', () => {
     ['- not a list', '\\- not a list'],
     ['ask @ada, TBD', 'ask `@ada`, `TBD`'],
     ['me@example.org', 'me@example.org'],
+    ['see https://example.org/TODO', 'see `https://example.org/TODO`'],
+    ['[A_B] [c][d]', '`[A_B]` \\[c\\] \\[d\\]'],
     ['two\nlines\u202e', 'two lines'],
   ])('%j becomes %j', (text, expected) => {
     expect(inline(text)).toBe(expected)

@@ -85,12 +85,17 @@ export function listed(items: readonly string[], most = 6): string {
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`
 }
 
+/** Addresses, @names and words that stand for missing text: shown as code, so that nothing links, calls or warns. */
+const literal =
+  /(?:https?:\/\/|www\.)[^\s<>`|]+|(?<![\p{L}\p{N}.])@[\w/-]+|\b(?:TODO|TBD|TBC|FIXME|XXX)\b|\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]|\{\{[^{}]{0,80}\}\}|\blorem ipsum\b/u
+const mark = /[\\*[\]<`]|&(?=#?\w+;)|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])|~(?=~)/u
+const special = new RegExp(`(${literal.source})|${mark.source}`, 'gu')
+
 function escapeText(text: string): string {
-  return text
-    .replace(/[\\*[\]<]|&(?=#?\w+;)|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])|~(?=~)|`/gu, (mark) =>
-      mark === '<' ? '&lt;' : mark === '&' ? '&amp;' : `\\${mark}`,
-    )
-    .replace(/(?<![\p{L}\p{N}.])@[\w/-]+|\b(?:TODO|TBD|TBC|FIXME|XXX)\b|\{\{[^{}]{0,80}\}\}/gu, (word) => `\`${word}\``)
+  return text.replace(/\](?=\[)/g, '] ').replace(special, (found, word?: string) => {
+    if (word !== undefined) return `\`${word}\``
+    return found === '<' ? '&lt;' : found === '&' ? '&amp;' : `\\${found}`
+  })
 }
 
 function longestRun(text: string, char: string): number {

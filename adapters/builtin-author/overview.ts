@@ -20,7 +20,7 @@ function summary(study: Study): readonly (string | null)[] {
   const said =
     first === undefined
       ? `${inline(name)} is described by its README without a sentence of purpose.`
-      : `${inline(clip(first.plain, 300))}`
+      : inline(clip(first.plain, 300))
   const mandatory = requirements.filter(({ kind }) => kind === 'must').length
   const functional = requirements.filter((each) => each.class === 'functional').length
   const interfaces = facts.endpoints.length + facts.options.length + facts.variables.length

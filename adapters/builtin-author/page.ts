@@ -1,7 +1,8 @@
 import { documentSuite } from '../../core/model/document-suite.ts'
 import { assert } from '../../core/model/problem.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
-import { inline } from './markdown.ts'
+import { clip, inline } from './markdown.ts'
+import type { Section } from './readme.ts'
 import type { Study } from './study.ts'
 
 /** A level-two section: its heading and its blocks, which blank lines will part; empty blocks are left out. */
@@ -20,6 +21,22 @@ export function page(study: Study, id: string, lead: string, sections: readonly 
   ]
   const text = blocks.filter((block) => block !== null && block !== '').join('\n\n')
   return { path: kind.path, text: `${text}\n` }
+}
+
+/** Level-three headings for parts of a README; a title that comes twice gets its line. */
+export function headingsFor(sections: Iterable<Section>, untitled: string): ReadonlyMap<Section, string> {
+  const all = [...new Set(sections)].map((section) => ({
+    section,
+    title: inline(clip(section.title || untitled, 100)),
+  }))
+  const times = new Map<string, number>()
+  for (const { title } of all) times.set(title, (times.get(title) ?? 0) + 1)
+  return new Map(
+    all.map(({ section, title }) => [
+      section,
+      `### ${title}${times.get(title) === 1 ? '' : ` (line ${section.line})`}`,
+    ]),
+  )
 }
 
 function frontMatter({ request }: Study, id: string, title: string): string {

@@ -121,6 +121,8 @@ class Walk {
         return this.#footnote(node)
       case 'blockquote':
         for (const child of node.children) this.block(child, place)
+        return
+      default:
     }
   }
 

@@ -1,7 +1,7 @@
 import type { WrittenDocument } from '../../core/ports.ts'
 import { classTitles, measuresOf, type Requirement } from './classes.ts'
 import { clip, code, count, inline, listed, quoted } from './markdown.ts'
-import { page } from './page.ts'
+import { headingsFor, page } from './page.ts'
 import { vagueWordIn } from './questions.ts'
 import type { Section } from './readme.ts'
 import type { Statement } from './statements.ts'
@@ -31,8 +31,11 @@ function functional(study: Study, parts: Parts): readonly (string | null)[] {
         'Every requirement of this README is about how the product must be; see below.',
       ),
     ]
-  return bySection(entries).flatMap(([section, held]) => [
-    `### ${inline(clip(section.title || (study.readme.sections.length === 1 ? 'What the README asks for' : 'Outside all headings'), 100))}`,
+  const groups = bySection(entries)
+  const untitled = study.readme.sections.length === 1 ? 'What the README asks for' : 'Outside all headings'
+  const headings = headingsFor(groups.keys(), untitled)
+  return [...groups].flatMap(([section, held]) => [
+    headings.get(section) ?? null,
     held.every(({ ordered }) => ordered) ? 'Steps the README documents; they hold when they work as written.' : null,
     ...held.flatMap((each) => entry(study, each, parts)),
   ])
@@ -117,12 +120,12 @@ function acceptance(study: Study, statement: Statement): string | null {
   return parts.length === 0 ? null : `Acceptance: ${parts.join('; ')}.`
 }
 
-function bySection(entries: readonly Requirement[]): readonly (readonly [Section, readonly Requirement[]])[] {
+function bySection(entries: readonly Requirement[]): ReadonlyMap<Section, readonly Requirement[]> {
   const held = new Map<Section, Requirement[]>()
   for (const each of entries) {
     const group = held.get(each.section)
     if (group === undefined) held.set(each.section, [each])
     else group.push(each)
   }
-  return [...held]
+  return held
 }

@@ -1,7 +1,7 @@
 import type { WrittenDocument } from '../../core/ports.ts'
 import { bullets, clip, count, fenced, inline, listed } from './markdown.ts'
-import { page } from './page.ts'
-import type { CodeBlock, Section } from './readme.ts'
+import { headingsFor, page } from './page.ts'
+import type { CodeBlock } from './readme.ts'
 import { cite, gap, type Study } from './study.ts'
 import type { Topic } from './words.ts'
 
@@ -101,17 +101,18 @@ const mostBlocks = 40
 
 /** Code blocks under their sections, each with the line it starts on. */
 function commands(study: Study, blocks: readonly CodeBlock[]): readonly string[] {
-  const out: string[] = []
-  let section: Section | null = null
-  for (const block of blocks.slice(0, mostBlocks)) {
-    if (block.section !== section && block.section.title !== '')
-      out.push(`### ${inline(clip(block.section.title, 80))}`)
-    section = block.section
-    out.push(`From ${cite(study, block.line)}:`, fenced(block.language || 'sh', block.text))
-  }
-  if (blocks.length > mostBlocks)
-    out.push(`${count(blocks.length - mostBlocks, 'more block')} of commands stand in the README.`)
-  return out
+  const shown = blocks.slice(0, mostBlocks)
+  const headings = headingsFor(
+    shown.map(({ section }) => section),
+    'From the introduction',
+  )
+  const out = shown.flatMap((block, index) => [
+    ...(shown[index - 1]?.section === block.section ? [] : [headings.get(block.section) ?? '']),
+    `From ${cite(study, block.line)}:`,
+    fenced(block.language || 'sh', block.text),
+  ])
+  const more = blocks.length - shown.length
+  return more === 0 ? out : [...out, `The README has ${count(more, 'more block')} of commands.`]
 }
 
 /** What the README says in words under headings of these topics. */
