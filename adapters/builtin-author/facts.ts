@@ -1,6 +1,6 @@
 import type { CodeBlock, Readme, Section, Table } from './readme.ts'
-import type { Passage } from './statements.ts'
-import { externalNames, roleNames, storeNames } from './names.ts'
+import { kindOf, type Passage } from './statements.ts'
+import { externalNames, roleNames, sameNames, storeNames } from './names.ts'
 
 /** Something the README names, with the line that names it first. */
 export type Named = { readonly name: string; readonly line: number; readonly says: string | null }
@@ -24,16 +24,20 @@ export type Facts = {
 }
 
 export function factsOf(readme: Readme, passages: readonly Passage[]): Facts {
+  const purpose = purposeOf(passages)
   const [shell, samples] = splitCode(readme.code)
   const told = passages.filter(({ section }) => !asideTopics.includes(section.topic))
   return {
-    purpose: purposeOf(passages),
+    purpose,
     roles: rolesOf(readme, told),
     endpoints: endpointsOf(readme),
     options: optionsOf(readme),
     variables: variablesOf(readme),
     stores: namesIn(told, storeNames),
-    externals: namesIn(told, externalNames),
+    externals: namesIn(
+      told.filter((passage) => purpose.includes(passage) || isAboutSystem(passage)),
+      externalNames,
+    ),
     shell,
     samples,
   }
@@ -49,23 +53,31 @@ export const asideTopics: readonly Section['topic'][] = [
   'non-goals',
 ]
 
+const systemTopics: readonly Section['topic'][] = ['architecture', 'interfaces', 'configuration', 'data', 'security']
+
+/** "Join us on Discord" names no system that the product talks to; a requirement that names Discord does. */
+function isAboutSystem(passage: Passage): boolean {
+  return systemTopics.includes(passage.section.topic) || kindOf(passage) !== null
+}
+
 function purposeOf(passages: readonly Passage[]): readonly Passage[] {
   const prose = passages.filter(({ unit, wordy, visible }) => unit.kind === 'prose' && wordy && isSentence(visible))
   const opening = prose.filter(({ section }) => section.depth <= 1)
   const about = prose.filter(({ section }) => section.topic === 'purpose')
   const chosen = opening.length > 0 ? opening : about.length > 0 ? about : prose
-  const units = [...new Set(chosen.map(({ unit }) => unit))].slice(0, 2)
-  const [lead, next] = units.map((unit) => chosen.filter((each) => each.unit === unit).slice(0, 4))
-  const words = (lead ?? [])
-    .map(({ plain }) => plain)
-    .join(' ')
-    .split(' ').length
-  return [...(lead ?? []), ...(words < 12 ? (next ?? []) : [])]
+  const [lead, ...others] = [...new Set(chosen.map(({ unit }) => unit))]
+  const next = others.find(({ linkFree }) => wordsIn(linkFree) >= 8)
+  const units = lead !== undefined && wordsIn(lead.visible) < 12 ? [lead, next] : [lead]
+  return units.flatMap((unit) => chosen.filter((each) => each.unit === unit).slice(0, 4))
+}
+
+function wordsIn(visible: string): number {
+  return visible.match(/[\p{L}\p{N}'’-]+/gu)?.length ?? 0
 }
 
 function isSentence(visible: string): boolean {
   const dense = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]{5}/u.test(visible)
-  return dense || (visible.match(/[\p{L}\p{N}'’-]+/gu)?.length ?? 0) >= 4
+  return dense || wordsIn(visible) >= 4
 }
 
 /** Roles from a table or a list about users, else the role words the README uses, at their first mention. */
@@ -160,7 +172,9 @@ function tableNames(readme: Readme, first: RegExp): readonly Named[] {
 
 function namesIn(told: readonly Passage[], names: RegExp): readonly Named[] {
   return distinct(
-    told.flatMap(({ plain, line }) => [...plain.matchAll(names)].map(([name]) => ({ name, line, says: plain }))),
+    told.flatMap(({ plain, line }) =>
+      [...plain.matchAll(names)].map(([name]) => ({ name: sameNames[name.toLowerCase()] ?? name, line, says: plain })),
+    ),
   ).slice(0, 16)
 }
 

@@ -3,17 +3,12 @@ import type { Named } from './facts.ts'
 import { bullets, cell, clip, code, count, fenced, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { CodeBlock, Section, Table } from './readme.ts'
-import { cite, gap, type Study } from './study.ts'
+import { cite, gap, namedInterfaces, type Study } from './study.ts'
 
 /** 90_api: what starts the product and everything it can be addressed by, as far as the README names it. */
 export function interfacesPage(study: Study): WrittenDocument {
-  const { endpoints, options, variables, samples } = study.facts
-  const named = [
-    endpoints.length === 0 ? '' : count(endpoints.length, 'endpoint'),
-    options.length === 0 ? '' : count(options.length, 'option'),
-    variables.length === 0 ? '' : count(variables.length, 'variable'),
-    samples.length === 0 ? '' : count(samples.length, 'code sample'),
-  ].filter((each) => each !== '')
+  const { samples } = study.facts
+  const named = [...namedInterfaces(study), ...(samples.length === 0 ? [] : [count(samples.length, 'code sample')])]
   const lead = named.length === 0 ? 'The README names no interface.' : `The README names ${listed(named)}.`
   return page(study, '90_api', lead, [
     { heading: 'Triggers', blocks: triggers(study) },

@@ -32,7 +32,7 @@ function section(study: Study, milestone: Milestone): PageSection {
 function goal(study: Study, { says, title, line, fromRoadmap, statements }: Milestone): readonly string[] {
   if (!fromRoadmap)
     return [
-      `Everything the README asks for under “${inline(clip(title, 80))}” (${cite(study, line)}) works: ${count(statements.length, 'requirement')}.`,
+      `What the README asks for here, from ${cite(study, line)} on, works as it is worded: ${count(statements.length, 'requirement')}.`,
     ]
   if (says.length === 0)
     return [`The roadmap names “${inline(clip(title, 80))}” (${cite(study, line)}) and says no more about it.`]

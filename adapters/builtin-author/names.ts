@@ -3,6 +3,16 @@
 export const storeNames =
   /(?<![\p{L}\p{N}_-])(?:PostgreSQL|Postgres|MySQL|MariaDB|SQLite|MongoDB|Redis|Valkey|Memcached|Elasticsearch|OpenSearch|ClickHouse|Cassandra|DynamoDB|Firestore|Kafka|RabbitMQ|NATS|SQS|S3|MinIO|Neo4j|InfluxDB|CouchDB|LevelDB|RocksDB|DuckDB|IndexedDB|localStorage|Oracle Database|SQL Server)(?![\p{L}\p{N}_-])/giu
 
+/** Spellings of one thing. */
+export const sameNames: Readonly<Record<string, string>> = {
+  postgres: 'PostgreSQL',
+  postgresql: 'PostgreSQL',
+  email: 'e-mail',
+  emails: 'e-mail',
+  'e-mails': 'e-mail',
+  webhooks: 'webhook',
+}
+
 export const externalNames =
   /(?<![\p{L}\p{N}_-])(?:SMTP|e-mail|email|SMS|Twilio|Stripe|PayPal|Slack|Telegram|Discord|WhatsApp|GitHub|GitLab|Bitbucket|Google Drive|Google Sheets|Google Maps|OAuth|OpenID Connect|OIDC|SAML|LDAP|Active Directory|Auth0|Keycloak|AWS|Azure|GCP|Cloudflare|Sentry|Prometheus|Grafana|Datadog|OpenTelemetry|SendGrid|Mailgun|OpenAI|Anthropic|Jira|Salesforce|SAP|1C|1С|ЮKassa|Kubernetes|webhooks?|электронн(?:ая|ую|ой|ые) почт[аыуе]|эл\. почт[аыуе]|e-mails|emails)(?![\p{L}\p{N}_-])/giu
 

@@ -2,7 +2,7 @@ import type { WrittenDocument } from '../../core/ports.ts'
 import { bullets, cell, clip, code, count, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { Section } from './readme.ts'
-import { cite, gap, type Study } from './study.ts'
+import { cite, gap, namedInterfaces, type Study } from './study.ts'
 
 /** 00_overview: the README in one page, and where each part of it went. */
 export function overviewPage(study: Study): WrittenDocument {
@@ -24,15 +24,14 @@ function summary(study: Study): readonly (string | null)[] {
   const mandatory = requirements.filter(({ kind }) => kind === 'must').length
   const functional = requirements.filter((each) => each.class === 'functional').length
   const interfaces = facts.endpoints.length + facts.options.length + facts.variables.length
+  const named = namedInterfaces(study)
   const figures = [
     `${count(requirements.length, 'requirement')}: ${functional} functional, ${requirements.length - functional} non-functional; ${mandatory} worded as an obligation`,
     nonGoals.length === 0 ? null : count(nonGoals.length, 'non-goal'),
     facts.roles.length === 0
       ? null
       : `${count(facts.roles.length, 'role')}: ${listed(facts.roles.map((role) => inline(clip(role.name, 40))))}`,
-    interfaces === 0
-      ? null
-      : `${count(interfaces, 'named interface')} (${facts.endpoints.length} endpoints, ${facts.options.length} options, ${facts.variables.length} variables)`,
+    interfaces === 0 ? null : `${count(interfaces, 'named interface')}: ${listed(named)}`,
     `${count(milestones.length, 'milestone')}: ${listed(
       milestones.map(({ title }) => inline(clip(title, 40))),
       5,

@@ -146,12 +146,17 @@ function grouped(wanted: readonly Requirement[], depth: number): readonly Group[
     else group.push(statement)
   }
   return [...held].map(([section, statements]) => ({
-    title: section.depth === 0 ? 'What the README asks for' : section.depth === 1 ? 'The introduction' : section.title,
+    title: titleFor(section, held.size === 1),
     line: section.line,
     says: [],
     fromRoadmap: false,
     statements,
   }))
+}
+
+function titleFor({ depth, title }: Section, alone: boolean): string {
+  if (depth === 0) return alone ? 'What the README asks for' : 'Outside the headings'
+  return depth === 1 && !alone ? 'The introduction' : title || 'Untitled'
 }
 
 function merged(groups: Chunk): Group {

@@ -163,7 +163,7 @@ function missing(material: Material): readonly Raised[] {
 
 /** Somebody signs in to it or it keeps something: libraries and command-line tools are not asked about either. */
 function isService({ facts }: Material): boolean {
-  return facts.endpoints.length + facts.stores.length + facts.externals.length > 0
+  return facts.endpoints.length + facts.stores.length > 0
 }
 
 type GapRule = readonly [Gap, (material: Material, everything: string) => boolean, (material: Material) => string]

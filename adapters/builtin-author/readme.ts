@@ -28,7 +28,8 @@ export type Unit = {
   readonly ordered: boolean
   /** Of a list item: 1 is a top-level one. */
   readonly depth: number
-  readonly leadsWithLink: boolean
+  /** The address of the link or image it begins with, empty when that is given elsewhere; null when it begins otherwise. */
+  readonly leadsTo: string | null
   /** Of a list item: another list hangs below it. */
   readonly leadsList: boolean
   /** What the text belongs to: the first cell of its row, or the list item above it. */
@@ -171,7 +172,7 @@ class Walk {
     if (header !== undefined) this.tables.push({ header, rows: body, section: this.#section })
     node.children.slice(1).forEach((row, index) => {
       row.children.forEach((cell, column) => {
-        this.#unit('cell', cell, { ...inProse, context: column === 0 ? null : (body[index]?.cells[0] ?? null) })
+        this.#unit('cell', cell, { ...inProse, context: column === 0 ? null : rowName(header, body[index]) })
       })
     })
   }
@@ -181,9 +182,9 @@ class Walk {
     const start = node.position?.start.offset ?? 0
     const source = this.#text.slice(start, node.position?.end.offset ?? start)
     for (const [from, to] of textBetweenTags(source)) {
-      const visible = source.slice(from, to)
+      const visible = withoutSpacers(source.slice(from, to))
       if (!/\p{L}/u.test(visible)) continue
-      const span = { start: start + from, end: start + to, visible, linkFree: visible, leadsWithLink: false }
+      const span = { start: start + from, end: start + to, visible, linkFree: visible, leadsTo: null }
       this.units.push({ kind: 'prose', ...span, ...inProse, section: this.#section })
     }
   }
@@ -201,13 +202,13 @@ class Walk {
     const end = node.children.at(-1)?.position?.end.offset
     if (start === undefined || end === undefined) return
     const first = node.children.find((child) => !(child.type === 'text' && child.value.trim() === ''))
-    const leadsWithLink = first !== undefined && isLink(first)
+    const leadsTo = first !== undefined && isLink(first) ? ('url' in first ? first.url : '') : null
     this.units.push({
       kind,
       start,
       end,
       ...this.#visible(node, start, end),
-      leadsWithLink,
+      leadsTo,
       ...place,
       section: this.#section,
     })
@@ -232,7 +233,8 @@ class Walk {
 
   /** What a reader sees of a node without children; null when that is nothing. */
   #piece(node: Node, from: number, to: number): string | null {
-    if (node.type === 'text') return this.#text.slice(from, to).replace(/(\r\n?|\n)([ \t>]*)/g, blankPrefix)
+    if (node.type === 'text')
+      return withoutSpacers(this.#text.slice(from, to)).replace(/(\r\n?|\n)([ \t>]*)/g, blankPrefix)
     if (node.type === 'break' || (node.type === 'html' && /^<br/i.test(node.value))) return '\u2028'.repeat(to - from)
     if (node.type !== 'inlineCode') return null
     this.names.push({ text: node.value, line: this.lineAt(from), section: this.#section })
@@ -253,8 +255,19 @@ class Walk {
   }
 }
 
+/** The first cell; with its column's name when it is a number only. */
+function rowName(header: TableRow | undefined, row: TableRow | undefined): string | null {
+  const name = row?.cells[0] ?? ''
+  return /^\d+$/.test(name) ? `${header?.cells[0] ?? ''} ${name}`.trim() : name || null
+}
+
 function isLink(node: Node): boolean {
   return ['link', 'linkReference', 'image', 'imageReference'].includes(node.type)
+}
+
+/** Entities that are there for the layout, blank. */
+function withoutSpacers(text: string): string {
+  return text.replace(/&(?:nbsp|ensp|emsp|thinsp|bull|middot);/g, (entity) => ' '.repeat(entity.length))
 }
 
 function blankPrefix(_match: string, lineEnd: string, prefix: string): string {

@@ -52,12 +52,12 @@ function operations(study: Study): readonly (string | null)[] {
   const variables = study.facts.variables.filter(({ says }) => says !== null)
   const rows = variables.map(({ name, says }) => `${inline(`\`${name}\``)}: ${inline(clip(says ?? '', 120))}`)
   const otherwise = 'The README gives no command for daily work beyond the ones above.'
+  const words = steps(study, ['deployment', 'usage'], '')
+  const inWords = words.length === 0 ? [otherwise] : ['### In the README’s words', ...words]
   return [
     rows.length === 0 ? null : '### Settings',
     rows.length === 0 ? null : bullets(rows),
-    ...(blocks.length > 0
-      ? commands(study, blocks)
-      : ['### In the README’s words', ...steps(study, ['deployment', 'usage'], otherwise)]),
+    ...(blocks.length > 0 ? commands(study, blocks) : inWords),
   ]
 }
 

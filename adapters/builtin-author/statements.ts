@@ -9,7 +9,8 @@ import { advisory, doesNot, nonGoalOpening, nonGoalPhrase, normative, rfcKeyword
  * A **normative statement** is
  * - a sentence in prose (paragraphs, quotes, footnotes, text in HTML blocks) or in a table cell, or
  * - the first paragraph of a list item, whole,
- * that has a normative word of `words.ts` outside inline code and does not end in a question mark.
+ * that has a normative word of `words.ts` outside inline code and does not end in a question mark. A list item that is
+ * nothing but a link to a heading of the README is none: it names a place.
  *
  * A **feature bullet** is the first paragraph of a list item, at any depth, that has no normative word, does not end in a
  * question mark, has text outside its links, and
@@ -87,12 +88,16 @@ export function baseId(quote: string): string {
 
 /** What kind of requirement a passage is; null when it is none. */
 export function kindOf(passage: Passage): Statement['kind'] | null {
-  const { visible } = passage
-  if (isQuestion(visible)) return null
+  const { visible, unit, wordy } = passage
+  if (isQuestion(visible) || (isContentsEntry(unit) && !wordy)) return null
   const oblige = normative.test(visible) || rfcKeyword.test(visible)
   if (isNonGoal(passage, oblige)) return 'non-goal'
   if (oblige) return advisory.test(visible) ? 'should' : 'must'
-  return passage.unit.kind === 'item' && isFeature(passage) ? 'feature' : null
+  return unit.kind === 'item' && isFeature(passage) ? 'feature' : null
+}
+
+function isContentsEntry({ kind, leadsTo }: Unit): boolean {
+  return kind === 'item' && leadsTo?.startsWith('#') === true
 }
 
 /** Ends in a question mark, closing quotes and markup aside. */
@@ -106,7 +111,7 @@ const listTopics: readonly Topic[] = ['contents', 'people', 'licence', 'links', 
 function isFeature({ wordy, visible, section, unit }: Passage): boolean {
   if (!wordy || listTopics.includes(section.topic)) return false
   if (featureTopics.includes(section.topic)) return true
-  return !unit.leadsWithLink && isClause(visible)
+  return unit.leadsTo === null && isClause(visible)
 }
 
 /** Three words, inline code being one, or five characters of a script that is written without spaces. */

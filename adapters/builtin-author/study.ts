@@ -3,7 +3,7 @@ import type { AuthorRequest, DecisionRecord } from '../../core/ports.ts'
 import { type Requirement, requirementsOf } from './classes.ts'
 import { type Comments, commentsOf } from './comments.ts'
 import { asideTopics, type Facts, factsOf } from './facts.ts'
-import { inline } from './markdown.ts'
+import { count, inline } from './markdown.ts'
 import { type Milestone, milestonesOf } from './plan.ts'
 import { type Gap, type OpenQuestion, questionsOf } from './questions.ts'
 import { type Readme, readReadme } from './readme.ts'
@@ -85,4 +85,14 @@ export function gap(study: Study, topic: Gap, lead: string, otherwise: string): 
 export function gapHere(study: Study, topic: Gap, lead: string): string {
   const question = study.questions.find((each) => each.gap === topic)
   return question === undefined ? `${lead}.` : `${lead}: that is question **${question.id}**.`
+}
+
+/** `4 options and 1 variable`, without kinds the README does not have. */
+export function namedInterfaces({ facts }: Study): readonly string[] {
+  const kinds = [
+    [facts.endpoints.length, 'endpoint'],
+    [facts.options.length, 'option'],
+    [facts.variables.length, 'variable'],
+  ] as const
+  return kinds.filter(([amount]) => amount > 0).map(([amount, kind]) => count(amount, kind))
 }

@@ -31,7 +31,7 @@ function fromLists(passages: readonly Passage[]): readonly Named[] {
     if (unit.kind === 'cell' || (section.topic !== 'glossary' && !(marked && unit.kind === 'item'))) return []
     const { name, says } = headOf(plain)
     const short = name.length <= 48 && name.split(' ').length <= 5
-    return says === null || !short ? [] : [{ name: name.replaceAll('`', ''), line, says }]
+    return says === null || !short ? [] : [{ name: name.replace(/[`'"]/g, ''), line, says }]
   })
 }
 
@@ -46,7 +46,7 @@ function fromBold(readme: Readme, passages: readonly Passage[]): readonly Named[
     if (passage === undefined || passage.start > start || passage.unit.kind !== 'prose') continue
     const rest = readme.text.slice(end, Math.min(passage.end, end + 200))
     if (defines.test(rest) && text.length <= 48)
-      found.push({ name: text, line: readme.lineAt(start), says: passage.plain })
+      found.push({ name: text, line: readme.lineAt(start), says: headOf(passage.plain).says ?? passage.plain })
   }
   return found
 }
