@@ -1,0 +1,198 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { signIn } from '../../core/commands/sign-in.ts'
+import { documentSuite } from '../../core/model/document-suite.ts'
+import { findAuditBreak } from '../../core/store/audit.ts'
+import {
+  agreed,
+  cardWhen,
+  denied,
+  git,
+  isAtEnd,
+  isAtGate,
+  makeRepository,
+  openTestHouse,
+  startFactory,
+} from '../support/house.ts'
+
+const readme =
+  '# Shop\n\nA shop for parts.\n\n## Features\n\n- Customers must pay by card.\n- A clerk can refund an order.\n- Orders are deleted after a year.\n'
+
+test('a README becomes twelve documents on a branch of their own, and nothing else is touched', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await writeFile(join(folder, 'draft.txt'), 'not committed')
+  const before = await git(folder, 'rev-parse', 'main')
+  await house.work()
+  const handle = await startFactory(house, folder)
+  const card = await cardWhen(house, handle, isAtGate)
+  expect(card.outlook).toMatchObject({ likelyMicros: 0 })
+  expect(card.gates[0]?.subject.facts.join(' ')).toContain('3 requirements')
+  agreed(
+    await house.ask({ kind: 'approve', run: handle, gate: null, sha256: card.gates[0]?.subject.artifact.sha256 ?? '' }),
+  )
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  const files = (await git(folder, 'ls-tree', '-r', '--name-only', `quantapilot/${handle}/docs`)).split('\n')
+  expect(files).toEqual(expect.arrayContaining(documentSuite.map(({ path }) => path)))
+  expect(await git(folder, 'rev-parse', 'main')).toBe(before)
+  expect(await git(folder, 'status', '--porcelain')).toBe('?? draft.txt')
+  expect(await house.db.run(findAuditBreak, {})).toEqual([])
+})
+
+test('what was approved is byte for byte what is on the branch', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  const card = await cardWhen(house, handle, isAtGate)
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: 'anchor', sha256: null }))
+  await cardWhen(house, handle, isAtEnd)
+  const shown = agreed(await house.ask({ kind: 'artifacts', run: handle, name: 'docs/ANCHOR.md' }))
+  expect(shown).toMatchObject({ sha256: card.gates[0]?.subject.artifact.sha256 })
+  const onBranch = await git(folder, 'show', `quantapilot/${handle}/docs:docs/ANCHOR.md`)
+  expect(shown.kind === 'file' && shown.text.trim()).toBe(onBranch)
+})
+
+test('changes requested make a new version and a new gate; a decision on the old bytes is refused', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  const first = await cardWhen(house, handle, isAtGate)
+  const old = first.gates[0]?.subject.artifact.sha256 ?? ''
+  agreed(
+    await house.ask({ kind: 'changes', run: handle, gate: null, sha256: old, reason: 'Orders are kept for ten years' }),
+  )
+  const second = await cardWhen(house, handle, (card) => isAtGate(card) && card.gates.length === 2)
+  const fresh = second.gates[1]?.subject
+  expect(fresh?.artifact.sha256).not.toBe(old)
+  expect(fresh?.changes.join('\n')).toContain('ten years')
+  expect(denied(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: old }))).toMatchObject({
+    code: 'stale',
+  })
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: fresh?.artifact.sha256 ?? '' }))
+  await cardWhen(house, handle, isAtEnd)
+  const adrs = await git(folder, 'show', `quantapilot/${handle}/docs:docs/80_adrs.md`)
+  expect(adrs).toContain('ten years')
+  expect(adrs).not.toContain('tester')
+})
+
+test('a rejected gate ends the run with the reason, and leaves no branch behind', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  await cardWhen(house, handle, isAtGate)
+  agreed(await house.ask({ kind: 'reject', run: handle, gate: null, sha256: null, reason: 'wrong project' }))
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({
+    state: 'rejected',
+    reason: 'Rejected at gate anchor.',
+  })
+  expect(await git(folder, 'branch', '--list', 'quantapilot/*')).toBe('')
+})
+
+describe('what cannot be worked on ends with a sentence that says what to do', () => {
+  test.each([
+    ['no README', { 'notes.txt': 'x' }, 'has no README.md on branch main. Add one'],
+    ['an empty README', { 'README.md': ' \n' }, 'README.md is empty. Write what to build'],
+    ['bytes that are no text', { 'README.md': 'a\0b' }, 'README.md is not text'],
+    ['settings with a mistake', { 'README.md': readme, 'quantapilot.yml': 'polices: 1\n' }, 'Did you mean `policies`?'],
+    ['a README too long to read', { 'README.md': 'a'.repeat(200_001) }, 'make it shorter'],
+  ])('%s', async (_, files, sentence) => {
+    const house = await openTestHouse()
+    const folder = await makeRepository(house, 'shop', files)
+    await house.work()
+    const handle = await startFactory(house, folder)
+    const card = await cardWhen(house, handle, isAtEnd)
+    expect(card).toMatchObject({ state: 'failed', reasonCode: 'VALIDATION_ERROR' })
+    expect(card.reason).toContain(sentence)
+  })
+
+  test('a password in the address is refused before anything is stored', async () => {
+    const house = await openTestHouse()
+    const run = {
+      kind: 'run',
+      target: 'https://me:secret@example.org/a.git',
+      branch: null,
+      pipeline: 'factory',
+      dryRun: false,
+      confirm: false,
+    } as const
+    expect(denied(await house.ask(run)).message).toContain('password or token')
+    expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [] })
+  })
+})
+
+test('after the README is mended, a retry starts over from the repository as it is now', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'notes.txt': 'x' })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  await cardWhen(house, handle, isAtEnd)
+  await writeFile(join(folder, 'README.md'), readme)
+  await git(folder, 'add', '--all')
+  await git(folder, '-c', 'user.name=T', '-c', 'user.email=t@localhost', 'commit', '--quiet', '--message', 'readme')
+  const again = agreed(await house.ask({ kind: 'retry', run: handle }))
+  expect(again.kind).toBe('started')
+  if (again.kind === 'started') await cardWhen(house, again.card.handle, isAtGate)
+})
+
+test('a second run on the same repository and branch is told who holds it, and goes on when that one is over', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await house.work()
+  const first = await startFactory(house, folder)
+  await cardWhen(house, first, isAtGate)
+  const second = await startFactory(house, folder)
+  expect(await cardWhen(house, second, (card) => card.behind === first)).toMatchObject({ state: 'queued' })
+  agreed(await house.ask({ kind: 'cancel', run: first }))
+  await cardWhen(house, second, isAtGate)
+})
+
+test('the same delivery hears the same answer and starts nothing twice', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  const run = { kind: 'run', target: folder, branch: null, pipeline: 'factory', dryRun: false, confirm: false } as const
+  const first = await house.ask(run, house.actor, 'delivery-1')
+  const again = await house.ask(run, house.actor, 'delivery-1')
+  expect(again).toEqual(first)
+  expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [{}] })
+  expect(denied(await house.ask({ ...run, branch: 'other' }, house.actor, 'delivery-1'))).toMatchObject({
+    code: 'invalid_input',
+  })
+})
+
+test('a second person at this terminal may look and do nothing else until an admin says so', async () => {
+  const house = await openTestHouse()
+  const guest = await signIn(house.db, { surface: 'terminal', account: 'guest', label: 'guest' })
+  const run = {
+    kind: 'run',
+    target: '/nowhere',
+    branch: null,
+    pipeline: 'factory',
+    dryRun: false,
+    confirm: false,
+  } as const
+  expect(denied(await house.ask(run, guest))).toMatchObject({ code: 'not_allowed' })
+  expect(agreed(await house.ask({ kind: 'runs', page: 1 }, guest))).toMatchObject({ kind: 'runs' })
+})
+
+test('more money is asked for, and given by a decision that is audited', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', {
+    'README.md': readme,
+    'quantapilot.yml': 'budgets: { usd: 2 }\n',
+  })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  await cardWhen(house, handle, isAtGate)
+  expect(agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: null }))).toMatchObject({
+    money: { capMicros: 2_000_000 },
+  })
+  agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: 5_000_000 }))
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: 'budget', sha256: null }))
+  expect(agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: null }))).toMatchObject({
+    money: { capMicros: 7_000_000 },
+  })
+})

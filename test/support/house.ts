@@ -1,0 +1,199 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, onTestFinished } from 'vitest'
+import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
+import { createGitSourceControl } from '../../adapters/git/source-control.ts'
+import { runProcess } from '../../adapters/process/run.ts'
+import type { Command, Reply } from '../../core/commands/command.ts'
+import type { Desk } from '../../core/commands/desk.ts'
+import { execute } from '../../core/commands/execute.ts'
+import { signIn } from '../../core/commands/sign-in.ts'
+import type { EngineSettings } from '../../core/engine/settings.ts'
+import { Worker } from '../../core/engine/worker.ts'
+import type { Actor } from '../../core/model/actor.ts'
+import type { RunCard } from '../../core/model/card.ts'
+import type { Refusal, Result } from '../../core/model/problem.ts'
+import { isOver } from '../../core/model/run.ts'
+import type { Pipeline } from '../../core/pipeline.ts'
+import { Database } from '../../core/store/database.ts'
+import { checkInvariants } from '../../core/store/invariants.ts'
+import { uuidv7 } from '../../core/store/uuid.ts'
+import { pipelines } from '../../pipelines/index.ts'
+import type { TestDatabase } from './postgres.ts'
+import { createTestDatabase } from './postgres.ts'
+
+/** The engine's test profile: the same code as production under shorter times. */
+export const testSettings: EngineSettings = {
+  leaseMs: 3_000,
+  beatMs: 1_000,
+  reapMs: 1_000,
+  pollMs: 50,
+  concurrency: 64,
+  actorCap: null,
+  backoff: { baseMs: 50, capMs: 1_000 },
+  deathsAloneAllowed: 3,
+  graceMs: 2_000,
+}
+
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** A database, the product wired to it, and a person who may do everything; gone after the test, invariants checked. */
+export type TestHouse = {
+  readonly database: TestDatabase
+  readonly db: Database
+  readonly desk: Desk
+  readonly actor: Actor
+  readonly dir: string
+  ask(command: Command, as?: Actor, deliveryId?: string): Promise<Result<Reply>>
+  /** Begins a worker of the given settings; it stops when the test ends. */
+  work(settings?: Partial<EngineSettings>): Promise<Worker>
+}
+
+/** Opens a house on a fresh database; `more` adds pipelines to the product's own. */
+export async function openTestHouse(more: Readonly<Record<string, Pipeline>> = {}): Promise<TestHouse> {
+  const database = await createTestDatabase()
+  const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
+  const db = new Database(database.connection, { name: 'quantapilot test', poolSize: 6, onIdleError: () => undefined })
+  const source = createGitSourceControl({
+    stateDir: join(dir, 'state'),
+    allowedSchemes: ['https', 'ssh'],
+    allowFolders: true,
+    allowedHosts: null,
+    env: { PATH: path },
+    gitTimeoutMs: 30_000,
+  })
+  const known = { ...pipelines({ source, author: createBuiltinAuthor() }), ...more }
+  const workers: Worker[] = []
+  const recipes: Desk['recipes'] = (name, wanted) => {
+    const recipe = known[name]
+    return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
+  }
+  const desk: Desk = { db, recipes, pipelines: known, poke: () => workers.forEach((worker) => worker.poke()) }
+  const actor = await signIn(db, { surface: 'terminal', account: 'tester', label: 'tester' })
+  onTestFinished(async () => {
+    for (const worker of workers) await worker.stop()
+    const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)
+    await db.close()
+    await database.drop()
+    await rm(dir, { recursive: true, force: true })
+    expect(broken, 'invariants').toEqual([])
+  })
+  return {
+    database,
+    db,
+    desk,
+    actor,
+    dir,
+    ask: (command, as = actor, deliveryId = uuidv7()) => execute(desk, as, command, deliveryId),
+    work: async (settings = {}) => {
+      const worker = new Worker({
+        db,
+        recipes,
+        settings: { ...testSettings, ...settings },
+        log: () => undefined,
+        isolate: () => Promise.resolve(),
+      })
+      await worker.begin()
+      workers.push(worker)
+      return worker
+    },
+  }
+}
+
+/** The value of an answer, or the test ends with the refusal. */
+export function agreed(result: Result<Reply>): Reply {
+  expect(result).toMatchObject({ ok: true })
+  if (!result.ok) throw new Error(result.refusal.message)
+  return result.value
+}
+
+/** The refusal of an answer, or the test ends with what was done instead. */
+export function denied(result: Result<Reply>): Refusal {
+  expect(result).toMatchObject({ ok: false })
+  if (result.ok) throw new Error(`not refused: ${result.value.kind}`)
+  return result.refusal
+}
+
+/** The card of a run once `isThere` holds of it. Fails after ten seconds with how the run stood. */
+export async function cardWhen(
+  house: TestHouse,
+  handle: string,
+  isThere: (card: RunCard) => boolean,
+): Promise<RunCard> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const reply = agreed(await house.ask({ kind: 'status', run: handle, page: 1 }))
+    if (reply.kind === 'card' && isThere(reply.card)) return reply.card
+    if (performance.now() > deadline) throw new Error(`the run never got there: ${JSON.stringify(reply)}`)
+    await delay(20)
+  }
+}
+
+export const isAtGate = (card: RunCard): boolean => card.state === 'waiting' && card.waitingFor === 'gate'
+export const isAtEnd = (card: RunCard): boolean => isOver(card.state)
+
+/** Starts a factory run and answers with its handle. */
+export async function startFactory(
+  house: TestHouse,
+  target: string,
+  options: { readonly branch?: string } = {},
+): Promise<string> {
+  const reply = agreed(
+    await house.ask({
+      kind: 'run',
+      target,
+      branch: options.branch ?? null,
+      pipeline: 'factory',
+      dryRun: false,
+      confirm: false,
+    }),
+  )
+  if (reply.kind !== 'started') throw new Error(reply.kind)
+  return reply.card.handle
+}
+
+/** A repository with one commit of the given files on `main`. */
+export async function makeRepository(
+  house: TestHouse,
+  name: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
+  const folder = join(house.dir, name)
+  await mkdir(folder, { recursive: true })
+  for (const [file, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, file)), { recursive: true })
+    await writeFile(join(folder, file), text)
+  }
+  await git(folder, 'init', '--quiet', '--initial-branch=main')
+  await git(folder, 'add', '--all')
+  await git(
+    folder,
+    '-c',
+    'user.name=T',
+    '-c',
+    'user.email=t@localhost',
+    'commit',
+    '--quiet',
+    '--allow-empty',
+    '--message',
+    'first',
+  )
+  return folder
+}
+
+/** What git prints; fails the test when git does. */
+export async function git(folder: string, ...args: readonly string[]): Promise<string> {
+  const env = { PATH: path, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' }
+  const done = await runProcess({
+    command: 'git',
+    args: [...args],
+    cwd: folder,
+    env,
+    timeoutMs: 20_000,
+    maxOutputBytes: 1_000_000,
+  })
+  expect(done.exitCode, done.stderr).toBe(0)
+  return done.stdout.toString().trim()
+}
