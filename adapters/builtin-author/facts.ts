@@ -1,5 +1,5 @@
 import type { CodeBlock, Readme, Section, Table } from './readme.ts'
-import { kindOf, type Passage } from './statements.ts'
+import type { Passage } from './statements.ts'
 import { externalNames, roleNames, sameNames, storeNames } from './names.ts'
 
 /** Something the README names, with the line that names it first. */
@@ -57,7 +57,7 @@ const systemTopics: readonly Section['topic'][] = ['architecture', 'interfaces',
 
 /** "Join us on Discord" names no system that the product talks to; a requirement that names Discord does. */
 function isAboutSystem(passage: Passage): boolean {
-  return systemTopics.includes(passage.section.topic) || kindOf(passage) !== null
+  return systemTopics.includes(passage.section.topic) || passage.kind !== null
 }
 
 function purposeOf(passages: readonly Passage[]): readonly Passage[] {

@@ -51,11 +51,15 @@ export type Statement = {
 
 /** A sentence or list item with a place, whether or not it is a statement. */
 export type Passage = Omit<Statement, 'id' | 'kind'> & {
+  /** What kind of requirement it is; null when it is none. */
+  readonly kind: Statement['kind'] | null
   readonly visible: string
   readonly unit: Unit
   /** Has letters outside its links. */
   readonly wordy: boolean
 }
+
+type Candidate = Omit<Passage, 'kind'>
 
 /** Every sentence of prose and cells, and every list item, in source order. */
 export function passagesOf(readme: Readme): readonly Passage[] {
@@ -70,12 +74,11 @@ export function passagesOf(readme: Readme): readonly Passage[] {
 export function statementsOf(passages: readonly Passage[]): readonly Statement[] {
   const seen = new Map<string, number>()
   return passages.flatMap((each) => {
-    const kind = kindOf(each)
-    if (kind === null) return []
+    if (each.kind === null) return []
     const base = baseId(each.quote)
     const count = (seen.get(base) ?? 0) + 1
     seen.set(base, count)
-    const { visible: _visible, unit: _unit, wordy: _wordy, ...place } = each
+    const { visible: _visible, unit: _unit, wordy: _wordy, kind, ...place } = each
     return [{ ...place, kind, id: count === 1 ? base : `${base}-${count}` }]
   })
 }
@@ -86,8 +89,7 @@ export function baseId(quote: string): string {
   return `R-${createHash('sha256').update(normal, 'utf8').digest('hex').slice(0, 6)}`
 }
 
-/** What kind of requirement a passage is; null when it is none. */
-export function kindOf(passage: Passage): Statement['kind'] | null {
+function kindOf(passage: Candidate): Statement['kind'] | null {
   const { visible, unit, wordy } = passage
   if (isQuestion(visible) || (isContentsEntry(unit) && !wordy)) return null
   const oblige = normative.test(visible) || rfcKeyword.test(visible)
@@ -108,7 +110,7 @@ export function isQuestion(visible: string): boolean {
 const featureTopics: readonly Topic[] = ['features', 'non-goals']
 const listTopics: readonly Topic[] = ['contents', 'people', 'licence', 'links', 'changes', 'glossary', 'questions']
 
-function isFeature({ wordy, visible, section, unit }: Passage): boolean {
+function isFeature({ wordy, visible, section, unit }: Candidate): boolean {
   if (!wordy || listTopics.includes(section.topic)) return false
   if (featureTopics.includes(section.topic)) return true
   return unit.leadsTo === null && isClause(visible)
@@ -120,7 +122,7 @@ function isClause(visible: string): boolean {
   return dense >= 5 || (visible.match(/\uFFFC+|[\p{L}\p{N}][\p{L}\p{M}\p{N}'’_-]*/gu)?.length ?? 0) >= 3
 }
 
-function isNonGoal({ visible, section, unit, wordy }: Passage, oblige: boolean): boolean {
+function isNonGoal({ visible, section, unit, wordy }: Candidate, oblige: boolean): boolean {
   if (!wordy || (unit.kind === 'cell' && !oblige)) return false
   if (nonGoalOpening.test(visible)) return true
   if (section.topic === 'non-goals') return !/[:：]\s*$/u.test(visible)
@@ -136,7 +138,8 @@ function passage(readme: Readme, unit: Unit, start: number, end: number): Passag
   const leads = /[:：]\s*$/u.test(visible) || unit.leadsList
   const line = readme.lineAt(start)
   const wordy = /\p{L}/u.test(unit.linkFree.slice(start - unit.start, end - unit.start))
-  return { quote, line, plain, section, context, ordered, depth, leads, start, end, visible, unit, wordy }
+  const found = { quote, line, plain, section, context, ordered, depth, leads, start, end, visible, unit, wordy }
+  return { ...found, kind: kindOf(found) }
 }
 
 function trimmed(readme: Readme, unit: Unit): readonly [number, number] {
