@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { proveAgainst } from '../adapters/builtin-author/against.ts'
+import { proveAgainst, sharedLines } from '../adapters/builtin-author/against.ts'
 import { readTexts } from '../adapters/host/files.ts'
 import { hostProbes } from '../adapters/host/probes.ts'
 import { exitCodes } from '../bot/terminal/command-line.ts'
@@ -73,6 +73,7 @@ export async function lint(screen: Screen, words: readonly string[], json: boole
   }
   const findings = [
     ...lintSuite(files, { expectWholeSuite: true, otherPaths: new Set(['README.md']) }),
+    ...sharedLines(files),
     ...(readme ? proveAgainst(readme, files) : []),
   ]
   if (json)

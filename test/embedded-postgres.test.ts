@@ -93,7 +93,7 @@ test('a lock file left by a killed server whose number another program has now d
 
 test('nothing listens on the network and no password is kept', async () => {
   const server = await start(shared)
-  onTestFinished(server.stop)
+  onTestFinished(() => server.stop())
   expect(server.connection).toEqual({
     host: expect.stringMatching(/^\//),
     port: 5432,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { runProcess } from '../adapters/process/run.ts'
-import { migrate } from '../core/store/migrate.ts'
+import { migrate, type MigrateOptions } from '../core/store/migrate.ts'
 import { administer, openSession } from './support/administer.ts'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from './support/postgres.ts'
 
@@ -76,7 +76,7 @@ test('a gap in the numbers is refused', async () => {
 test('older code starts on a newer database only if that says it may', async () => {
   const { database, folder } = await arrange(first)
   await run(database, await folderOf(first, second))
-  const said = vi.fn()
+  const said = vi.fn<MigrateOptions['log']>()
   expect(await run(database, folder, said)).toEqual({ applied: [], version: 1 })
   expect(said.mock.calls[0]?.[1]).toContain('migrated by a newer version')
 
@@ -146,7 +146,7 @@ test('a migration that waits for a lock lets others pass and goes on when it is 
   const reader = openSession(database.connection)
   onTestFinished(() => reader.end())
   await reader.unsafe('begin; select * from pets')
-  const said = vi.fn()
+  const said = vi.fn<MigrateOptions['log']>()
   const migrating = run(database, folder, said)
   await vi.waitFor(
     () =>

@@ -113,7 +113,9 @@ describe("the operator's folder", () => {
     const first = await commit(snapshot)
     expect(await commit(snapshot)).toEqual({ ...first, created: false })
     await commit(snapshot, 'k2')
-    expect(await git(shallow, ['rev-list', '--count', `main..${branch}`])).toBe('2')
+    await git(shallow, ['commit', '-q', '--allow-empty', '-m', 'newer'])
+    await commit(await take(shallow), 'k3')
+    expect(await git(shallow, ['rev-list', '--count', `main..${branch}`])).toBe('3')
     expect(await git(shallow, ['fsck'])).toBe('')
   })
 

@@ -61,7 +61,6 @@ const environment = {
   // A partial clone must not fetch what it lacks from where its own config says.
   GIT_NO_LAZY_FETCH: '1',
   GIT_NO_REPLACE_OBJECTS: '1',
-  GIT_LITERAL_PATHSPECS: '1',
   GIT_OPTIONAL_LOCKS: '0',
 }
 

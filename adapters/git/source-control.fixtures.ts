@@ -173,7 +173,8 @@ const stop = (server: Server): Promise<void> =>
 async function answer(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const expected = `Basic ${Buffer.from(`${visitor.username}:${visitor.password}`).toString('base64')}`
   const url = new URL(request.url ?? '/', 'https://localhost')
-  if (url.pathname.startsWith('/moved')) return void response.writeHead(302, { location: '/shop.git/info/refs' }).end()
+  if (url.pathname.startsWith('/moved'))
+    return void response.writeHead(302, { location: `/shop.git/info/refs${url.search}` }).end()
   if (url.pathname.startsWith('/broken')) return void response.writeHead(503).end()
   if (request.headers.authorization !== expected)
     return void response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()

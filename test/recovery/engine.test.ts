@@ -95,7 +95,7 @@ describe('steps', () => {
   })
 
   test.each([
-    ['throws what is no error', () => Promise.reject('nothing' as unknown as Error)],
+    ['throws what is no error', () => Promise.reject('nothing')],
     ['returns what is no JSON', () => Promise.resolve<Outcome>({ kind: 'done', output: undefined as unknown as Json })],
   ])('a step that %s parks its run alone; its neighbours go on', async (_, body) => {
     const house = await openTestHouse({
