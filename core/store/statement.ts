@@ -20,6 +20,9 @@ export type Statement<Name extends string, Row> = {
   readonly row: z.ZodType<Row>
 }
 
+/** Every statement of the program, as its modules are loaded: what the contract test asks Postgres about. */
+export const declared: Statement<string, unknown>[] = []
+
 /**
  * Declares a statement. Each parameter is written `:name::type` in the text, so that both reader and server know its
  * type. Throws at import when a text has none of the form it claims.
@@ -42,7 +45,9 @@ export function statement<Row, const Name extends string = string>(draft: {
     )
   }
   const parameters = [...types].map(([name, type]) => ({ name: name as Name, type }))
-  return { name: draft.name, text, parameters, row: draft.row }
+  const made = { name: draft.name, text, parameters, row: draft.row }
+  declared.push(made)
+  return made
 }
 
 /** `:name::type` that is not part of a `::cast`. */

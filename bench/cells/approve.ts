@@ -1,0 +1,51 @@
+import { execute } from '../../core/commands/execute.ts'
+import { signIn } from '../../core/commands/sign-in.ts'
+import { handleOf } from '../../core/model/handle.ts'
+import type { Bed } from '../bed.ts'
+import { numberFrom, open, until, withClient } from '../bed.ts'
+import { Foreman, machineNow, msOf } from '../foreman.ts'
+import { bareCommit, latencyFigures } from '../latency.ts'
+import { gated } from '../recipes.ts'
+import type { Figure } from '../report.ts'
+
+/** From a person's approval in one process to the next step's first line in another, one at a time. */
+export async function approve(bed: Bed): Promise<Figure[]> {
+  const samples = bed.quick ? 200 : 1_000
+  const address = await bed.make('approve')
+  const db = open(address)
+  const recipe = gated(() => undefined)
+  const recipes = () => recipe
+  const desk = { db, recipes, pipelines: { gated: recipe }, poke: () => undefined }
+  const foreman = await Foreman.hire({ address, recipe: 'gated', ledgerFile: '', settings: {} })
+  try {
+    return await withClient(address, async (client) => {
+      await foreman.start(samples)
+      await until('the parking of runs', 60_000, async () => (await numberFrom(client, parkedSql)) === samples)
+      const actor = await signIn(db, { surface: 'terminal', account: 'bench', label: 'bench' })
+      const commit = await bareCommit(client)
+      const { rows } = await client.query<{ id: string; number: string }>(
+        'select id, number from app.runs order by number',
+      )
+      const times: number[] = []
+      const commits: number[] = []
+      for (const { id, number } of rows) {
+        const reported = foreman.steps.length
+        const startedAt = machineNow()
+        const run = handleOf(Number(number))
+        const reply = await execute(desk, actor, { kind: 'approve', run, gate: null, sha256: null }, `approve ${id}`)
+        if (!reply.ok) throw new Error(`an approval was refused: ${JSON.stringify(reply)}`)
+        await until('the step behind the gate', 10_000, () => foreman.steps.length > reported)
+        const begun = foreman.steps.find((step) => step.run === id && step.step === 'after')
+        if (!begun) throw new Error('another step than the one behind the gate began')
+        times.push(msOf(begun) - startedAt)
+        commits.push(await commit())
+      }
+      return latencyFigures('approve to next step', times, commits)
+    })
+  } finally {
+    await foreman.dismiss()
+    await db.close()
+  }
+}
+
+const parkedSql = "select count(*) from app.runs where state = 'waiting' and waiting_for = 'gate'"
