@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
@@ -9,6 +9,7 @@ import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
 import type { Desk } from '../core/commands/desk.ts'
 import type { EngineLog, EngineSettings } from '../core/engine/settings.ts'
+import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
@@ -70,6 +71,15 @@ export async function openHouse(opening: Opening): Promise<House> {
   }
 }
 
+/** Whether a process of this machine exists; one that belongs to somebody else does. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
 type Server = {
   readonly connection: Connection
   readonly stopServer: () => Promise<void>
@@ -83,6 +93,7 @@ async function wire(
   const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, onIdleError })
   await assertServer(db)
+  if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), isAlive)
   const known = pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null

@@ -11,7 +11,7 @@ export type Place = { readonly programs: string; readonly base: string; readonly
 /**
  * Decides where the server lives. A normal user has everything below `dir`. Root has the programs in
  * `/var/lib/quantapilot`, and the data below `dir` when the server's user may enter it, else in
- * `/var/lib/quantapilot/data/…`, which the file `location` in `dir` then names.
+ * `/var/lib/quantapilot/data/…`, which the file `location` in `dir` then names. Such data stays when `dir` is removed.
  */
 export async function choosePlace(dir: string): Promise<Place> {
   await mkdir(dir, { recursive: true })
@@ -38,6 +38,8 @@ async function rootBase(folder: string, owner: Owner): Promise<string> {
   await openFolder(join(systemFolder, 'data'))
   await openFolder(base)
   await writeFile(pointer, `${base}\n`)
+  // For whoever finds the data and wonders whether it is still wanted.
+  await writeFile(join(base, 'belongs-to'), `${folder}\n`)
   return base
 }
 

@@ -27,6 +27,11 @@ export type Demo = {
 /** Takes the example from README to documents on a branch; answers with the exit code. */
 export async function runDemo(demo: Demo): Promise<number> {
   const { screen, ask } = demo
+  const unfinished = await unfinishedRun(ask)
+  if (unfinished !== null) {
+    screen.print(`Going on with run ${unfinished}, which was left before its end`)
+    return toTheEnd(demo, unfinished)
+  }
   const started = await ask(
     { kind: 'run', target: demo.repository, branch: null, pipeline: 'factory', dryRun: false, confirm: false },
     randomUUID(),
@@ -37,6 +42,13 @@ export async function runDemo(demo: Demo): Promise<number> {
   }
   if (started.value.kind !== 'started') throw new TypeError('a run was asked for and something else came back')
   return toTheEnd(demo, started.value.card.handle)
+}
+
+/** A run that an earlier demonstration left, by Ctrl-C or by a plug that was pulled. */
+async function unfinishedRun(ask: Ask): Promise<string | null> {
+  const reply = await ask({ kind: 'runs', page: 1 }, '')
+  const left = reply.ok && reply.value.kind === 'runs' ? reply.value.runs.find((run) => !isOver(run.state)) : undefined
+  return left?.handle ?? null
 }
 
 async function toTheEnd(demo: Demo, handle: string): Promise<number> {
@@ -51,7 +63,9 @@ async function toTheEnd(demo: Demo, handle: string): Promise<number> {
       demo.screen.print('', `Left waiting. Run the demo again to go on, or start over by removing .quantapilot/demo.`)
       return exitCodes.waits
     }
-    return isOver(card.state) ? finish(demo, card) : exitCodes.paused
+    if (isOver(card.state)) return finish(demo, card)
+    demo.screen.print('', 'Stopped. Run the demo again to go on; nothing is lost.')
+    return exitCodes.paused
   }
 }
 

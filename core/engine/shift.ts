@@ -13,6 +13,7 @@ import { Lane } from './lane.ts'
 import { Lease } from './lease.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
 import { SettleLane } from './settle-lane.ts'
+import { describeWorker } from './sweep.ts'
 
 /** What the shifts of a worker share. */
 export type Workplace = {
@@ -47,7 +48,7 @@ export class Shift {
   static async begin(place: Workplace): Promise<Shift> {
     const { db, settings } = place
     const lease = new Lease(db, uuidv7(), settings)
-    const description = `${hostname()} pid ${process.pid}`
+    const description = describeWorker(hostname(), process.pid)
     await db.run(insertWorker, { worker: lease.worker, leaseMs: settings.leaseMs, description })
     lease.start()
     return new Shift(place, lease)

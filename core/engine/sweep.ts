@@ -4,7 +4,7 @@ import { grantLocks, listReadyParents, wakeDue } from '../store/claim.ts'
 import type { Database } from '../store/database.ts'
 import { sqlState } from '../store/database.ts'
 import { listChildren, lockRun } from '../store/run.ts'
-import { buryWorkers, listPoison, requeueOrphans } from '../store/worker.ts'
+import { buryKnownDead, buryWorkers, listLiveWorkers, listPoison, requeueOrphans } from '../store/worker.ts'
 
 /** What keeps runs moving when nobody else does. Every worker sweeps; each sweep may run beside any other. */
 
@@ -16,6 +16,22 @@ export async function reap(db: Database, deathsAloneAllowed: number): Promise<nu
     for (const run of await tx.run(listPoison, { deathsAloneAllowed })) await applyLocked(tx, parkAsDeadLetter(run))
   })
   return orphans.length
+}
+
+/** What a worker says of itself in its row; `buryGone` reads it again. */
+export const describeWorker = (host: string, pid: number): string => `${host} pid ${pid}`
+
+/**
+ * Declares this machine's workers dead whose process is gone, so that what they held need not wait out their lease.
+ * Only for a database that no other machine uses: elsewhere a host name may be worn twice.
+ */
+export async function buryGone(db: Database, host: string, isAlive: (pid: number) => boolean): Promise<void> {
+  const live = await db.run(listLiveWorkers, {})
+  const gone = live.filter(({ description }) => {
+    const pid = Number(description.slice(describeWorker(host, 0).length - 1))
+    return description === describeWorker(host, pid) && !isAlive(pid)
+  })
+  if (gone.length > 0) await db.run(buryKnownDead, { workers: gone.map(({ id }) => id) })
 }
 
 /** Makes ready what may go on: waits that are over, parents whose children are, and heirs of free lock keys. */

@@ -42,6 +42,7 @@ export class Worker {
   /** Registers and begins to work. Throws when the database is away; later outages are ridden out. */
   async begin(): Promise<void> {
     const { settings } = this.#options
+    await this.#reap()
     await this.#beginShift()
     await this.#listen()
     this.#every(settings.pollMs, () => this.#poll())

@@ -44,7 +44,9 @@ export class Database implements Executor {
       max: options.poolSize,
       idleTimeoutMillis: 60_000,
     })
-    this.#pool.on('error', options.onIdleError)
+    this.#pool.on('error', (error) => {
+      if (!this.#pool.ending) options.onIdleError(error)
+    })
   }
 
   run<Name extends string, Row>(

@@ -40,6 +40,31 @@ export const buryWorkers = statement({
     returning w.id`,
 })
 
+/** Workers that are live by their row, with what they said of themselves. */
+export const listLiveWorkers = statement({
+  name: 'list_live_workers',
+  params: [],
+  row: z.object({ id: z.string(), description: z.string() }),
+  sql: `select w.id, w.description from app.workers w where w.state = 'live'`,
+})
+
+/** Declares workers dead that somebody knows to be gone, without waiting for their lease. */
+export const buryKnownDead = statement({
+  name: 'bury_known_dead',
+  params: ['workers'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    with gone as materialized (
+      select w.id from app.workers w
+      where w.id = any(:workers::uuid[]) and w.state = 'live'
+      order by w.id
+      for update skip locked
+    )
+    update app.workers w set state = 'dead'
+    from gone where w.id = gone.id
+    returning w.id`,
+})
+
 /**
  * Gives the runs of dead workers back to the queue under a new fence. The second death aboard sends a run to run
  * alone; a run that has died alone as often as allowed is left for `listPoison`. Its own statement after the burial:

@@ -1,7 +1,8 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { isRunningStill } from '../../adapters/embedded-postgres/process-table.ts'
 import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
 import { migrate } from '../../core/store/migrate.ts'
 import { administer, type ServerConnection } from './administer.ts'
@@ -15,9 +16,21 @@ declare module 'vitest' {
 
 export const template = 'template_quantapilot'
 
+const prefix = 'quantapilot-test-'
+
+/** What a run that was killed left behind; its server ends by itself within a minute once its data is gone. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of (await readdir(tmpdir())).filter((entry) => entry.startsWith(prefix))) {
+    const users = await readdir(join(tmpdir(), name, 'pg', 'users')).catch(() => [])
+    const alive = await Promise.all(users.map(isRunningStill))
+    if (users.length > 0 && !alive.includes(true)) await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
 /** Once per `vitest run`: a server that keeps nothing, with one migrated database to copy. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), 'quantapilot-test-'))
+  await removeAbandoned()
+  const folder = await mkdtemp(join(tmpdir(), prefix))
   // Run by root, the server runs as another user, who must be able to enter.
   await chmod(folder, 0o755)
   const server = await startEmbeddedPostgres({

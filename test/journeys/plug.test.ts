@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { runProcess, startProcess } from '../../adapters/process/run.ts'
+
+const launcher = resolve(import.meta.dirname, '../../bin/qp.mjs')
+
+const program = (dir: string, ...args: readonly string[]) => ({
+  command: process.execPath,
+  args: [launcher, ...args],
+  cwd: dir,
+  env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: dir, QP_STATE_DIR: join(dir, 'state') },
+})
+
+/** Starts the demonstration and kills it, unasked, as soon as it has said `words`. */
+async function pullThePlug(dir: string, words: string): Promise<void> {
+  const demo = await startProcess({ ...program(dir, 'demo', '--yes'), stdout: 'pipe' })
+  let said = ''
+  demo.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+    if (said.includes(words)) demo.signal('SIGKILL')
+  })
+  await demo.exited
+  expect(said).toContain(words)
+}
+
+test('a run whose plug is pulled in every phase ends as if nothing had happened', { timeout: 120_000 }, async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'qp-plug-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  for (const phase of ['1/6', '2/6', '3/6', 'Approved by', '4/6']) await pullThePlug(dir, phase)
+  const limits = { timeoutMs: 60_000, maxOutputBytes: 1_000_000 }
+  const last = await runProcess({ ...program(dir, 'demo', '--yes'), ...limits })
+  expect(last.stdout.toString()).toContain('✓ 12 documents, lint 0 errors')
+  expect(last).toMatchObject({ exitCode: 0 })
+  const health = await runProcess({
+    ...program(dir, 'doctor', '--json'),
+    ...limits,
+    env: { ...program(dir).env, QP_STATE_DIR: join(dir, 'state/demo') },
+  })
+  expect(JSON.parse(health.stdout.toString())).toMatchObject({
+    checks: { invariants: { status: 'pass' }, audit: { status: 'pass' } },
+  })
+  const branches = await runProcess({
+    ...program(dir),
+    ...limits,
+    command: 'git',
+    args: ['-C', join(dir, 'state/demo/parcel-desk'), 'branch', '--list', 'quantapilot/*'],
+  })
+  expect(branches.stdout.toString().trim().split('\n')).toHaveLength(1)
+})
