@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -27,6 +27,8 @@ async function pullThePlug(dir: string, words: string): Promise<void> {
 
 test('a run whose plug is pulled in every phase ends as if nothing had happened', { timeout: 120_000 }, async () => {
   const dir = await mkdtemp(join(tmpdir(), 'qp-plug-'))
+  // Root's database would else live outside this folder, and stay.
+  await chmod(dir, 0o755)
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   for (const phase of ['1/6', '2/6', '3/6', 'Approved by', '4/6']) await pullThePlug(dir, phase)
   const limits = { timeoutMs: 60_000, maxOutputBytes: 1_000_000 }
