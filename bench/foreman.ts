@@ -16,7 +16,7 @@ export class Foreman {
   #usage: Usage | null = null
 
   private constructor() {
-    const execArgv = ['--disable-warning=ExperimentalWarning', '--expose-gc']
+    const execArgv = ['--disable-warning=ExperimentalWarning']
     this.#child = fork(join(import.meta.dirname, 'worker-process.ts'), [], { execArgv })
     this.#child.on('message', (message: FromWorker) => this.#hear(message))
   }
@@ -36,7 +36,7 @@ export class Foreman {
     await until('the start of runs', 30_000, () => this.#started)
   }
 
-  /** Processor time used so far and memory held, after a collection. */
+  /** Processor time used so far and memory held. */
   async usage(): Promise<{ readonly cpuMs: number; readonly rssBytes: number; readonly atMs: number }> {
     this.#usage = null
     this.#say({ kind: 'usage' })

@@ -1,7 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import type { Json } from '../core/model/json.ts'
 import type { Outcome } from '../core/model/outcome.ts'
 import type { Plan, StepItem } from '../core/model/plan.ts'
 import { systemActor } from '../core/model/actor.ts'
@@ -78,7 +77,7 @@ function recipe(name: string, plan: Plan, run: (ctx: StepContext) => Promise<Out
     name,
     version: 1,
     says: 'measures the engine',
-    input: z.json() as z.ZodType<Json>,
+    input: z.json(),
     plan: () => plan,
     lockKey: () => null,
     whenLocked: 'queue',

@@ -1,5 +1,5 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
-import { cpus, platform, release, totalmem } from 'node:os'
+import { arch, cpus, platform, totalmem } from 'node:os'
 import { join } from 'node:path'
 
 /** One measured figure; without a bound it is shown for orientation and cannot be missed. */
@@ -66,7 +66,7 @@ export function machine(folder: string, postgres: string): Machine {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     memoryGb: Math.round(totalmem() / 2 ** 30),
-    system: `${platform()} ${release()}`,
+    system: `${platform()} ${arch()}`,
     node: process.version,
     postgres,
     fdatasyncMs: Number(fdatasyncMs(folder).toFixed(3)),

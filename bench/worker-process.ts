@@ -67,11 +67,8 @@ async function begin(order: Order): Promise<void> {
 }
 
 function reportUsage(): void {
-  // The collection is the bench's own work, and no part of what an idle worker costs.
   const { user, system } = process.cpuUsage()
-  const atNs = now()
-  globalThis.gc?.()
-  say({ kind: 'usage', cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage().rss, atNs })
+  say({ kind: 'usage', cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage().rss, atNs: now() })
 }
 
 process.once('message', (message: ToWorker) => {

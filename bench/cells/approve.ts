@@ -7,15 +7,20 @@ import { Foreman, machineNow, msOf } from '../foreman.ts'
 import { bareCommit, latencyFigures } from '../latency.ts'
 import { gated } from '../recipes.ts'
 import type { Figure } from '../report.ts'
+import { median } from '../report.ts'
 
-/** From a person's approval in one process to the next step's first line in another, one at a time. */
+/** From a person's approval, its whole transaction included, in one process to the next step's first line in another, one at a time. */
 export async function approve(bed: Bed): Promise<Figure[]> {
   const samples = bed.quick ? 200 : 1_000
   const address = await bed.make('approve')
   const db = open(address)
   const recipe = gated(() => undefined)
   const recipes = () => recipe
-  const desk = { db, recipes, pipelines: { gated: recipe }, poke: () => undefined }
+  let committedAt = 0
+  const poke = (): void => {
+    committedAt = machineNow()
+  }
+  const desk = { db, recipes, pipelines: { gated: recipe }, poke }
   const foreman = await Foreman.hire({ address, recipe: 'gated', ledgerFile: '', settings: {} })
   try {
     return await withClient(address, async (client) => {
@@ -28,6 +33,7 @@ export async function approve(bed: Bed): Promise<Figure[]> {
       )
       const times: number[] = []
       const commits: number[] = []
+      const afterCommit: number[] = []
       for (const { id, number } of rows) {
         const reported = foreman.steps.length
         const startedAt = machineNow()
@@ -38,9 +44,13 @@ export async function approve(bed: Bed): Promise<Figure[]> {
         const begun = foreman.steps.find((step) => step.run === id && step.step === 'after')
         if (!begun) throw new Error('another step than the one behind the gate began')
         times.push(msOf(begun) - startedAt)
+        afterCommit.push(msOf(begun) - committedAt)
         commits.push(await commit())
       }
-      return latencyFigures('approve to next step', times, commits)
+      return [
+        ...latencyFigures('approve to next step', times, commits),
+        { name: 'of which after the commit of the approval, p50', value: median(afterCommit), unit: 'ms' },
+      ]
     })
   } finally {
     await foreman.dismiss()
