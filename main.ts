@@ -201,7 +201,7 @@ function logTo(_screen: Screen, { logLevel }: Config): EngineLog {
 }
 
 function help(screen: Screen, topic: string | null): number {
-  if (topic !== null && !(topic in grammar)) {
+  if (topic !== null && !Object.hasOwn(grammar, topic)) {
     screen.print(`✗ There is no command ${harmless(topic)}.`, '  See qp help.')
     return exitCodes.usage
   }

@@ -42,6 +42,10 @@ describe('mistakes get the nearest right thing', () => {
   })
 })
 
+test.each(['__proto__', 'constructor', 'toString x'])('%s is no command', (line) => {
+  expect(valueOf(line)).toMatchObject({ code: 'usage' })
+})
+
 test('no text makes it throw', () => {
   fc.assert(fc.property(fc.string(), (line) => typeof parse(line).ok === 'boolean'))
 })

@@ -30,7 +30,11 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
 const kinds = Object.keys(grammar) as readonly CommandKind[]
 
 /** The originals' spellings. */
-const aliases: Readonly<Record<string, CommandKind>> = { abort: 'cancel', continue: 'resume', projects: 'runs' }
+const aliases: ReadonlyMap<string, CommandKind> = new Map([
+  ['abort', 'cancel'],
+  ['continue', 'resume'],
+  ['projects', 'runs'],
+])
 
 /** Words of a line, quotes kept together: `reject r7k2 "not this"`. */
 export function wordsOf(line: string): readonly string[] {
@@ -41,7 +45,7 @@ export function wordsOf(line: string): readonly string[] {
 export function parseCommand(words: readonly string[]): Result<Command> {
   const [first = '', ...rest] = words
   const name = first.replace(/^\//, '').toLowerCase()
-  const kind = aliases[name] ?? kinds.find((known) => known === name)
+  const kind = aliases.get(name) ?? kinds.find((known) => known === name)
   if (!kind) return unknownCommand(name, rest)
   const options = splitOptions(rest)
   if (!options.ok) return options
@@ -49,7 +53,7 @@ export function parseCommand(words: readonly string[]): Result<Command> {
 }
 
 function unknownCommand(name: string, rest: readonly string[]): Result<never> {
-  const meant = nearest(name, [...kinds, ...Object.keys(aliases)])
+  const meant = nearest(name, [...kinds, ...aliases.keys()])
   if (!meant) return refused('usage', `There is no command ${name || '(empty)'}.`, 'See help.')
   return refused('usage', `There is no command ${name}.`, `Did you mean ${[meant, ...rest].join(' ')}?`)
 }

@@ -143,7 +143,7 @@ export function engineSettings(config: Config): EngineSettings {
 const recipesOf =
   (known: Readonly<Record<string, Pipeline>>): Recipes =>
   (name, wanted) => {
-    const recipe = known[name]
+    const recipe = Object.hasOwn(known, name) ? known[name] : undefined
     return recipe && (wanted === newest || recipe.version === wanted) ? recipe : null
   }
 

@@ -18,7 +18,7 @@ type Run = Extract<Command, { kind: 'run' }>
 /** Queues a run of a pipeline; a second one for the same lock key queues behind it, unless the pipeline says otherwise. */
 export async function startRun(request: Request<Run>): Promise<Result<Reply>> {
   const { tx, desk, actor, command } = request
-  const recipe = desk.pipelines[command.pipeline]
+  const recipe = Object.hasOwn(desk.pipelines, command.pipeline) ? desk.pipelines[command.pipeline] : undefined
   if (!recipe)
     return refused(
       'usage',
