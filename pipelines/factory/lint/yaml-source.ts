@@ -66,29 +66,30 @@ function explained({ code, message }: YAMLError): { message: string; fix: string
   }
 }
 
+/** Fatal: turned into data, the text would not mean what it says. */
 type Found = { readonly problems: readonly YamlProblem[]; readonly isFatal: boolean }
 
 /** What the parser lets pass and this product does not: repeated keys, keys that are no words, tags, endless things. */
 function problemsIn(document: Document.Parsed, spotAt: (offset: number) => Spot): Found {
   const problems: YamlProblem[] = []
   let isFatal = false
-  const add = (node: unknown, message: string, fix: string): void => {
+  const add: Add = (node, message, fix) => {
     problems.push({ ...spotAt(startOf(node)), message, fix })
   }
   visit(document, {
     Node: (_, node, path) => {
-      if (node.tag !== undefined && !isAlias(node))
-        add(node, `The tag ${printable(node.tag)} has no meaning here.`, 'Write the value without a tag.')
       if (path.length > deepest * 2) {
         problems.push(tooDeep(spotAt(startOf(node))))
         isFatal = true
         return visit.BREAK
       }
-      if (isAlias(node) && path.some((around) => isCollection(around) && around.anchor === node.source)) {
+      const before = problems.length
+      if (node.tag !== undefined) add(node, `The tag ${shortTag(node.tag)} has no meaning here.`, 'Remove the tag.')
+      if (isAlias(node) && path.some((around) => isCollection(around) && around.anchor === node.source))
         add(node, `The alias *${printable(node.source)} refers to the block it stands in.`, 'Write the value out.')
-        isFatal = true
-      }
-      if (isMap(node)) checkKeys(node, add)
+      if (isMap(node)) checkWords(node, add)
+      isFatal ||= problems.length > before
+      if (isMap(node)) checkRepeats(node, add)
       return undefined
     },
   })
@@ -97,15 +98,23 @@ function problemsIn(document: Document.Parsed, spotAt: (offset: number) => Spot)
 
 type Add = (node: unknown, message: string, fix: string) => void
 
-function checkKeys(map: YAMLMap, add: Add): void {
-  const seen = new Set<string>()
+const shortTag = (tag: string): string => printable(tag.replace(/^tag:yaml\.org,2002:/, '!!'))
+
+function checkWords(map: YAMLMap, add: Add): void {
   for (const { key } of map.items) {
     const name = nameOf(key)
     if (name === null) add(key, 'This key is not a word.', 'Write a plain word before the colon.')
-    else if (name === '__proto__') add(key, 'The key `__proto__` is not allowed.', 'Remove it.')
-    else if (seen.has(name))
+    if (name === '__proto__') add(key, 'The key `__proto__` is not allowed.', 'Rename or remove it.')
+  }
+}
+
+function checkRepeats(map: YAMLMap, add: Add): void {
+  const seen = new Set<string>()
+  for (const { key } of map.items) {
+    const name = nameOf(key) ?? ''
+    if (seen.has(name))
       add(key, `The key \`${printable(name)}\` stands here a second time.`, 'Merge the two, or remove one.')
-    if (name !== null) seen.add(name)
+    seen.add(name)
   }
 }
 
