@@ -1,20 +1,17 @@
 import type { DocumentKind } from '../../../core/model/document-suite.ts'
 import type { Finding } from '../../../core/ports.ts'
+import type { Wanted } from './names.ts'
+import { checkNames } from './names.ts'
 import type { Page, PageHeading } from './page.ts'
 import { quoted } from './printable.ts'
 import { finder } from './rules.ts'
-import type { Wanted } from './sections.ts'
 
 type Entries = Extract<DocumentKind['sections'][number], object>
 
 type Entry = { readonly heading: PageHeading; readonly id: string; readonly number: number }
 
 /** Milestones and decisions: headings of one form, numbered upwards, each with its own subsections. */
-export function checkEntries(
-  page: Page,
-  kind: Entries,
-  checkNames: (page: Page, wanted: Wanted) => Finding[],
-): Finding[] {
+export function checkEntries(page: Page, kind: Entries): Finding[] {
   const [, prefix = '', digits = ''] = /^([A-Z]+)-(\d+)/.exec(kind.example) ?? []
   const entries = page.headings
     .filter(({ depth }) => depth === 2)

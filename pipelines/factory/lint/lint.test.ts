@@ -420,6 +420,9 @@ describe('whatever the text', () => {
     ['definitions', '[a]: b\n'.repeat(20_000)],
     ['keys of front matter', `---\n${'a:\n'.repeat(40_000)}---\n`],
     ['brackets of front matter', `---\na: ${'['.repeat(100_000)}\n---\n`],
+    ['underlined headings', 'a\n-\n'.repeat(20_000)],
+    ['quotes with lists in them', '> - a\n>\n> > b\n\n'.repeat(10_000)],
+    ['lists far to the right', Array.from({ length: 600 }, (_, depth) => `${' '.repeat(depth * 2)}- a`).join('\n')],
     ['lines', '\n'.repeat(100_000)],
     ['spaces', `${' '.repeat(200_000)}x`],
     ['dashes', '- '.repeat(10) + '-'.repeat(200_000)],
@@ -428,6 +431,18 @@ describe('whatever the text', () => {
     const startedAt = performance.now()
     lintSuite([{ path: 'docs/ANCHOR.md', text: body }], options)
     expect(performance.now() - startedAt).toBeLessThan(6_000)
+  })
+
+  test('4,000 requirements, each with its quote, are read in a moment', () => {
+    const entries = Array.from(
+      { length: 4_000 },
+      (_, index) => `### R-${index}\n\n> It must.\n\nSource: \`README.md:1\``,
+    )
+    const startedAt = performance.now()
+    expect(one(`${head('x')}${words}## All\n\n${entries.join('\n\n')}\n\nTBD\n`, 'docs/x.md')).toEqual([
+      '24013 placeholder',
+    ])
+    expect(performance.now() - startedAt).toBeLessThan(8_000)
   })
 
   test('200 kB of ordinary text, tables, lists and code are read, not refused', () => {

@@ -33,6 +33,7 @@ test('what one part defines, the others refer to', () => {
 
 test.each([
   ['fenced code', `\`\`\`sh\n${'\n# comment\n'.repeat(200)}\`\`\`\n`],
+  ['preformatted HTML', `<pre>\n${'\n# no heading\n'.repeat(200)}</pre>\n`],
   ['a comment', `<!--\n${'\n# no heading\n'.repeat(200)}-->\n`],
 ])('%s is never cut', (_, block) => {
   expect(blocks(`${filler}${block}`).filter(({ type }) => type === 'heading')).toEqual([])
