@@ -1,7 +1,7 @@
 import type { Finding } from '../../../core/ports.ts'
 import type { Page } from './page.ts'
 import { finder } from './rules.ts'
-import { lineAt } from './tree.ts'
+import { matchesIn } from './tree.ts'
 
 /** Words that stand for text nobody has written: `[OWNER_NOT_PROVIDED]`, TODO and its kin. */
 const placeholder = /\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]|\b(?:TODO|TBD|FIXME|XXX|[Ll]orem [Ii]psum)\b/g
@@ -11,11 +11,11 @@ export function checkPlaceholders(page: Page): Finding[] {
   const find = finder(page)
   return page.places.flatMap(({ node, line, isQuoted }) => {
     if (isQuoted || (node.type !== 'text' && node.type !== 'html')) return []
-    return [...node.value.matchAll(placeholder)].map(({ 0: word, index }) =>
+    return matchesIn(node.value, placeholder, line).map(({ match, line }) =>
       find(
         'placeholder',
-        lineAt(line, node.value, index),
-        `“${word}” stands for text that is not written.`,
+        line,
+        `“${match[0]}” stands for text that is not written.`,
         'Write the text, or say that it is not known and name the open question.',
       ),
     )

@@ -3,7 +3,7 @@ import { nearest } from '../../../core/model/nearest.ts'
 import type { Page } from './page.ts'
 import { printable, quoted } from './printable.ts'
 import { finder } from './rules.ts'
-import { lineAt, typed } from './tree.ts'
+import { matchesIn, typed } from './tree.ts'
 
 /** What links may lead to. */
 export type Targets = {
@@ -13,19 +13,30 @@ export type Targets = {
   readonly paths: ReadonlySet<string>
 }
 
+type Suggest = (word: string, candidates: Iterable<string>) => string | null
+
+/** Looking for what was meant takes a comparison with every heading, so only the first links of a page have that. */
+const mostSuggestions = 20
+
+function suggester(): Suggest {
+  let left = mostSuggestions
+  return (word, candidates) => (left-- > 0 ? nearest(word, [...candidates]) : null)
+}
+
 type Complaint = { readonly message: string; readonly fix: string }
 
 /** Relative links lead to a file and a heading that exist. */
 export function checkLinks(page: Page, targets: Targets): Finding[] {
   const find = finder(page)
+  const suggest = suggester()
   return page.places.flatMap(({ node, line }) => {
     if (node.type !== 'link' && node.type !== 'image' && node.type !== 'definition') return []
-    const complaint = complaintAbout(page.path, node.url, targets)
+    const complaint = complaintAbout(page.path, node.url, targets, suggest)
     return complaint ? [find('link', line, complaint.message, complaint.fix)] : []
   })
 }
 
-function complaintAbout(from: string, url: string, { slugs, paths }: Targets): Complaint | null {
+function complaintAbout(from: string, url: string, { slugs, paths }: Targets, suggest: Suggest): Complaint | null {
   if (url.trim() === '') return { message: 'A link has no address.', fix: 'Write one, or leave the text alone.' }
   if (/^[a-z][a-z0-9+.-]*:|^\/\//i.test(url)) return null
   const [, file = '', fragment = ''] = /^([^?#]*)[^#]*#?(.*)$/s.exec(url) ?? []
@@ -37,21 +48,20 @@ function complaintAbout(from: string, url: string, { slugs, paths }: Targets): C
       fix: 'Link to a file in it, or remove the link.',
     }
   if (!paths.has(path)) {
-    const close = nearest(path, [...slugs.keys()])
+    const close = suggest(path, slugs.keys())
     const fix = close ? `Link to ${close}, or remove the link.` : 'Correct the path, or remove the link.'
     return { message: `The link ${link} leads to ${printable(path, 120)}, which does not exist.`, fix }
   }
-  return complaintAboutFragment(link, path, decoded(fragment), slugs.get(path))
+  return complaintAboutFragment({ link, path, fragment: decoded(fragment) }, slugs.get(path), suggest)
 }
 
 function complaintAboutFragment(
-  link: string,
-  path: string,
-  fragment: string,
+  { link, path, fragment }: { readonly link: string; readonly path: string; readonly fragment: string },
   slugs: ReadonlySet<string> | undefined,
+  suggest: Suggest,
 ): Complaint | null {
   if (!slugs || fragment === '' || fragment === 'top' || slugs.has(fragment)) return null
-  const close = nearest(fragment, [...slugs])
+  const close = suggest(fragment, slugs)
   return {
     message: `The link ${link} leads to a heading that ${path} does not have.`,
     fix: close ? `Write #${printable(close)}` : `Link to ${path} without #${printable(fragment)}, or add the heading.`,
@@ -85,11 +95,11 @@ export function checkReferences(page: Page): Finding[] {
   return page.places.flatMap(({ node, line }) => {
     if (node.type !== 'text') return []
     const text = typed(page.source, node) ?? node.value
-    return [...text.matchAll(reference)].map((match) => {
+    return matchesIn(text, reference, line).map(({ match, line }) => {
       const label = match[2] || match[1] || match[3] || ''
       return find(
         'link-undefined',
-        lineAt(line, text, match.index),
+        line,
         `Nothing defines ${quoted(match[0])}.`,
         `Add a line [${label}]: ${label.startsWith('^') ? 'with the note' : 'with the address'}, or write it as code.`,
       )

@@ -30,6 +30,14 @@ export function typed(source: string, { position }: RootContent): string | null 
   return start === undefined || end === undefined ? null : source.slice(start, end)
 }
 
-/** The line of a character of a text that starts on a line. */
-export const lineAt = (line: number, text: string, index: number): number =>
-  line + (text.slice(0, index).match(/\n/g)?.length ?? 0)
+/** Matches of a global pattern in a text that starts on a line, each with its own line. */
+export function matchesIn(text: string, pattern: RegExp, start: number): { match: RegExpExecArray; line: number }[] {
+  let [line, from] = [start, 0]
+  return [...text.matchAll(pattern)].map((match) => {
+    for (let at = text.indexOf('\n', from); at >= 0 && at < match.index; at = text.indexOf('\n', from)) {
+      line++
+      from = at + 1
+    }
+    return { match, line }
+  })
+}

@@ -41,8 +41,14 @@ export function readYaml(text: string): YamlSource {
 /** Null when the text nests so deeply that the parser runs out of stack. */
 function documentOf(text: string, lineCounter: LineCounter): Document.Parsed | null {
   try {
-    // Repeated keys are looked for below: the parser compares each key with every other.
-    return parseDocument(text, { lineCounter, uniqueKeys: false, prettyErrors: false, logLevel: 'error' })
+    // Repeated keys are looked for below: the parser compares each key with every other. No directive changes the schema.
+    return parseDocument(text, {
+      lineCounter,
+      schema: 'core',
+      uniqueKeys: false,
+      prettyErrors: false,
+      logLevel: 'error',
+    })
   } catch (error) {
     if (error instanceof RangeError) return null
     throw error

@@ -109,7 +109,7 @@ describe('what is wrong is said with its place and what to do', () => {
     ],
     [
       'env_refs:\n  key: OPENAI_API_KEY\n',
-      '2 env_refs.key must be the name of a variable that starts with QP_PROJECT_; it is "OPENAI_API_KEY" (column 3). Correct it, or remove the key.',
+      '2 env_refs.key must be the name of a variable that starts with QP_PROJECT_ (column 3). Correct it, or remove the key.',
     ],
     [
       'models: { qa: { temperature: 0 } }',
@@ -226,6 +226,10 @@ describe('environment variables', () => {
     for (const name of ['OPENAI_API_KEY', 'DATABASE_URL', 'PATH', 'QP_PROJECT_', 'qp_project_x', 'XQP_PROJECT_A'])
       expect(findings(`env_refs: { a: ${name} }`)).toHaveLength(1)
   })
+})
+
+test('a secret in the place of a name is not repeated', () => {
+  expect(findings('env_refs: { key: sk-very-secret }\n').join()).not.toContain('secret')
 })
 
 describe('whatever the text', () => {

@@ -113,7 +113,8 @@ function wrongValue(yaml: YamlSource, issue: Issue): Problem {
   const meant = typeof found === 'string' ? nearest(found, options) : null
   return {
     ...spot,
-    message: `${name} ${issue.message}; it is ${shown(found)}`,
+    // People paste secrets where a name belongs, and this sentence goes to a chat.
+    message: `${name} ${issue.message}${issue.path[0] === 'env_refs' ? '' : `; it is ${shown(found)}`}`,
     fix: meant ? `Write ${meant}.` : fixOf(issue.path),
   }
 }
