@@ -71,6 +71,12 @@ export async function openHouse(opening: Opening): Promise<House> {
   }
 }
 
+/** The same database and state as ours, also where we were told not to use the one of the environment. */
+function childEnvironment({ childEnvironment: given, databaseUrl }: Config, stateDir: string): Record<string, string> {
+  const kept = Object.entries(given).filter(([name]) => databaseUrl !== null || !name.startsWith('DATABASE_URL'))
+  return { ...Object.fromEntries(kept), QP_STATE_DIR: stateDir }
+}
+
 /** Whether a process of this machine exists; one that belongs to somebody else does. */
 function isAlive(pid: number): boolean {
   try {
@@ -169,7 +175,7 @@ async function workInOwnProcess(config: Config, stateDir: string, runId: string)
     command: process.execPath,
     args: [...process.execArgv, join(programDir, 'bin', 'qp.mjs'), 'work-alone', runId],
     cwd: process.cwd(),
-    env: { ...config.childEnvironment, QP_STATE_DIR: stateDir },
+    env: childEnvironment(config, stateDir),
     stderr: 'inherit',
   })
   await child.exited

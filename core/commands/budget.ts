@@ -10,7 +10,7 @@ import { isOver } from '../model/run.ts'
 import { transition } from '../model/transition.ts'
 import { applyLocked } from '../store/apply.ts'
 import { raiseBudget, readBudget } from '../store/budget.ts'
-import type { lockGate } from '../store/gate.ts'
+import type { lockGates } from '../store/gate.ts'
 import { openRequest } from '../store/gate.ts'
 import { readRun } from '../store/run.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -87,7 +87,7 @@ async function askForRaise(
   return accepted({ kind: 'budget', handle: command.run, money: ledger, asked: gateCard(asked) })
 }
 
-type Raise = { readonly gate: z.infer<typeof lockGate.row>; readonly verdict: Choice }
+type Raise = { readonly gate: z.infer<typeof lockGates.row>; readonly verdict: Choice }
 
 /** Carries out what was decided about a raise; a run that waited for the money goes on. */
 export async function grantRaise({ tx }: Pick<Request, 'tx'>, run: Run, { gate, verdict }: Raise): Promise<void> {

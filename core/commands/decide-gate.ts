@@ -8,7 +8,7 @@ import { accepted, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { applyLocked } from '../store/apply.ts'
 import { appendAudit } from '../store/audit.ts'
-import { insertRemark, insertVote, listGatesOfRun, listVotes, lockGate, recordVerdict } from '../store/gate.ts'
+import { insertRemark, insertVote, listVotes, lockGates, recordVerdict } from '../store/gate.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { grantRaise } from './budget.ts'
 import type { Command, Reply } from './command.ts'
@@ -18,7 +18,7 @@ import { knownCard } from './show.ts'
 
 export type Decision = Extract<Command, { kind: 'approve' | 'reject' | 'changes' }>
 
-type GateRow = z.infer<typeof lockGate.row>
+type GateRow = z.infer<typeof lockGates.row>
 
 const choices = { approve: 'approved', reject: 'rejected', changes: 'changes_requested' } as const
 
@@ -41,7 +41,7 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Rep
 
 /** The gate meant: the one named, or the only open one. */
 async function openGate({ tx, command }: Request<Decision>, run: Run): Promise<Result<GateRow>> {
-  const gates = await tx.run(listGatesOfRun, { run: run.id })
+  const gates = await tx.run(lockGates, { run: run.id })
   const meant = gates.filter((gate) => command.gate === null || gate.name === command.gate || gate.id === command.gate)
   const open = meant.filter((gate) => gate.verdict === null)
   if (open.length > 1) {
@@ -54,8 +54,7 @@ async function openGate({ tx, command }: Request<Decision>, run: Run): Promise<R
   const [only] = open
   // A gate whose time is up is still without a verdict for the moment its worker takes to close it.
   if (only?.kind === 'plan' && run.waitingFor !== 'gate') return refuseClosed(command, { ...only, verdict: 'expired' })
-  const [locked] = only ? await tx.run(lockGate, { run: run.id, gate: only.id }) : []
-  return locked ? accepted(locked) : refuseClosed(command, meant.at(-1))
+  return only ? accepted(only) : refuseClosed(command, meant.at(-1))
 }
 
 function refuseClosed(command: Decision, last: GateRow | undefined): Result<GateRow> {

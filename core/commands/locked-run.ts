@@ -3,13 +3,11 @@ import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import type { Executor } from '../store/database.ts'
-import { lockRun } from '../store/run.ts'
-import { findRun } from '../store/view.ts'
+import { lockRunByNumber } from '../store/run.ts'
 
 /** The run behind a handle, its row locked until the transaction ends. */
 export async function lockedRun(tx: Executor, handle: string): Promise<Result<Run>> {
   const number = numberOf(handle)
-  const [found] = number === null ? [] : await tx.run(findRun, { number })
-  const [run] = found ? await tx.run(lockRun, { run: found.id }) : []
+  const [run] = number === null ? [] : await tx.run(lockRunByNumber, { number })
   return run ? accepted(run) : refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
 }

@@ -42,25 +42,15 @@ const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha25
   g.opened_at, g.expires_at, g.verdict, g.decided_by,
   (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
 
-/** All gates of a run, oldest first. */
-export const listGatesOfRun = statement({
-  name: 'list_gates_of_run',
+/** All gates of a run, oldest first, their rows locked; the run's row is locked before them. */
+export const lockGates = statement({
+  name: 'lock_gates',
   params: ['run'],
   row: gateRow,
   sql: `
     select ${gateColumns} from app.gates g
     where g.run_id = :run::uuid
-    order by g.opened_at, g.id`,
-})
-
-/** One gate, its row locked; the run's row is locked before it. */
-export const lockGate = statement({
-  name: 'lock_gate',
-  params: ['run', 'gate'],
-  row: gateRow,
-  sql: `
-    select ${gateColumns} from app.gates g
-    where g.run_id = :run::uuid and g.id = :gate::uuid
+    order by g.opened_at, g.id
     for no key update of g`,
 })
 

@@ -23,6 +23,17 @@ export const lockRun = statement({
     for no key update of r`,
 })
 
+/** The same, by the number its handle stands for. */
+export const lockRunByNumber = statement({
+  name: 'lock_run_by_number',
+  params: ['number'],
+  row: runRow,
+  sql: `
+    select ${runColumns} from app.runs r join app.plans p on p.run_id = r.id and p.version = r.plan_version
+    where r.number = :number::bigint
+    for no key update of r`,
+})
+
 /** Unconsumed signals of a run, oldest first. */
 export const listSignals = statement({
   name: 'list_signals',

@@ -1,90 +1,39 @@
-import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import type { DocumentKind } from '../../../core/model/document-suite.ts'
 import type { Finding } from '../../../core/ports.ts'
 import type { Page } from './page.ts'
-import { finder } from './page.ts'
+import { printable } from './printable.ts'
+import { finder } from './rules.ts'
+import type { YamlSource } from './yaml-source.ts'
+import { readYaml } from './yaml-source.ts'
 
-const frontMatter = z.object({
-  id: z.string('must be text').min(1, 'must not be empty'),
-  title: z.string('must be text').min(1, 'must not be empty'),
-  status: z.enum(['draft', 'ready', 'deprecated'], 'must be draft, ready or deprecated'),
-  version: z
-    .string('must be a version such as 0.1.0, in quotes')
-    .regex(/^\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?$/, 'must be a version such as 0.1.0'),
-  updated: z.string('must be a date such as 2026-01-15').refine(isDate, 'must be a date such as 2026-01-15'),
-  owners: z.array(z.string('must be names').min(1, 'must not be empty'), 'must be a list'),
-})
+/** A page of keys; what is longer is text that stands in the wrong place. */
+const mostCharacters = 10_000
 
-function isDate(text: string): boolean {
-  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T00:00:00Z`) : null
-  return at !== null && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text)
-}
+const statuses = ['draft', 'ready', 'deprecated'] as const
 
-/** The front matter against its schema, each finding on the line of the key. */
-export function checkFrontMatter(page: Page, kind: DocumentKind | undefined): Finding[] {
-  const find = finder(page)
-  if (page.frontMatter === null) {
-    return [
-      find(
-        'front-matter',
-        1,
-        'The document has no front matter.',
-        'Start it with a block between two lines of --- that has id, title, status, version, updated and owners.',
-      ),
-    ]
-  }
-  const lines = new LineCounter()
-  const document = parseDocument(page.frontMatter, { lineCounter: lines, schema: 'core' })
-  const [error] = document.errors
-  if (error)
-    return [
-      find(
-        'front-matter',
-        1 + lines.linePos(error.pos[0]).line,
-        `The front matter is not YAML: ${error.message.split(' at line')[0]}.`,
-        'Mend its syntax.',
-      ),
-    ]
-  const value = toPlain(document)
-  const parsed = frontMatter.safeParse(value)
-  const findings = (parsed.error?.issues ?? []).map((issue) => {
-    const key = String(issue.path[0] ?? 'front matter')
-    const isMissing = typeof value === 'object' && value !== null && !(key in value)
-    return find(
-      'front-matter',
-      keyLine(page.frontMatter ?? '', key) ?? 1,
-      isMissing ? `The front matter has no ${key}.` : `${key} ${issue.message}.`,
-      `Write ${key}: ${examples[key] ?? '…'}`,
-    )
-  })
-  const id = parsed.success ? parsed.data.id : null
-  if (kind && id !== null && id !== kind.id)
-    findings.push(
-      find(
-        'front-matter',
-        keyLine(page.frontMatter, 'id') ?? 1,
-        `id is ${id}, but this file is ${kind.id}.`,
-        `Write id: ${kind.id}`,
-      ),
-    )
-  return findings
-}
+/** The grammar of semver.org, without capturing groups. */
+const semver =
+  /^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*)?(?:\+[\dA-Za-z-]+(?:\.[\dA-Za-z-]+)*)?$/
 
-/** A value that cannot be expanded (aliases of aliases) counts as none. */
-function toPlain(document: ReturnType<typeof parseDocument>): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 10 }) ?? {}
-  } catch {
-    return {}
-  }
-}
+const likeVersion = 'must be a version such as 0.1.0'
 
-/** Line of a key in the file: the front matter starts on line 2. Null when it is not there. */
-function keyLine(text: string, key: string): number | null {
-  const index = text.split('\n').findIndex((line) => line.startsWith(`${key}:`))
-  return index < 0 ? null : index + 2
-}
+const text = z.string('must be text').refine((value) => value.trim() !== '', 'must not be empty')
+
+/** Front matter of a document; other keys may stand beside these. Messages complete the sentence "<key> …". */
+const frontMatter = z.object(
+  {
+    id: text,
+    title: text,
+    status: z.enum(statuses, `must be ${statuses.slice(0, -1).join(', ')} or ${statuses.at(-1)}`),
+    version: z.string(`${likeVersion}, in quotes`).max(100, likeVersion).regex(semver, likeVersion),
+    updated: z
+      .string('must be a date such as 2026-01-15')
+      .refine(isDate, 'must be a date that exists, such as 2026-01-15'),
+    owners: z.array(text, 'must be a list of names'),
+  },
+  'must be a block of keys',
+)
 
 const examples: Readonly<Record<string, string>> = {
   id: '20_requirements',
@@ -94,3 +43,70 @@ const examples: Readonly<Record<string, string>> = {
   updated: '2026-01-15',
   owners: '[team-a]',
 }
+
+const keys = Object.keys(examples)
+
+function isDate(value: string): boolean {
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T00:00:00Z`) : null
+  return day !== null && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value)
+}
+
+/** The front matter against its schema, each finding on the line of the key. */
+export function checkFrontMatter(page: Page, kind: DocumentKind | undefined): Finding[] {
+  if (page.frontMatter === null) return [noFrontMatter(page, kind)]
+  const find = finder(page)
+  if (page.frontMatter.length > mostCharacters)
+    return [
+      find(
+        'front-matter',
+        1,
+        `The front matter has ${page.frontMatter.length} characters, so it was not read.`,
+        `Keep it below ${mostCharacters}: the text goes below the second line of ---.`,
+      ),
+    ]
+  const yaml = readYaml(page.frontMatter)
+  const findings = yaml.problems.map(({ line, message, fix }) => find('front-matter', line + 1, message, fix))
+  if (!('value' in yaml)) return findings
+  return [...findings, ...checkKeys(page, yaml, kind)]
+}
+
+function noFrontMatter(page: Page, kind: DocumentKind | undefined): Finding {
+  const find = finder(page)
+  return page.lines[0]?.trimEnd() === '---'
+    ? find('front-matter', 1, 'The front matter is never closed.', 'Put a line of --- behind its last key.')
+    : find(
+        'front-matter',
+        1,
+        'The document has no front matter.',
+        `Start it with a line of ---, the keys ${keys.join(', ')}${kind ? ` (id: ${kind.id})` : ''}, and another line of ---.`,
+      )
+}
+
+function checkKeys(page: Page, yaml: YamlSource, kind: DocumentKind | undefined): Finding[] {
+  const find = finder(page)
+  const value = yaml.value ?? {}
+  const parsed = frontMatter.safeParse(value)
+  const findings = (parsed.error?.issues ?? []).map((issue) => {
+    const [key] = issue.path
+    const line = key === undefined ? 1 : 1 + yaml.spotOf(issue.path).line
+    const name = String(key ?? 'The front matter')
+    if (key !== undefined && typeof value === 'object' && !Object.hasOwn(value, key))
+      return find('front-matter', 1, `The front matter has no ${name}.`, `Add ${name}: ${exampleOf(name, kind)}`)
+    const what = issue.path.length > 1 ? `Entry ${Number(issue.path[1]) + 1} of ${name}` : name
+    return find('front-matter', line, `${what} ${issue.message}.`, `Write ${name}: ${exampleOf(name, kind)}`)
+  })
+  const id = z.object({ id: text }).safeParse(value).data?.id
+  if (kind && id !== undefined && id !== kind.id)
+    findings.push(
+      find(
+        'front-matter',
+        1 + yaml.spotOf(['id']).line,
+        `id is ${printable(id)}, but ${page.path} is ${kind.id}.`,
+        `Write id: ${kind.id}`,
+      ),
+    )
+  return findings
+}
+
+const exampleOf = (key: string, kind: DocumentKind | undefined): string =>
+  (key === 'id' ? kind?.id : key === 'title' ? kind?.title : undefined) ?? examples[key] ?? '…'

@@ -1,9 +1,8 @@
-import type { Heading, Root, RootContent } from 'mdast'
+import type { Heading, RootContent } from 'mdast'
 import { toString } from 'mdast-util-to-string'
-import remarkGfm from 'remark-gfm'
-import remarkParse from 'remark-parse'
-import { unified } from 'unified'
-import type { Finding } from '../../../core/ports.ts'
+import { parseBlocks } from './parse.ts'
+import type { Place } from './tree.ts'
+import { lineOf, placesOf } from './tree.ts'
 
 /** A Markdown document, taken apart once for all rules. Lines count from 1 in the whole file. */
 export type Page = {
@@ -13,7 +12,11 @@ export type Page = {
   readonly frontMatter: string | null
   /** First line of the body. */
   readonly bodyLine: number
-  readonly tree: Root
+  /** The text that positions of the nodes count in: the front matter is blank lines in it. */
+  readonly source: string
+  /** Every node in reading order. */
+  readonly places: readonly Place[]
+  /** Headings of the document itself, not those in quotes and lists. */
   readonly headings: readonly PageHeading[]
 }
 
@@ -21,62 +24,38 @@ export type PageHeading = {
   readonly depth: number
   readonly text: string
   readonly line: number
+  /** True when nothing that a reader sees stands between this heading and the next one of its level or above. */
   readonly isEmpty: boolean
 }
 
-const parser = unified().use(remarkParse).use(remarkGfm)
-
-/** Takes a document apart. Never throws, whatever the text. */
+/** Takes a document apart. Never throws, whatever the text; `checkWeight` first keeps it from taking long. */
 export function readPage(path: string, text: string): Page {
-  const lines = text.split(/\r?\n/)
-  const end = lines[0]?.trim() === '---' ? lines.findIndex((line, index) => index > 0 && line.trim() === '---') : -1
+  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/)
+  const end = isRule(lines[0]) ? lines.findIndex((line, index) => index > 0 && isRule(line)) : -1
   const bodyLine = end < 0 ? 1 : end + 2
-  // Blank lines in place of the front matter keep every position of the tree true.
-  const body = [...Array<string>(bodyLine - 1).fill(''), ...lines.slice(bodyLine - 1)].join('\n')
-  const tree = parser.parse(body)
-  return {
-    path,
-    lines,
-    frontMatter: end < 0 ? null : lines.slice(1, end).join('\n'),
-    bodyLine,
-    tree,
-    headings: headingsOf(tree),
-  }
+  const source = lines.map((line, index) => (index + 1 < bodyLine ? '' : line)).join('\n')
+  const blocks = parseBlocks(source)
+  const frontMatter = end < 0 ? null : lines.slice(1, end).join('\n')
+  return { path, lines, frontMatter, bodyLine, source, places: placesOf(blocks), headings: headingsOf(blocks) }
 }
 
-function headingsOf(tree: Root): PageHeading[] {
-  return tree.children.flatMap((node, index) => {
+const isRule = (line: string | undefined): boolean => line?.trimEnd() === '---'
+
+function headingsOf(blocks: readonly RootContent[]): PageHeading[] {
+  return blocks.flatMap((node, index) => {
     if (node.type !== 'heading') return []
-    const next = tree.children[index + 1]
-    return [{ depth: node.depth, text: toString(node).trim(), line: lineOf(node), isEmpty: endsThere(node, next) }]
+    return [
+      { depth: node.depth, text: toString(node).trim(), line: lineOf(node), isEmpty: isBare(blocks, index, node) },
+    ]
   })
 }
 
-/** Nothing stands under a heading when the next thing is a heading of the same or a higher level, or the end. */
-const endsThere = (heading: Heading, next: RootContent | undefined): boolean =>
-  next === undefined || (next.type === 'heading' && next.depth <= heading.depth)
-
-export const lineOf = (node: {
-  readonly position?: { readonly start: { readonly line: number } } | undefined
-}): number => node.position?.start.line ?? 1
-
-/** Every node of a tree, depth first, without recursion: nesting depth is the author's choice, not ours. */
-export function* nodesOf(tree: Root): Generator<Root | RootContent> {
-  const stack: (Root | RootContent)[] = [tree]
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    yield node
-    if ('children' in node) stack.push(...(node.children as RootContent[]).toReversed())
-  }
+function isBare(blocks: readonly RootContent[], index: number, heading: Heading): boolean {
+  let next = index + 1
+  while (isInvisible(blocks[next])) next++
+  const below = blocks[next]
+  return below === undefined || (below.type === 'heading' && below.depth <= heading.depth)
 }
 
-/** Makes findings of one page; errors unless said otherwise. */
-export const finder =
-  (page: Pick<Page, 'path'>) =>
-  (rule: string, line: number, message: string, fix: string, severity: Finding['severity'] = 'error'): Finding => ({
-    path: page.path,
-    line,
-    rule,
-    severity,
-    message,
-    fix,
-  })
+const isInvisible = (node: RootContent | undefined): boolean =>
+  node?.type === 'definition' || (node?.type === 'html' && /^<!--[\s\S]*-->$/.test(node.value.trim()))

@@ -1,112 +1,55 @@
-import type { Document, Node, ParsedNode } from 'yaml'
-import { LineCounter, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { nearest } from '../../../core/model/nearest.ts'
 import type { Finding } from '../../../core/ports.ts'
-import { keysAt, settingsShape } from './shape.ts'
+import { printable } from '../lint/printable.ts'
+import type { Spot, YamlSource } from '../lint/yaml-source.ts'
+import { readYaml } from '../lint/yaml-source.ts'
+import type { Settings } from './shape.ts'
+import { knownKeys, settingsShape } from './shape.ts'
 
-/** A repository's quantapilot.yml, complete: what the file leaves out has its default. */
-export type Settings = z.output<typeof settingsShape>
+export type { Settings } from './shape.ts'
 
 export type ParsedSettings =
   | { readonly ok: true; readonly settings: Settings }
   | { readonly ok: false; readonly findings: readonly Finding[] }
 
 /** Larger files are refused before they are parsed. */
-const maxBytes = 64_000
+const mostBytes = 64_000
 
-/** Parses a quantapilot.yml; an empty one is all defaults. Every problem in one go, each with its line and what to do. */
+/** Nobody mends more at a time, and the list is shown in a chat. */
+const mostFindings = 50
+
+/** A problem without its path, which is the same for all. */
+type Problem = Spot & { readonly message: string; readonly fix: string }
+
+/** Parses a quantapilot.yml; an empty one is all defaults. Every problem in one go, each with its line and what to do. Never throws. */
 export function parseSettings(text: string, path: string): ParsedSettings {
-  if (text.length > maxBytes)
-    return { ok: false, findings: [problem(path, 1, `The file has over ${maxBytes} characters.`, 'Make it shorter.')] }
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: '1.2' })
-  const place: Place = { path, document, lines }
-  if (document.errors.length > 0)
-    return { ok: false, findings: document.errors.map((error) => syntaxProblem(place, error)) }
-  const value = valueOf(document)
-  if (!value.ok)
-    return { ok: false, findings: [problem(path, 1, value.message, 'Write the value out instead of referring to it.')] }
-  const parsed = settingsShape.safeParse(value.value)
-  if (parsed.success) return { ok: true, settings: parsed.data }
-  return {
-    ok: false,
-    findings: parsed.error.issues.flatMap((issue) => issueFindings(place, issue)).toSorted((a, b) => a.line - b.line),
+  const size = new TextEncoder().encode(text).length
+  if (size > mostBytes) {
+    const message = `The file has ${size} bytes, so it was not read`
+    return refused(path, [{ line: 1, column: 1, message, fix: `Keep it below ${mostBytes} bytes.` }])
   }
+  const yaml = readYaml(text)
+  if (!('value' in yaml)) return refused(path, yaml.problems)
+  const parsed = settingsShape.safeParse(yaml.value ?? {})
+  if (parsed.success && yaml.problems.length === 0) return { ok: true, settings: parsed.data }
+  return refused(path, [...yaml.problems, ...problemsIn(yaml, parsed.error?.issues ?? [])])
 }
 
-type Place = { readonly path: string; readonly document: Document<ParsedNode>; readonly lines: LineCounter }
-
-/** Aliases can make a small file enormous; ten are plenty for settings. */
-function valueOf(document: Document<ParsedNode>): { ok: true; value: unknown } | { ok: false; message: string } {
-  try {
-    return { ok: true, value: document.toJS({ maxAliasCount: 10 }) ?? {} }
-  } catch (error) {
-    return {
-      ok: false,
-      message: `The file cannot be expanded: ${error instanceof Error ? error.message : String(error)}.`,
-    }
-  }
+function refused(path: string, problems: readonly Problem[]): ParsedSettings {
+  const shown = problems
+    .slice(0, mostFindings)
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+    .map(({ line, column, message, fix }) => finding(path, line, `${withoutStop(message)} (column ${column}).`, fix))
+  const left = problems.length - mostFindings
+  const last = shown.at(-1)?.line ?? 1
+  const more = left > 0 ? [finding(path, last, `The file has ${left} more problems.`, 'Mend these first.')] : []
+  return { ok: false, findings: [...shown, ...more] }
 }
 
-function syntaxProblem(
-  { path, lines }: Place,
-  error: { readonly pos: readonly [number, number]; readonly message: string },
-): Finding {
-  const { line, col } = lines.linePos(error.pos[0])
-  const message = error.message.split(' at line')[0] ?? error.message
-  return problem(
-    path,
-    line,
-    `Not YAML at column ${col}: ${message}.`,
-    'Mend the syntax; indent with spaces, never with tabs.',
-  )
-}
+const withoutStop = (sentence: string): string => sentence.replace(/\.$/, '')
 
-function issueFindings(place: Place, issue: z.core.$ZodIssue): Finding[] {
-  if (issue.code !== 'unrecognized_keys') {
-    const name = issue.path.join('.') || 'the file'
-    return [problem(place.path, lineOf(place, issue.path), `${name} ${issue.message}.`, shown(place, issue.path))]
-  }
-  return issue.keys.map((key) => {
-    const meant = nearest(key, keysAt(issue.path.map(String)))
-    const line = lineOf(place, [...issue.path, key])
-    const under = issue.path.length === 0 ? '' : ` under ${issue.path.join('.')}`
-    return problem(
-      place.path,
-      line,
-      `Unknown key \`${key}\`${under}.`,
-      meant ? `Did you mean \`${meant}\`?` : 'Remove it.',
-    )
-  })
-}
-
-/** What the file says there, so that nobody has to look it up. */
-function shown({ document }: Place, path: readonly PropertyKey[]): string {
-  const value: unknown = document.getIn(path, false)
-  const text = JSON.stringify(value) as string | undefined
-  return text === undefined ? 'Add it, or leave the whole block out.' : `It says ${text.slice(0, 80)}.`
-}
-
-/** The line of a key or, where there is none, of the nearest thing around it. */
-function lineOf({ document, lines }: Place, path: readonly PropertyKey[]): number {
-  let node: Node | null = document.contents
-  let offset = node?.range?.[0] ?? 0
-  for (const step of path) {
-    if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && key.value === step)
-      if (!pair) break
-      offset = (pair.key as Node).range?.[0] ?? offset
-      node = pair.value as Node | null
-    } else if (isSeq(node)) {
-      node = (node.items[Number(step)] as Node | undefined) ?? null
-      offset = node?.range?.[0] ?? offset
-    } else break
-  }
-  return lines.linePos(offset).line
-}
-
-const problem = (path: string, line: number, message: string, fix: string): Finding => ({
+const finding = (path: string, line: number, message: string, fix: string): Finding => ({
   path,
   line,
   rule: 'settings',
@@ -114,3 +57,93 @@ const problem = (path: string, line: number, message: string, fix: string): Find
   message,
   fix,
 })
+
+type Issue = z.core.$ZodIssue
+
+/** At most as many as are shown and one more for each issue left, because each costs a search for its line. */
+function problemsIn(yaml: YamlSource, issues: readonly Issue[]): Problem[] {
+  const keysAt = knownKeys()
+  const places = firstOfEach(issues).flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => () => unknownKey(yaml, issue.path, key, keysAt(issue.path)))
+      : [() => wrongValue(yaml, issue)],
+  )
+  const nowhere = { line: 1, column: 1, message: '', fix: '' }
+  return places.map((problem, index) => (index < mostFindings ? problem() : nowhere))
+}
+
+/** A value that breaks two rules is mended once. */
+function firstOfEach(issues: readonly Issue[]): Issue[] {
+  const seen = new Set<string>()
+  return issues.filter(({ code, path }) => {
+    const place = JSON.stringify([code === 'unrecognized_keys', ...path.map(String)])
+    const isFirst = !seen.has(place)
+    seen.add(place)
+    return isFirst
+  })
+}
+
+function unknownKey(yaml: YamlSource, path: readonly PropertyKey[], key: string, known: readonly string[]): Problem {
+  const meant = nearest(key, known)
+  const where = path.length === 0 ? '' : ` under \`${nameOf(path)}\``
+  const message = `Unknown key \`${printable(key)}\`${where}`
+  const spot = yaml.spotOf([...path, key])
+  return meant
+    ? { ...spot, message, fix: `Did you mean \`${meant}\`? Rename it, or remove it.` }
+    : { ...spot, message, fix: `Remove it; the keys are ${known.join(', ')}.` }
+}
+
+function wrongValue(yaml: YamlSource, issue: Issue): Problem {
+  const spot = yaml.spotOf(issue.path)
+  const name = issue.path.length === 0 ? 'The file' : nameOf(issue.path)
+  if (issue.code === 'invalid_key') {
+    const rule = issue.issues[0]?.message ?? 'must be a word'
+    return { ...spot, message: `The key ${name} ${rule}`, fix: 'Rename it.' }
+  }
+  const found = valueAt(yaml.value, issue.path)
+  if (found === undefined)
+    return {
+      ...spot,
+      message: `${name} is missing: it ${issue.message}`,
+      fix: 'Add it, or remove the block it belongs to.',
+    }
+  if (found === null)
+    return { ...spot, message: `${name} has no value: it ${issue.message}`, fix: 'Write one, or remove the key.' }
+  const options = issue.code === 'invalid_value' ? issue.values.map(String) : []
+  const meant = typeof found === 'string' ? nearest(found, options) : null
+  return {
+    ...spot,
+    // People paste secrets where a name belongs, and this sentence goes to a chat.
+    message: `${name} ${issue.message}${issue.path[0] === 'env_refs' ? '' : `; it is ${shown(found)}`}`,
+    fix: meant ? `Write ${meant}.` : fixOf(issue.path),
+  }
+}
+
+function fixOf(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return 'Write keys such as budgets: at the start of a line.'
+  return typeof path.at(-1) === 'number' ? 'Correct it, or remove the entry.' : 'Correct it, or remove the key.'
+}
+
+/** `policies.allow_paths[0]`, as in most languages. */
+const nameOf = (path: readonly PropertyKey[]): string =>
+  path
+    .map((part, index) =>
+      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${printable(String(part))}`,
+    )
+    .join('')
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value
+  for (const part of path) {
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, part)) return undefined
+    found = (found as Readonly<Record<PropertyKey, unknown>>)[part]
+  }
+  return found
+}
+
+/** What the file says, so that nobody has to look it up. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return typeof value === 'string' ? `"${printable(value)}"` : 'a block of keys'
+}

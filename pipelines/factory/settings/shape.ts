@@ -1,125 +1,130 @@
 import { z } from 'zod'
 import { roles } from '../../../core/model/plan.ts'
+import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo } from './values.ts'
 
-/** The shape of quantapilot.yml. Messages complete the sentence "<key> …". */
+/** The shape of quantapilot.yml. Messages complete the sentence "<key> …"; descriptions are what editors show. */
 
-const wholeFrom = (least: number) =>
-  z
-    .number(`must be a whole number, ${least} or more`)
-    .int(`must be a whole number, ${least} or more`)
-    .min(least, `must be ${least} or more`)
-
-const amount = z.number('must be a number, 0 or more').min(0, 'must be 0 or more')
-
-const unitMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-const durationText = 'must be a duration such as 90m, 24h or 7d'
-
-/** `90m`, `24h`, `7d`, at most a year; milliseconds in the result. */
-const duration = z
-  .string(durationText)
-  .regex(/^[1-9]\d{0,4}[mhd]$/, durationText)
-  .transform((text) => Number(text.slice(0, -1)) * (unitMs[text.slice(-1)] ?? 0))
-  .refine((ms) => ms <= 365 * 86_400_000, 'must be a year at most')
-
-/** A glob inside the repository: relative, without `..` and without anything under `.git`. */
-const pathGlob = z
-  .string('must be a path')
-  .max(200, 'must be 200 characters at most')
-  .regex(/^[^/\\\0]/, 'must be relative to the repository')
-  .refine(
-    (path) => !path.split('/').some((part) => part === '..' || /^\.git(~\d+)?\.?$/i.test(part)),
-    'must stay inside the repository and out of .git',
-  )
+const block = 'must be a block of keys'
 
 const model = z.strictObject(
   {
-    model: z.string('must be the name of a model').min(1, 'must be the name of a model').describe('Name of the model'),
+    model: z.string('must be the name of a model').min(1, 'must be the name of a model').describe('Name of the model.'),
     temperature: z
       .number('must be a number from 0 to 1')
-      .min(0, 'must be 0 or more')
-      .max(1, 'must be 1 or less')
+      .min(0, 'must be a number from 0 to 1')
+      .max(1, 'must be a number from 0 to 1')
       .optional()
-      .describe('0 to 1'),
-    max_output_tokens: wholeFrom(1).optional().describe('Most tokens one answer may have'),
+      .describe('0 for the most likely answer, 1 for the most varied one. Default: the model’s own.'),
+    max_output_tokens: wholeFrom(1)
+      .optional()
+      .describe('Most tokens one answer may have. Default: the step’s own limit.'),
   },
-  'must name a model',
+  block,
 )
 
 const gate = z
   .strictObject(
     {
       roles: z
-        .array(
-          z.enum(roles as unknown as [(typeof roles)[number]], `must be one of ${roles.join(', ')}`),
-          'must be a list of roles',
-        )
-        .min(1, 'must name at least one role: an empty list would mean nobody')
+        .array(z.enum(roles, `must be one of ${roles.join(', ')}`), 'must be a list of roles')
+        .min(1, 'must name at least one role, because an empty list means nobody')
         .optional()
-        .describe('Who may decide; any one of these roles'),
-      quorum: wholeFrom(1).max(20, 'must be 20 or less').optional().describe('How many people must approve'),
-      self_approval: z
-        .boolean('must be true or false')
+        .describe('Who may decide: people with any one of these roles. Default: approver, admin.'),
+      quorum: z
+        .int('must be a whole number from 1 to 20')
+        .min(1, 'must be a whole number from 1 to 20')
+        .max(20, 'must be a whole number from 1 to 20')
         .optional()
-        .describe('Whether the person who started the run may decide'),
-      expires_after: duration.optional().describe('The gate closes unapproved after this'),
-      remind_every: duration.optional().describe('How often people are reminded'),
+        .describe('How many people must approve. Default: 1.'),
+      self_approval: yesNo.optional().describe('Whether the person who started the run may decide. Default: true.'),
+      expires_after: duration
+        .optional()
+        .describe('After this the gate closes, not approved: 90m, 24h, 7d. Default: it stays open.'),
+      remind_every: duration.optional().describe('How often people are reminded: 90m, 24h, 7d. Default: never.'),
     },
-    'must be a block of keys',
+    block,
   )
-  .transform(
-    ({
-      roles: who,
-      quorum,
-      self_approval: selfApproval,
-      expires_after: expiresAfterMs,
-      remind_every: remindEveryMs,
-    }) => ({
-      roles: who,
-      quorum,
-      selfApproval,
-      expiresAfterMs,
-      remindEveryMs,
-    }),
-  )
+  .transform((policy) => ({
+    roles: policy.roles,
+    quorum: policy.quorum,
+    selfApproval: policy.self_approval,
+    expiresAfterMs: policy.expires_after,
+    remindEveryMs: policy.remind_every,
+  }))
+
+const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
 
 const step = z.strictObject(
   {
-    name: z.enum(['plan', 'impl', 'test', 'doc', 'pr'], 'must be plan, impl, test, doc or pr').describe('Which step'),
-    timeout_s: wholeFrom(1).optional().describe('Seconds one try may take'),
-    retries: wholeFrom(0).optional().describe('Tries after the first'),
-    tokens_budget: wholeFrom(1).optional().describe('Most tokens the step may use'),
+    name: z.enum(stepNames, `must be one of ${stepNames.join(', ')}`).describe('Which step.'),
+    timeout_s: wholeFrom(1).optional().describe('Seconds one try may take. Default: the step’s own limit.'),
+    retries: wholeFrom(0).optional().describe('Tries after the first. Default: the step’s own limit.'),
+    tokens_budget: wholeFrom(1).optional().describe('Most tokens the step may use. Default: what the run has left.'),
   },
-  'must be a block with a name',
+  block,
 )
 
-const block = 'must be a block of keys'
+const steps = listed(step, 'steps').superRefine((entries, ctx) => {
+  entries.forEach(({ name }, index) => {
+    if (entries.findIndex((entry) => entry.name === name) < index)
+      ctx.addIssue({ code: 'custom', path: [index, 'name'], message: 'must be a step that has no entry yet' })
+  })
+})
 
 const policies = z.strictObject(
   {
     merge: z
       .enum(['squash', 'merge', 'rebase'], 'must be squash, merge or rebase')
       .optional()
-      .describe('How pull requests are merged'),
+      .describe('How pull requests are merged. Default: squash.'),
     gates: z
-      .record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be a gate name such as anchor'), gate, block)
+      .record(gateName, gate, block)
       .default({})
-      .describe('Policy of each gate, by its name'),
-    data_retention_days: wholeFrom(0).optional().describe('Days after which a finished run is purged'),
-    model_change_requires_gate: z
-      .boolean('must be true or false')
+      .describe('Who decides at a gate, by the name of the gate. A gate called start makes every run ask first.'),
+    data_retention_days: wholeFrom(0)
       .optional()
-      .describe('Whether another model needs a decision'),
-    allow_paths: z
-      .array(pathGlob, 'must be a list of paths')
-      .max(100, 'must have 100 entries at most')
+      .describe('Days after which a finished run is purged. Default: runs are kept.'),
+    model_change_requires_gate: yesNo
       .optional()
-      .describe('The only paths agents may change'),
-    protected_paths: z
-      .array(pathGlob, 'must be a list of paths')
-      .max(100, 'must have 100 entries at most')
+      .describe('Whether another model needs a decision first. Default: false.'),
+    allow_paths: listed(path, 'paths')
       .optional()
-      .describe('Paths agents may never change'),
+      .describe('The only paths that agents may change, as globs from the root. Default: all that are not protected.'),
+    protected_paths: listed(path, 'paths')
+      .optional()
+      .describe('Paths that agents may never change, as globs from the root. Default: none.'),
+  },
+  block,
+)
+
+const budgets = z.strictObject(
+  {
+    tokens: wholeFrom(1).optional().describe('Tokens that a run may use. Default: 2000000.'),
+    usd: amount.optional().describe('US dollars that a run may spend. Default: 10.'),
+  },
+  block,
+)
+
+const gates = z.strictObject(
+  {
+    docs_lint: yesNo.optional().describe('Whether the documents must pass the lint. Default: true.'),
+    tests_required: yesNo.optional().describe('Whether the tests must pass before a gate opens. Default: true.'),
+  },
+  block,
+)
+
+const limits = z.strictObject(
+  {
+    tokens_per_run: wholeFrom(0)
+      .optional()
+      .describe('Tokens that a run may use; the lower of this and budgets.tokens holds. Default: no limit.'),
+    tokens_per_day: wholeFrom(0)
+      .optional()
+      .describe('Tokens that all runs of the project may use in a day. Default: no limit.'),
+    timeout_seconds: wholeFrom(0).optional().describe('Seconds a whole run may take; 0 for no limit. Default: 0.'),
+    max_retries: wholeFrom(0)
+      .optional()
+      .describe('Tries after the first, for every step. Default: the step’s own limit.'),
   },
   block,
 )
@@ -127,82 +132,63 @@ const policies = z.strictObject(
 export const settingsShape = z.strictObject(
   {
     stack: z
-      .record(z.string(), z.json(), block)
+      .record(z.string(), z.unknown(), block)
       .optional()
-      .describe('What the project is built with; free text for the author'),
+      .describe('What the project is built with. Free keys, for the author to read.'),
     models: z
-      .strictObject({ arch: model.optional(), dev: model.optional(), qa: model.optional() }, block)
-      .optional()
-      .describe('The model of each role'),
-    budgets: z
       .strictObject(
         {
-          tokens: wholeFrom(1).optional().describe('Tokens a run may use'),
-          usd: amount.optional().describe('US dollars a run may spend'),
+          arch: model.optional().describe('The model that plans and writes documents.'),
+          dev: model.optional().describe('The model that writes code.'),
+          qa: model.optional().describe('The model that writes and reviews tests.'),
         },
         block,
       )
       .optional()
-      .describe('What a run may cost'),
-    steps: z
-      .array(step, 'must be a list of steps')
-      .max(20, 'must have 20 entries at most')
-      .optional()
-      .describe('Limits of single steps'),
-    gates: z
-      .strictObject(
-        {
-          docs_lint: z.boolean('must be true or false').optional(),
-          tests_required: z.boolean('must be true or false').optional(),
-        },
-        block,
-      )
-      .optional()
-      .describe('What must be green before a gate opens'),
-    limits: z
-      .strictObject(
-        {
-          tokens_per_run: wholeFrom(0).optional(),
-          tokens_per_day: wholeFrom(0).optional(),
-          timeout_seconds: wholeFrom(0).optional().describe('Seconds the whole run may take; 0 for no limit'),
-          max_retries: wholeFrom(0).optional(),
-        },
-        block,
-      )
-      .optional()
-      .describe('Limits of the whole run'),
-    policies: policies.default({ gates: {} }).describe('Merging, gates, paths, retention'),
+      .describe('The model of each role.'),
+    budgets: budgets.optional().describe('What a run may cost. The server’s own limits hold as well.'),
+    steps: steps.optional().describe('Limits of single steps, each step once.'),
+    gates: gates.optional().describe('What must be green before a gate opens.'),
+    limits: limits.optional().describe('Limits of a whole run. The server’s own limits hold as well.'),
+    policies: policies.default({ gates: {} }).describe('Merging, gates, paths, retention.'),
     env_refs: z
-      .record(
-        z.string(),
-        z
-          .string('must be a name')
-          .regex(/^QP_PROJECT_[A-Z0-9_]{1,60}$/, 'must name a variable that starts with QP_PROJECT_'),
-        block,
-      )
+      .record(z.string(), envName, block)
       .optional()
-      .describe('Names of environment variables the project may use; only QP_PROJECT_… is ever read'),
+      .describe('Environment variables that the project may use: a name of yours, and the name of the variable.'),
   },
-  'must be a block of keys',
+  block,
 )
 
-/** Keys known at a place of the file, for the nearest right one. */
-export function keysAt(path: readonly string[]): readonly string[] {
-  let schema: unknown = z.toJSONSchema(settingsShape, { io: 'input' })
-  for (const part of path) schema = child(schema, part)
-  const properties = (schema as { readonly properties?: object } | null)?.properties
-  return properties ? Object.keys(properties) : []
+/** A repository's quantapilot.yml, complete: what the file leaves out has its default. Durations of gates are in ms. */
+export type Settings = z.output<typeof settingsShape>
+
+type Node = {
+  readonly properties?: Readonly<Record<string, Node>>
+  readonly additionalProperties?: Node | boolean
+  readonly items?: Node
 }
 
-function child(schema: unknown, part: string): unknown {
-  const node = schema as {
-    readonly properties?: Record<string, unknown>
-    readonly additionalProperties?: unknown
-    readonly items?: unknown
-  } | null
-  return node?.properties?.[part] ?? (/^\d+$/.test(part) ? node?.items : node?.additionalProperties) ?? null
-}
+const jsonSchema = () => ({
+  title: 'quantapilot.yml',
+  description: 'How QuantaPilot works on this repository. Every key is optional.',
+  ...z.toJSONSchema(settingsShape, { io: 'input' }),
+})
 
 /** The JSON Schema that editors use, as text with a line end. */
-export const settingsJsonSchema = (): string =>
-  `${JSON.stringify({ title: 'quantapilot.yml', ...z.toJSONSchema(settingsShape, { io: 'input' }) }, null, 2)}\n`
+export const settingsJsonSchema = (): string => `${JSON.stringify(jsonSchema(), null, 2)}\n`
+
+/** Answers which keys are known at a place of the file. Making it costs some ms, so make it once for many questions. */
+export function knownKeys(): (path: readonly PropertyKey[]) => readonly string[] {
+  const root = jsonSchema() as Node
+  return (path) => {
+    let node: Node | undefined = root
+    for (const part of path) node = child(node, part)
+    return Object.keys(node?.properties ?? {})
+  }
+}
+
+function child(node: Node | undefined, part: PropertyKey): Node | undefined {
+  if (typeof part === 'number') return node?.items
+  const rest = typeof node?.additionalProperties === 'object' ? node.additionalProperties : undefined
+  return node?.properties?.[String(part)] ?? rest
+}

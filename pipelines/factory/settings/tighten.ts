@@ -1,0 +1,190 @@
+import type { Settings } from './shape.ts'
+
+/** Settings that hold, and a sentence for each wish of the file that the server does not grant. */
+export type Tightened = { readonly settings: Settings; readonly clamped: readonly string[] }
+
+type Policies = Settings['policies']
+type GateRule = Policies['gates'][string]
+type Refuse = (sentence: string) => void
+
+/**
+ * The file under the server's ceiling, which it can only tighten: limits are the lower of the two, what the server demands stays
+ * demanded, paths must pass both. What the file leaves out is the server's. Stack, models, merge method, reminders and env_refs
+ * are choices and no limits, so the file's own hold.
+ */
+export function tightenedBy(ceiling: Settings, settings: Settings): Tightened {
+  const clamped: string[] = []
+  const refuse: Refuse = (sentence) => void clamped.push(sentence)
+  const budgets = {
+    tokens: lower(refuse, 'budgets.tokens', ceiling.budgets?.tokens, settings.budgets?.tokens),
+    usd: lower(refuse, 'budgets.usd', ceiling.budgets?.usd, settings.budgets?.usd),
+  }
+  const gates = {
+    docs_lint: demanded(refuse, 'gates.docs_lint', ceiling.gates?.docs_lint, settings.gates?.docs_lint),
+    tests_required: demanded(
+      refuse,
+      'gates.tests_required',
+      ceiling.gates?.tests_required,
+      settings.gates?.tests_required,
+    ),
+  }
+  return {
+    settings: {
+      ...ceiling,
+      ...settings,
+      models: modelsOf(refuse, ceiling.models ?? {}, settings.models ?? {}),
+      budgets,
+      steps: stepsOf(refuse, ceiling.steps ?? [], settings.steps ?? []),
+      gates,
+      limits: limitsOf(refuse, ceiling.limits ?? {}, settings.limits ?? {}),
+      policies: policiesOf(refuse, ceiling.policies, settings.policies),
+    },
+    clamped,
+  }
+}
+
+function lower(refuse: Refuse, key: string, most: number | undefined, asked: number | undefined): number | undefined {
+  if (most === undefined || asked === undefined) return asked ?? most
+  if (asked > most)
+    refuse(`${key}: the file asks for ${amountOf(asked)} and the server allows ${most}, so ${most} holds.`)
+  return Math.min(most, asked)
+}
+
+const amountOf = (asked: number): string => (asked === Number.POSITIVE_INFINITY ? 'no limit' : String(asked))
+
+function demanded(
+  refuse: Refuse,
+  key: string,
+  wanted: boolean | undefined,
+  asked: boolean | undefined,
+): boolean | undefined {
+  if (wanted && asked === false) refuse(`${key}: the file says false and the server demands it, so true holds.`)
+  return wanted || (asked ?? wanted)
+}
+
+type Models = NonNullable<Settings['models']>
+
+function modelsOf(refuse: Refuse, ceiling: Models, asked: Models): Models {
+  const model = (role: keyof Models): Models[keyof Models] => {
+    const base = asked[role] ?? ceiling[role]
+    const key = `models.${role}.max_output_tokens`
+    const most = lower(refuse, key, ceiling[role]?.max_output_tokens, asked[role]?.max_output_tokens)
+    return base && { ...base, max_output_tokens: most }
+  }
+  return { arch: model('arch'), dev: model('dev'), qa: model('qa') }
+}
+
+type Steps = NonNullable<Settings['steps']>
+
+function stepsOf(refuse: Refuse, ceiling: Steps, asked: Steps): Steps {
+  const names = new Set([...ceiling, ...asked].map(({ name }) => name))
+  return [...names].map((name) => {
+    const [most, own] = [ceiling, asked].map((steps) => steps.find((step) => step.name === name))
+    const least = (key: 'timeout_s' | 'retries' | 'tokens_budget') =>
+      lower(refuse, `steps ${name}.${key}`, most?.[key], own?.[key])
+    return { name, timeout_s: least('timeout_s'), retries: least('retries'), tokens_budget: least('tokens_budget') }
+  })
+}
+
+type Limits = NonNullable<Settings['limits']>
+
+function limitsOf(refuse: Refuse, ceiling: Limits, asked: Limits): Limits {
+  const least = (key: 'tokens_per_run' | 'tokens_per_day' | 'max_retries') =>
+    lower(refuse, `limits.${key}`, ceiling[key], asked[key])
+  return {
+    tokens_per_run: least('tokens_per_run'),
+    tokens_per_day: least('tokens_per_day'),
+    timeout_seconds: shortest(refuse, ceiling.timeout_seconds, asked.timeout_seconds),
+    max_retries: least('max_retries'),
+  }
+}
+
+/** Of two deadlines in seconds, where 0 stands for none. */
+function shortest(refuse: Refuse, most: number | undefined, asked: number | undefined): number | undefined {
+  const endless = (seconds: number | undefined) => (seconds === 0 ? Number.POSITIVE_INFINITY : seconds)
+  const seconds = lower(refuse, 'limits.timeout_seconds', endless(most), endless(asked))
+  return seconds === Number.POSITIVE_INFINITY ? 0 : seconds
+}
+
+function policiesOf(refuse: Refuse, ceiling: Policies, asked: Policies): Policies {
+  const names = new Set([...Object.keys(ceiling.gates), ...Object.keys(asked.gates)])
+  return {
+    merge: asked.merge ?? ceiling.merge,
+    gates: Object.fromEntries(
+      [...names].map((name) => [name, gateOf(refuse, name, ceiling.gates[name], asked.gates[name])]),
+    ),
+    data_retention_days: lower(
+      refuse,
+      'policies.data_retention_days',
+      ceiling.data_retention_days,
+      asked.data_retention_days,
+    ),
+    model_change_requires_gate: demanded(
+      refuse,
+      'policies.model_change_requires_gate',
+      ceiling.model_change_requires_gate,
+      asked.model_change_requires_gate,
+    ),
+    allow_paths: allowedPaths(refuse, ceiling.allow_paths, asked.allow_paths),
+    protected_paths: union(ceiling.protected_paths, asked.protected_paths),
+  }
+}
+
+function gateOf(refuse: Refuse, name: string, ceiling: GateRule | undefined, asked: GateRule | undefined): GateRule {
+  const key = `policies.gates.${name}`
+  const quorum = Math.max(ceiling?.quorum ?? 1, asked?.quorum ?? 1)
+  if (asked?.quorum !== undefined && asked.quorum < quorum)
+    refuse(`${key}.quorum: the file asks for ${asked.quorum} and the server for ${quorum}, so ${quorum} holds.`)
+  if (ceiling?.selfApproval === false && asked?.selfApproval)
+    refuse(`${key}.self_approval: the file says true and the server forbids it, so false holds.`)
+  return {
+    roles: rolesOf(refuse, `${key}.roles`, ceiling?.roles, asked?.roles),
+    quorum,
+    selfApproval: ceiling?.selfApproval === false ? false : (asked?.selfApproval ?? ceiling?.selfApproval),
+    expiresAfterMs: soonest(refuse, `${key}.expires_after`, ceiling?.expiresAfterMs, asked?.expiresAfterMs),
+    remindEveryMs: asked?.remindEveryMs ?? ceiling?.remindEveryMs,
+  }
+}
+
+function soonest(
+  refuse: Refuse,
+  key: string,
+  mostMs: number | undefined,
+  askedMs: number | undefined,
+): number | undefined {
+  const minutes = (ms: number | undefined) => (ms === undefined ? undefined : ms / 60_000)
+  const soonestMinutes = lower(refuse, `${key} in minutes`, minutes(mostMs), minutes(askedMs))
+  return soonestMinutes === undefined ? undefined : soonestMinutes * 60_000
+}
+
+/** Roles that both name; the server's when there is none, because an empty list would mean nobody. */
+function rolesOf(refuse: Refuse, key: string, most: GateRule['roles'], asked: GateRule['roles']): GateRule['roles'] {
+  if (!most || !asked) return asked ?? most
+  const both = asked.filter((role) => most.includes(role))
+  const others = asked.filter((role) => !most.includes(role))
+  const left = both.length === 0 ? most : both
+  if (others.length > 0)
+    refuse(`${key}: the server does not let ${others.join(', ')} decide, so ${left.join(', ')} may.`)
+  return left
+}
+
+/** Entries that lead only where the server’s own lead; none at all then allows no path. */
+function allowedPaths(
+  refuse: Refuse,
+  most: readonly string[] | undefined,
+  asked: readonly string[] | undefined,
+): string[] | undefined {
+  if (!most || !asked) return (asked ?? most)?.slice()
+  const left = asked.filter((path) => most.some((wide) => isWithin(path, wide)))
+  const others = asked.filter((path) => !left.includes(path))
+  if (others.length > 0)
+    refuse(`policies.allow_paths: the server does not allow ${others.join(', ')}, so they are left out.`)
+  return left
+}
+
+/** True only where it is certain: the same glob, or one that starts in the folder that the other allows whole. */
+const isWithin = (path: string, wide: string): boolean =>
+  path === wide || wide === '**' || (/^[^*?[\]]+\/\*\*$/.test(wide) && path.startsWith(wide.slice(0, -2)))
+
+const union = (a: readonly string[] | undefined, b: readonly string[] | undefined): string[] | undefined =>
+  a || b ? [...new Set([...(a ?? []), ...(b ?? [])])] : undefined
