@@ -438,6 +438,20 @@ describe('whatever the text', () => {
     expect(performance.now() - startedAt).toBeLessThan(6_000)
   })
 
+  test('what a link meant is looked for twenty times a page, and not among thousands of headings', () => {
+    const meant = (headings: number) => {
+      const names = Array.from({ length: headings }, (_, index) => `## Heading ${index}\n\nx\n\n`)
+      return said(`${head('x')}${words}${names.join('')}${'[a](#heding-1)\n\n'.repeat(30)}`, 'docs/x.md')
+    }
+    expect(meant(10).filter((text) => text.endsWith('Write #heading-1'))).toHaveLength(20)
+    expect(meant(600).filter((text) => text.endsWith('Write #heading-1'))).toEqual([])
+  })
+
+  test('a number that another heading has as its text is passed over', () => {
+    const headings = ['More-1', 'More', 'More'].map((text) => `### ${text}\n\nx`).join('\n\n')
+    expect(one(overview(`[a](#more-1) [b](#more) [c](#more-2)\n\n${headings}`))).toEqual(['25 heading-repeated'])
+  })
+
   test('4,000 requirements, each with its quote, are read in a moment', () => {
     const entries = Array.from(
       { length: 4_000 },
