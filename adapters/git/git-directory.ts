@@ -65,7 +65,13 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
 async function borrow(from: string, gitDir: string): Promise<void> {
   await mkdir(join(gitDir, 'objects', 'info'), { recursive: true })
   await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(from, 'objects')}\n`)
-  await copyFile(join(from, 'shallow'), join(gitDir, 'shallow')).catch(ignoreMissing)
+  await copyFileIfThere(join(from, 'shallow'), join(gitDir, 'shallow'))
+}
+
+/** Copies a regular file; a pipe put in its place would be read for ever. */
+export async function copyFileIfThere(from: string, to: string): Promise<void> {
+  const found = await stat(from).catch(() => null)
+  if (found?.isFile() === true) await copyFile(from, to)
 }
 
 /** One commit without its history: a push of its child needs no more. */
@@ -105,10 +111,6 @@ async function sweep(folder: string, keepMs: number): Promise<void> {
     if (found !== null && Date.now() - found.mtimeMs > keepMs)
       await rm(join(folder, name), { recursive: true, force: true })
   }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
 
 /** What our own disk refused, as a Fault; anything else as it is. */

@@ -3,6 +3,7 @@ import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
+import { runProcess } from '../process/run.ts'
 import { addCommit, enterRoom, faultOf, git, makeRepository, optionsIn, type Room } from './source-control.fixtures.ts'
 import { createGitSourceControl } from './source-control.ts'
 
@@ -177,6 +178,22 @@ describe('what stands in the way inside a repository', () => {
       expect(await faultOf(source.snapshot({ address: repository, branch: name }, signal))).toMatchObject({
         code: 'VALIDATION_ERROR',
       })
+  })
+
+  it('is not waited for when a pipe stands where git keeps its own files', async () => {
+    await rm(join(repository, '.git', 'index'))
+    for (const name of ['index', 'shallow'])
+      await runProcess({
+        command: 'mkfifo',
+        args: [name],
+        cwd: join(repository, '.git'),
+        timeoutMs: 5_000,
+        maxOutputBytes: 1_000,
+      })
+    source = createGitSourceControl({ ...optionsIn(room.path), gitTimeoutMs: 1_000 })
+    expect(await faultOf(take())).toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
+    await rm(join(repository, '.git', 'shallow'))
+    expect(await take()).toMatchObject({ hasUncommittedChanges: true })
   })
 
   it('does not lead out of the repository by a linked work tree path', async () => {

@@ -1,8 +1,8 @@
-import { copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Folder } from './folder.ts'
 import type { Git } from './git-command.ts'
-import type { GitDirectories } from './git-directory.ts'
+import { copyFileIfThere, type GitDirectories } from './git-directory.ts'
 
 /**
  * Whether the work tree of a folder differs from its HEAD, new files included. Asked with a git directory of ours and a
@@ -29,10 +29,4 @@ async function copyIndex(folder: Folder, to: string): Promise<void> {
   const shared = (await readdir(folder.gitDir)).filter((name) => name.startsWith('sharedindex.'))
   for (const name of ['index', ...shared]) await copyFileIfThere(join(folder.gitDir, name), join(to, name))
   await copyFileIfThere(join(folder.commonDir, 'info', 'exclude'), join(to, 'info', 'exclude'))
-}
-
-/** Regular files only: a pipe put in its place would be read for ever. */
-async function copyFileIfThere(from: string, to: string): Promise<void> {
-  const found = await stat(from).catch(() => null)
-  if (found?.isFile() === true) await copyFile(from, to)
 }
