@@ -3,8 +3,8 @@ import { runProcess } from '../process/run.ts'
 
 type Check = { readonly status: 'pass' | 'warn' | 'fail'; readonly message: string }
 
-/** The oldest git whose plumbing this product uses. */
-const oldestGit = [2, 30] as const
+/** The oldest git that can be told to read no configuration but ours (GIT_CONFIG_GLOBAL). */
+const oldestGit = [2, 32] as const
 
 const lowDiskBytes = 1_000_000_000
 
