@@ -27,7 +27,6 @@ export function code(text: string, inCell = false): string {
 /** One line, without characters that hide or reorder text. */
 export function printable(text: string): string {
   const visible = text.replace(/[\u200B\u200E\u200F\u202A-\u202E\u2060\u2066-\u2069\uFEFF]/g, '')
-  // biome-ignore lint: control characters are what is removed here
   return visible.replace(/[\u0000-\u001F\u007F-\u009F\u2028\u2029\s]+/g, ' ').trim()
 }
 
@@ -87,7 +86,7 @@ export function listed(items: readonly string[], most = 6): string {
 
 /** Addresses, @names and words that stand for missing text: shown as code, so that nothing links, calls or warns. */
 const literal =
-  /(?:https?:\/\/|www\.)[^\s<>`|]+|(?<![\p{L}\p{N}.])@[\w/-]+|\b(?:TODO|TBD|TBC|FIXME|XXX)\b|\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]|\{\{[^{}]{0,80}\}\}|\blorem ipsum\b/u
+  /(?:https?:\/\/|www\.)[^\s<>`|]+|(?<![\p{L}\p{N}.])@[\w/-]+|\b(?:TODO|TBD|TBC|FIXME|XXX)\b|\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]|\{\{[^{}]{0,80}\}\}|\b[Ll]orem [Ii]psum\b/u
 const mark = /[\\*[\]<`]|&(?=#?\w+;)|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])|~(?=~)/u
 const special = new RegExp(`(${literal.source})|${mark.source}`, 'gu')
 
