@@ -5,9 +5,13 @@ import type { Message, Surface } from './surface.ts'
 
 const batch = 50
 
+/** How long a relay has for what it took; after that another may send it. */
+const takenForMs = 30_000
+
 /**
- * Sends what the outbox holds to every surface, oldest first, and marks it in the transaction that took it: a relay
- * that dies in between lets the next one send it again. One surface that is away does not keep it from the others.
+ * Sends what the outbox holds to every surface, oldest first, outside any transaction, and marks what every surface
+ * took. A relay that dies in between, or a surface that is away, lets a message be sent again later; one bad message
+ * does not keep the others back.
  */
 export class Relay {
   readonly #db: Database
@@ -44,20 +48,25 @@ export class Relay {
     while ((await this.#sendSome()) === batch);
   }
 
-  #sendSome(): Promise<number> {
-    return this.#db.transaction(async (tx) => {
-      const rows = await tx.run(takeMessages, { most: batch })
-      for (const { runId, number, topic, payload } of rows)
-        await this.#tell({ runId, handle: handleOf(number), topic, payload })
-      if (rows.length > 0)
-        await tx.run(markSent, { runs: rows.map((row) => row.runId), ids: rows.map((row) => row.id) })
-      return rows.length
-    })
+  async #sendSome(): Promise<number> {
+    const rows = await this.#db.run(takeMessages, { most: batch, forMs: takenForMs })
+    const sent: typeof rows = []
+    for (const row of rows) if (await this.#tell({ ...row, handle: handleOf(row.number) })) sent.push(row)
+    if (sent.length > 0) {
+      await this.#db.run(markSent, { runs: sent.map((row) => row.runId), ids: sent.map((row) => row.id) })
+    }
+    return rows.length
   }
 
-  async #tell(message: Message): Promise<void> {
+  /** True when every surface took it. */
+  async #tell({ runId, handle, topic, payload }: Message): Promise<boolean> {
+    let isTaken = true
     for (const surface of this.#surfaces) {
-      await surface.send(message).catch((error: unknown) => this.#onFault(surface.name, error))
+      await surface.send({ runId, handle, topic, payload }).catch((error: unknown) => {
+        isTaken = false
+        this.#onFault(surface.name, error)
+      })
     }
+    return isTaken
   }
 }

@@ -1,18 +1,30 @@
 import { z } from 'zod'
 import { statement } from './statement.ts'
 
-/** Unsent messages, oldest first, locked for the transaction that sends and marks them; other relays skip them. */
+/**
+ * Takes unsent messages for a while, oldest first, so that they can be sent outside any transaction. One that is not
+ * marked as sent by then can be taken again: after a crash, or because a surface was away.
+ */
 export const takeMessages = statement({
   name: 'take_messages',
-  params: ['most'],
+  params: ['most', 'forMs'],
   row: z.object({ runId: z.string(), id: z.string(), number: z.number(), topic: z.string(), payload: z.json() }),
   sql: `
-    select o.run_id, o.id, r.number, o.topic, o.payload
-    from app.outbox o join app.runs r on r.id = o.run_id
-    where o.sent_at is null
-    order by o.created_at, o.id
-    limit :most::integer
-    for update of o skip locked`,
+    with next as materialized (
+      select o.run_id, o.id from app.outbox o
+      where o.sent_at is null and o.taken_until <= app.clock_now()
+      order by o.created_at, o.id
+      limit :most::integer
+      for update of o skip locked
+    ),
+    taken as (
+      update app.outbox o set taken_until = app.clock_now() + :forMs::float8 * interval '1 millisecond'
+      from next where o.run_id = next.run_id and o.id = next.id
+      returning o.run_id, o.id, o.topic, o.payload, o.created_at
+    )
+    select taken.run_id, taken.id, r.number, taken.topic, taken.payload
+    from taken join app.runs r on r.id = taken.run_id
+    order by taken.created_at, taken.id`,
 })
 
 /** Marks messages as sent. */
