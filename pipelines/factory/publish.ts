@@ -41,9 +41,14 @@ export const publishDocuments = (source: SourceControl): StepKind => ({
 
 async function filesOf(ctx: StepContext): Promise<FileChange[]> {
   const files: FileChange[] = []
+  const approved = (await ctx.decisions()).findLast(({ gate, verdict }) => gate === 'anchor' && verdict === 'approved')
   for (const { path } of documentSuite) {
     const artifact = await ctx.latest(path)
     if (!artifact) throw new Fault({ code: 'FATAL', message: `The run has not written ${path}.`, retryable: false })
+    // What goes out is what people said yes to, whatever else the run may have written since.
+    if (path === approved?.artifact && artifact.sha256 !== approved.sha256) {
+      throw new Fault({ code: 'FATAL', message: `${path} is not the version that was approved.`, retryable: false })
+    }
     files.push({ path, bytes: await ctx.read(artifact) })
   }
   return files
