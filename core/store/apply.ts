@@ -33,12 +33,12 @@ export const applyTransitions = statement({
     ),
     l as materialized (
       select d.*, r.event_seq as seq
-      from d join app.runs r on r.id = d.run_id
+      from d cross join lateral (
+        select r.* from app.runs r where r.id = d.run_id for no key update skip locked
+      ) r
       where r.fence = d.fence and r.version = d.version and r.state = d.was_state and r.position = d.was_position
         and r.attempt = d.was_attempt and r.event_seq = d.was_event_seq
         and (:worker::uuid is null or (r.worker_id = :worker::uuid and exists (select from w)))
-      order by r.id
-      for no key update of r skip locked
     ),
     u as (
       update app.runs r set
@@ -71,7 +71,22 @@ export const applyTransitions = statement({
     select u.id from u`,
 })
 
-/** Writes what only some transitions bring along: messages, plans, gates, names of artifacts, consumed signals. */
+/** Writes messages for the outside. */
+const writeMessages = statement({
+  name: 'write_messages',
+  params: ['messages'],
+  row: z.object({}),
+  sql: `
+    insert into app.outbox (run_id, id, topic, payload)
+    select m.run_id, m.id, m.topic, m.payload
+    from jsonb_to_recordset(:messages::jsonb) as m(run_id uuid, id uuid, topic text, payload jsonb)`,
+})
+
+/**
+ * Writes what few transitions bring along: plans, gates, names of artifacts, consumed signals. Rows are
+ * found by `any(array(…))`, not by a join: the server takes a JSON array for a hundred rows and would rather read a
+ * table of a thousand whole than look up one.
+ */
 const writeConsequences = statement({
   name: 'write_consequences',
   params: ['consequences'],
@@ -79,19 +94,14 @@ const writeConsequences = statement({
   sql: `
     with l as materialized (
       select * from jsonb_to_recordset(:consequences::jsonb) as l(
-        run_id uuid, messages jsonb, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text,
+        run_id uuid, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text,
         artifacts jsonb, consumed_signal uuid, cap_micros bigint, cap_tokens bigint, deadline_ms float8)
-    ),
-    told as (
-      insert into app.outbox (run_id, id, topic, payload)
-      select l.run_id, (m.value->>'id')::uuid, m.value->>'topic', m.value->'payload'
-      from l cross join lateral jsonb_array_elements(l.messages) m(value)
     ),
     planned as (
       insert into app.plans (run_id, version, input, steps)
-      select l.run_id, l.plan_version, p.input, l.plan
-      from l join app.plans p on p.run_id = l.run_id and p.version = l.plan_version - 1
-      where l.plan is not null
+      select l.run_id, l.plan_version,
+        (select p.input from app.plans p where p.run_id = l.run_id and p.version = l.plan_version - 1), l.plan
+      from l where l.plan is not null
     ),
     opened as (
       insert into app.gates (run_id, id, step_id, kind, name, artifact, artifact_sha256, subject, policy, requested_by,
@@ -103,8 +113,10 @@ const writeConsequences = statement({
       from l where l.gate is not null
     ),
     closed as (
-      update app.gates g set verdict = l.close_gate, decided_at = app.clock_now()
-      from l where g.run_id = l.run_id and g.step_id = l.close_step and g.verdict is null
+      update app.gates g set
+        verdict = (select l.close_gate from l where l.run_id = g.run_id), decided_at = app.clock_now()
+      where g.run_id = any(array(select l.run_id from l where l.close_gate is not null))
+        and g.step_id = (select l.close_step from l where l.run_id = g.run_id) and g.verdict is null
     ),
     named as (
       insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
@@ -112,17 +124,21 @@ const writeConsequences = statement({
       from l cross join lateral jsonb_array_elements(l.artifacts) a(value)
     ),
     capped as (
-      update app.budgets b set cap_micros = least(b.cap_micros, l.cap_micros), cap_tokens = least(b.cap_tokens, l.cap_tokens)
-      from l
-      where b.scope = 'run' and b.scope_id = l.run_id and (l.cap_micros is not null or l.cap_tokens is not null)
+      update app.budgets b set
+        cap_micros = least(b.cap_micros, (select l.cap_micros from l where l.run_id = b.scope_id)),
+        cap_tokens = least(b.cap_tokens, (select l.cap_tokens from l where l.run_id = b.scope_id))
+      where b.scope = 'run'
+        and b.scope_id = any(array(select l.run_id from l where l.cap_micros is not null or l.cap_tokens is not null))
     ),
     hurried as (
       update app.runs r set
-        deadline_at = least(r.deadline_at, r.created_at + l.deadline_ms * interval '1 millisecond')
-      from l where r.id = l.run_id and l.deadline_ms is not null
+        deadline_at = least(r.deadline_at, r.created_at
+          + (select l.deadline_ms from l where l.run_id = r.id) * interval '1 millisecond')
+      where r.id = any(array(select l.run_id from l where l.deadline_ms is not null))
     )
     update app.signals s set consumed_at = app.clock_now()
-    from l where s.run_id = l.run_id and s.id = l.consumed_signal`,
+    where s.run_id = any(array(select l.run_id from l where l.consumed_signal is not null))
+      and s.id = any(array(select l.consumed_signal from l where l.consumed_signal is not null))`,
 })
 
 /** Whose change it is: a worker settles under its lease; anyone else holds the row's lock and raises its version. */
@@ -134,8 +150,8 @@ export async function apply(
   transitions: readonly Transition[],
   hand: Hand,
 ): Promise<ReadonlySet<string>> {
-  const simple = transitions.every((transition) => consequencesOf(transition) === null)
-  return simple || !('transaction' in db)
+  const isSimple = transitions.every((change) => messagesOf(change).length === 0 && consequencesOf(change) === null)
+  return isSimple || !('transaction' in db)
     ? applyIn(db, transitions, hand)
     : db.transaction((tx) => applyIn(tx, transitions, hand))
 }
@@ -144,15 +160,29 @@ async function applyIn(tx: Executor, transitions: readonly Transition[], hand: H
   const worker = hand === 'outside' ? null : hand.worker
   const rows = await tx.run(applyTransitions, { worker, transitions: transitions.map((t) => encode(t, hand)) })
   const written = new Set(rows.map((row) => row.id))
-  const consequences = transitions.filter(({ was }) => written.has(was.id)).flatMap((t) => consequencesOf(t) ?? [])
-  if (consequences.length > 0) await tx.run(writeConsequences, { consequences })
+  await bringAlong(
+    tx,
+    transitions.filter(({ was }) => written.has(was.id)),
+  )
   return written
 }
 
 /** Applies one transition inside a transaction that holds the run's row lock. Throws a Defect when the row differs all the same. */
 export async function applyLocked(tx: Executor, change: Transition): Promise<void> {
-  const written = await applyIn(tx, [change], 'outside')
-  assert(written.has(change.was.id), `run ${change.was.id} changed under its own lock`)
+  const [written] = await Promise.all([
+    tx.run(applyTransitions, { worker: null, transitions: [encode(change, 'outside')] }),
+    bringAlong(tx, [change]),
+  ])
+  assert(written.length === 1, `run ${change.was.id} changed under its own lock`)
+}
+
+async function bringAlong(tx: Executor, transitions: readonly Transition[]): Promise<void> {
+  const messages = transitions.flatMap(messagesOf)
+  const consequences = transitions.flatMap((change) => consequencesOf(change) ?? [])
+  await Promise.all([
+    messages.length > 0 && tx.run(writeMessages, { messages }),
+    consequences.length > 0 && tx.run(writeConsequences, { consequences }),
+  ])
 }
 
 /** Fields that are null or unchanged-by-default are left out: the server reads them as null, and there is less to parse. */
@@ -205,24 +235,15 @@ const withState = ({ kind, payload }: EventDraft, { state, position }: Run) => (
   payload: { ...payload, state, position },
 })
 
-function consequencesOf({
-  was,
-  now,
-  events,
-  plan,
-  openGate,
-  closeGate,
-  artifacts,
-  consumedSignal,
-  limits,
-}: Transition) {
-  const messages = events.filter((event) => isPublic(event.kind))
-  const none =
-    messages.length === 0 && !plan && !openGate && !closeGate && artifacts.length === 0 && !consumedSignal && !limits
-  if (none) return null
+const messagesOf = ({ was, events }: Transition) =>
+  events
+    .filter(({ kind }) => isPublic(kind))
+    .map(({ kind, payload }) => ({ run_id: was.id, id: uuidv7(), topic: kind, payload }))
+
+function consequencesOf({ was, now, plan, openGate, closeGate, artifacts, consumedSignal, limits }: Transition) {
+  if (!plan && !openGate && !closeGate && artifacts.length === 0 && !consumedSignal && !limits) return null
   return compact({
     run_id: was.id,
-    messages: messages.map(({ kind, payload }) => ({ id: uuidv7(), topic: kind, payload })),
     plan,
     plan_version: now.planVersion,
     gate: openGate,

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { Fault } from '../model/problem.ts'
+import { assert, Fault } from '../model/problem.ts'
 import type { Parameter, Statement } from './statement.ts'
 import { camel, valuesOf } from './statement.ts'
 
@@ -43,6 +43,7 @@ export class Database implements Executor {
       ...clientConfig(connection, options.name),
       max: options.poolSize,
       idleTimeoutMillis: 60_000,
+      pipeline: true,
     })
     this.#pool.on('error', (error) => {
       if (!this.#pool.ending) options.onIdleError(error)
@@ -91,14 +92,22 @@ export class Database implements Executor {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw faultOf(error)
     })
-    const tx: Executor = { run: (statement, params) => send(client, statement, params) }
+    let isOver = false
+    // What a failed transaction left unawaited must not reach the next user of the connection.
+    const tx: Executor = {
+      run: async (statement, params) => {
+        assert(!isOver, `${statement.name} came after the end of its transaction`)
+        return send(client, statement, params)
+      },
+    }
     try {
-      await client.query('begin')
-      const result = await work(tx)
+      // Statements that nobody waits for between them travel together: `begin` with the first.
+      const [, result] = await Promise.all([client.query('begin'), work(tx)])
       await client.query('commit')
       client.release()
       return result
     } catch (error) {
+      isOver = true
       // A failed rollback means a broken connection, which `true` removes from the pool.
       const broken = await client.query('rollback').then(
         () => false,
@@ -170,6 +179,12 @@ function camelOf(column: string): string {
   return name
 }
 
+/**
+ * Every statement is prepared, takes its rows as one parameter and has its index: planning it anew teaches nothing, and
+ * a plan made while the tables were empty must not stay a sequential scan.
+ */
+export const plannerSettings = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off', jit: 'off' } as const
+
 function clientConfig(connection: Connection, name: string): pg.ClientConfig {
   const place = 'url' in connection ? { connectionString: connection.url } : connection
   return {
@@ -180,9 +195,9 @@ function clientConfig(connection: Connection, name: string): pg.ClientConfig {
     statement_timeout: 60_000,
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 30_000,
-    // Every statement is prepared, takes its rows as one parameter and has its index: planning it anew teaches nothing,
-    // and a plan made while the tables were empty must not stay a sequential scan.
-    options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off',
+    options: Object.entries(plannerSettings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
     types,
   }
 }

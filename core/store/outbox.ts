@@ -19,7 +19,7 @@ export const takeMessages = statement({
     ),
     taken as (
       update app.outbox o set taken_until = app.clock_now() + :forMs::float8 * interval '1 millisecond'
-      from next where o.run_id = next.run_id and o.id = next.id
+      where o.run_id = any(array(select next.run_id from next)) and o.id = any(array(select next.id from next))
       returning o.run_id, o.id, o.topic, o.payload, o.created_at
     )
     select taken.run_id, taken.id, r.number, taken.topic, taken.payload

@@ -97,7 +97,7 @@ const gateView = z.object({
   decidedAt: z.date().nullable(),
 })
 
-const gateColumns = `g.id, g.run_id, r.number, g.name, g.kind, g.subject, g.policy,
+const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id = g.run_id) as number, g.name, g.kind, g.subject, g.policy,
   (select count(*)::integer from app.votes v where v.run_id = g.run_id and v.gate_id = g.id) as votes,
   g.opened_at, g.expires_at, g.verdict,
   (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
@@ -108,7 +108,7 @@ export const listOpenGates = statement({
   params: ['most'],
   row: gateView,
   sql: `
-    select ${gateColumns} from app.gates g join app.runs r on r.id = g.run_id
+    select ${gateColumns} from app.gates g
     where g.verdict is null
     order by g.opened_at, g.id
     limit :most::integer`,
@@ -120,7 +120,7 @@ export const viewGates = statement({
   params: ['run'],
   row: gateView,
   sql: `
-    select ${gateColumns} from app.gates g join app.runs r on r.id = g.run_id
+    select ${gateColumns} from app.gates g
     where g.run_id = :run::uuid
     order by g.opened_at, g.id`,
 })
