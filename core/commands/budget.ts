@@ -1,10 +1,11 @@
 import type { z } from 'zod'
 import type { Money } from '../model/card.ts'
+import { handleOf } from '../model/handle.ts'
 import type { Choice } from '../model/decide.ts'
 import { resume } from '../model/intervene.ts'
 import type { GatePolicy } from '../model/plan.ts'
 import type { Result } from '../model/problem.ts'
-import { accepted, assert, refused } from '../model/problem.ts'
+import { accepted, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import { transition } from '../model/transition.ts'
@@ -15,21 +16,20 @@ import { openRequest } from '../store/gate.ts'
 import { readRun } from '../store/run.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { viewGates } from '../store/view.ts'
-import type { Command, Reply } from './command.ts'
+import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
 import { lockedRun } from './locked-run.ts'
-import { gateCard } from './show.ts'
 
 type Budget = Extract<Command, { kind: 'budget' }>
 
 /** Shows a run's ledger; with an amount, opens a request that an approver grants. */
-export async function budget(request: Request<Budget>): Promise<Result<Reply>> {
+export async function budget(request: Request<Budget>): Promise<Result<Done>> {
   const { tx, command, actor } = request
   const run = await lockedRun(tx, command.run)
   if (!run.ok) return run
   const [ledger] = await tx.run(readBudget, { run: run.value.id })
   if (!ledger) return refused('wrong_state', `Run ${command.run} has no budget of its own.`)
-  if (command.raiseMicros === null) return accepted({ kind: 'budget', handle: command.run, money: ledger, asked: null })
+  if (command.raiseMicros === null) return accepted(shown(run.value, null))
   if (!actor.roles.includes('operator') && !actor.roles.includes('admin')) {
     return refused('not_allowed', 'Asking for more money needs the role operator.', 'Ask an operator.')
   }
@@ -52,7 +52,7 @@ type Ask = { readonly run: Run; readonly ledger: Money; readonly micros: number 
 async function askForRaise(
   { tx, actor, command }: Request<Budget>,
   { run, ledger, micros }: Ask,
-): Promise<Result<Reply>> {
+): Promise<Result<Done>> {
   const open = (await tx.run(viewGates, { run: run.id })).find(
     (gate) => gate.kind === 'budget' && gate.verdict === null,
   )
@@ -82,10 +82,13 @@ async function askForRaise(
     requestedBy: actor.id,
   })
   await applyLocked(tx, transition(run, { events: [{ kind: 'gate_requested', payload: { gate: 'budget', micros } }] }))
-  const asked = (await tx.run(viewGates, { run: run.id })).find((gate) => gate.id === id)
-  assert(asked, `request ${id} is not there`)
-  return accepted({ kind: 'budget', handle: command.run, money: ledger, asked: gateCard(asked) })
+  return accepted(shown(run, id))
 }
+
+const shown = (run: Run, asked: string | null): Done => ({
+  answer: { kind: 'budget', run: handleOf(run.number), asked },
+  audit: [],
+})
 
 type Raise = { readonly gate: z.infer<typeof lockGates.row>; readonly verdict: Choice }
 

@@ -1,6 +1,7 @@
 import type { ArtifactLine, GateCard, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
 import type { GateVerdict } from '../model/transition.ts'
+import type { AuditDraft } from '../store/audit.ts'
 
 /** A thing a person can ask for, whatever the surface. `run` is a handle as typed. */
 export type Command =
@@ -66,6 +67,22 @@ export type Reply =
   | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly text: string }
   | { readonly kind: 'diff'; readonly handle: string; readonly files: readonly FileDiff[] }
   | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
+
+/** What a change answers: kept for whoever asks the same again, and drawn into a `Reply` as things then stand. */
+export type Answer =
+  | { readonly kind: 'started'; readonly run: string }
+  | ({ readonly run: string } & Omit<Extract<Reply, { kind: 'voted' }>, 'card'>)
+  | ({ readonly run: string } & Omit<Extract<Reply, { kind: 'changed' }>, 'card'>)
+  /** `asked` is the id of the request for more money, if there was one. */
+  | { readonly kind: 'budget'; readonly run: string; readonly asked: string | null }
+
+/** A change: its answer, what the audit must hold of it, and what is still to be written in the same transaction. */
+export type Done = {
+  readonly answer: Answer
+  readonly audit: readonly AuditDraft[]
+  /** Sends its statements at once, so that they travel with those that end the transaction. */
+  readonly write?: () => Promise<unknown>
+}
 
 /** An artifact against the version of it that a gate showed before; `before` is null at the first. */
 export type FileDiff = { readonly name: string; readonly before: string | null; readonly after: string }

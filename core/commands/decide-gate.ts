@@ -2,19 +2,19 @@ import type { z } from 'zod'
 import type { Actor } from '../model/actor.ts'
 import type { Choice } from '../model/decide.ts'
 import { decide, mayDecide, verdictOf } from '../model/decide.ts'
+import { handleOf, numberOf } from '../model/handle.ts'
 import type { Role } from '../model/plan.ts'
 import type { Result } from '../model/problem.ts'
-import { accepted, refused } from '../model/problem.ts'
+import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { applyLocked } from '../store/apply.ts'
-import { appendAudit } from '../store/audit.ts'
-import { insertRemark, insertVote, listVotes, lockGates, recordVerdict } from '../store/gate.ts'
+import type { AuditDraft } from '../store/audit.ts'
+import { castVote, insertRemark, lockGates } from '../store/gate.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { grantRaise } from './budget.ts'
-import type { Command, Reply } from './command.ts'
+import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
 import { lockedRun } from './locked-run.ts'
-import { knownCard } from './show.ts'
 
 export type Decision = Extract<Command, { kind: 'approve' | 'reject' | 'changes' }>
 
@@ -26,11 +26,12 @@ const choices = { approve: 'approved', reject: 'rejected', changes: 'changes_req
  * Decides a gate, or adds a vote to it: authority read now, on the bytes shown, the run's row locked before the
  * gate's. The first decision stands; whoever comes later hears who made it and when.
  */
-export async function decideGate(request: Request<Decision>): Promise<Result<Reply>> {
+export async function decideGate(request: Request<Decision>): Promise<Result<Done>> {
   const { tx, actor, command } = request
-  const run = await lockedRun(tx, command.run)
+  const number = numberOf(command.run) ?? 0
+  const [run, gates] = await Promise.all([lockedRun(tx, command.run), tx.run(lockGates, { number })])
   if (!run.ok) return run
-  const gate = await openGate(request, run.value)
+  const gate = openGate(command, run.value, gates)
   if (!gate.ok) return gate
   const role = mayDecide(gate.value, run.value.startedBy, { actorId: actor.id, roles: actor.roles })
   if (!role.ok) return role
@@ -40,8 +41,7 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Rep
 }
 
 /** The gate meant: the one named, or the only open one. */
-async function openGate({ tx, command }: Request<Decision>, run: Run): Promise<Result<GateRow>> {
-  const gates = await tx.run(lockGates, { run: run.id })
+function openGate(command: Decision, run: Run, gates: readonly GateRow[]): Result<GateRow> {
   const meant = gates.filter((gate) => command.gate === null || gate.name === command.gate || gate.id === command.gate)
   const open = meant.filter((gate) => gate.verdict === null)
   if (open.length > 1) {
@@ -89,47 +89,42 @@ function checkShown(command: Decision, gate: GateRow): Result<never> | null {
 
 type Case = { readonly run: Run; readonly gate: GateRow; readonly role: Role }
 
-async function vote(request: Request<Decision>, { run, gate, role }: Case): Promise<Result<Reply>> {
+async function vote(request: Request<Decision>, { run, gate, role }: Case): Promise<Result<Done>> {
   const { tx, actor, command, deliveryId } = request
+  const { name, artifactSha256: sha256, policy } = gate
+  if (gate.votes.some((cast) => cast.actorId === actor.id))
+    return refused('already_decided', `You voted on gate ${name} already.`, 'Others must vote now.')
   const choice = choices[command.kind]
-  const [cast] = await tx.run(insertVote, {
-    run: run.id,
-    gate: gate.id,
-    actor: actor.id,
-    choice,
-    sha256: gate.artifactSha256,
-    surface: actor.surface,
-    deliveryId,
+  const votes = [...gate.votes, { actorId: actor.id, choice }]
+  const verdict = verdictOf(policy, votes)
+  const remark = verdict ? await keepRemark(tx, actor, command) : null
+  const ballot = { gate: gate.id, actor: actor.id, choice, sha256, surface: actor.surface, deliveryId }
+  if (verdict && gate.kind === 'budget') await grantRaise(request, run, { gate, verdict })
+  const write = async (): Promise<void> => {
+    const [cast] = await Promise.all([
+      tx.run(castVote, { ...ballot, run: run.id, verdict, role, remark }),
+      verdict && gate.kind === 'plan' && carryOut(request, { run, gate, role }, verdict),
+    ])
+    assert(cast.length === 1, `gate ${gate.id} changed under the lock of its run`)
+  }
+  return accepted({
+    write,
+    answer: {
+      kind: 'voted',
+      run: handleOf(run.number),
+      gate: name,
+      verdict,
+      sha256,
+      votes: votes.length,
+      quorum: policy.quorum,
+    },
+    audit: [entry(request, { run, gate, role }, `gate.${verdict ?? 'vote'}`)],
   })
-  if (!cast) return refused('already_decided', `You voted on gate ${gate.name} already.`, 'Others must vote now.')
-  const votes = await tx.run(listVotes, { run: run.id, gate: gate.id })
-  const verdict = verdictOf(gate.policy, votes)
-  if (verdict) await carryOut(request, { run, gate, role }, verdict)
-  const card = await knownCard(tx, run.number)
-  const { artifactSha256: sha256, name } = gate
-  if (!verdict) await audit(request, { run, gate, role }, `gate.vote`)
-  return accepted({ kind: 'voted', gate: name, verdict, sha256, votes: votes.length, quorum: gate.policy.quorum, card })
 }
 
-async function carryOut(request: Request<Decision>, { run, gate, role }: Case, verdict: Choice): Promise<void> {
-  const { tx, desk, actor, command } = request
-  const remark = await keepRemark(tx, actor, command)
-  if (gate.kind === 'budget') await grantRaise(request, run, { gate, verdict })
-  else {
-    const cleanUp = desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null
-    await applyLocked(tx, decide(run, gate, { verdict, cleanUp }))
-  }
-  await tx.run(recordVerdict, {
-    run: run.id,
-    gate: gate.id,
-    sha256: gate.artifactSha256,
-    verdict,
-    actor: actor.id,
-    role,
-    surface: actor.surface,
-    remark,
-  })
-  await audit(request, { run, gate, role }, `gate.${verdict}`)
+async function carryOut(request: Request<Decision>, { run, gate }: Case, verdict: Choice): Promise<void> {
+  const cleanUp = request.desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null
+  return applyLocked(request.tx, decide(run, gate, { verdict, cleanUp }))
 }
 
 async function keepRemark(tx: Request['tx'], actor: Actor, command: Decision): Promise<string | null> {
@@ -139,20 +134,12 @@ async function keepRemark(tx: Request['tx'], actor: Actor, command: Decision): P
   return id
 }
 
-async function audit(
-  { tx, actor, deliveryId }: Request<Decision>,
-  { run, gate, role }: Case,
-  action: string,
-): Promise<void> {
-  await appendAudit(tx, [
-    {
-      actorId: actor.id,
-      action,
-      runId: run.id,
-      correlationId: run.correlationId,
-      target: `gate:${gate.name}:${gate.id}`,
-      contentSha256: gate.artifactSha256,
-      detail: { role, surface: actor.surface, delivery: deliveryId, quorum: gate.policy.quorum },
-    },
-  ])
-}
+const entry = ({ actor, deliveryId }: Request<Decision>, { run, gate, role }: Case, action: string): AuditDraft => ({
+  actorId: actor.id,
+  action,
+  runId: run.id,
+  correlationId: run.correlationId,
+  target: `gate:${gate.name}:${gate.id}`,
+  contentSha256: gate.artifactSha256,
+  detail: { role, surface: actor.surface, delivery: deliveryId, quorum: gate.policy.quorum },
+})

@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
 import type { Result } from '../model/problem.ts'
-import { refused } from '../model/problem.ts'
-import { findDelivery, insertDelivery, keepReply } from '../store/inbox.ts'
+import { accepted, assert, refused } from '../model/problem.ts'
+import { appendAudit } from '../store/audit.ts'
+import { findAnswer, keepAnswer } from '../store/inbox.ts'
+import type { Executor } from '../store/database.ts'
 import { notifyReady } from '../store/worker.ts'
 import { budget } from './budget.ts'
-import type { Command, Reply } from './command.ts'
+import type { Answer, Command, Done, Reply } from './command.ts'
 import type { Desk, Request } from './desk.ts'
 import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
 import { intervene } from './intervene.ts'
-import { showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
+import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
 import { pseudonymOf } from '../store/gate.ts'
 
@@ -22,11 +24,9 @@ export async function execute(desk: Desk, actor: Actor, command: Command, delive
   const allowed = needs[command.kind].some((role) => actor.roles.includes(role))
   if (!allowed) return refusedFor(command, actor)
   if (isReading(command)) return read({ tx: desk.db, desk, actor, command, deliveryId })
-  const result = await desk.db.transaction((tx) => once({ tx, desk, actor, command, deliveryId }))
-  // A hint after the commit; whoever misses it finds the work by polling.
+  const answer = await once({ desk, actor, command, deliveryId })
   desk.poke()
-  await desk.db.run(notifyReady, {}).catch(() => undefined)
-  return result
+  return answer.ok ? accepted(await drawAnswer(desk.db, answer.value)) : answer
 }
 
 type Reading = Extract<Command, { kind: 'status' | 'runs' | 'gates' | 'logs' | 'artifacts' | 'diff' | 'whoami' }>
@@ -35,40 +35,46 @@ const readingKinds: ReadonlySet<string> = new Set(['status', 'runs', 'gates', 'l
 
 const isReading = (command: Command): command is Reading => readingKinds.has(command.kind)
 
-async function once(request: Request): Promise<Result<Reply>> {
-  const { tx, actor, command, deliveryId } = request
+/** Thrown to undo what a delivery did the second time. */
+class Repeated extends Error {}
+
+/** Does the work and keeps its answer in one transaction; a delivery that has an answer already changes nothing. */
+async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
+  const { desk, actor, command, deliveryId } = asked
   const delivery = { source: actor.surface, deliveryId }
   const bodySha256 = createHash('sha256')
     .update(JSON.stringify([actor.id, command]))
     .digest('hex')
-  const [fresh] = await tx.run(insertDelivery, { ...delivery, bodySha256 })
-  if (!fresh) return repeated(request, bodySha256)
-  const result = await change(request as Request<Exclude<Command, Reading>>)
-  await tx.run(keepReply, { ...delivery, reply: result })
-  return result
-}
-
-async function repeated({ tx, actor, deliveryId }: Request, bodySha256: string): Promise<Result<Reply>> {
-  const [before] = await tx.run(findDelivery, { source: actor.surface, deliveryId })
-  if (before?.bodySha256 !== bodySha256) {
-    return refused(
-      'invalid_input',
-      'This request id was used for something else before.',
-      'Send it again under a new id.',
-    )
+  const work = async (tx: Executor): Promise<Result<Answer>> => {
+    const done = await change({ ...asked, tx } as Request<Exclude<Command, Reading>>)
+    const answer = done.ok ? accepted(done.value.answer) : done
+    // One flight; the audit's lock is the last, and the hint goes out with the commit.
+    const [, kept] = await Promise.all([
+      done.ok && done.value.write?.(),
+      tx.run(keepAnswer, { ...delivery, bodySha256, reply: answer }),
+      tx.run(notifyReady, {}),
+      appendAudit(tx, done.ok ? done.value.audit : []),
+    ])
+    if (kept.length === 0) throw new Repeated()
+    return answer
   }
-  return revive(before.reply)
+  try {
+    return await desk.db.transaction(work)
+  } catch (error) {
+    if (!(error instanceof Repeated)) throw error
+    const [before] = await desk.db.run(findAnswer, delivery)
+    assert(before, `delivery ${deliveryId} has an answer and has none`)
+    return before.bodySha256 === bodySha256 ? (before.reply as Result<Answer>) : refusedReuse
+  }
 }
 
-/** Dates come back from storage as text; a surface draws them as dates. */
-function revive(reply: unknown): Result<Reply> {
-  const text = JSON.stringify(reply)
-  return JSON.parse(text, (key, value: unknown) =>
-    key.endsWith('At') && typeof value === 'string' ? new Date(value) : value,
-  ) as Result<Reply>
-}
+const refusedReuse = refused(
+  'invalid_input',
+  'This request id was used for something else before.',
+  'Send it again under a new id.',
+)
 
-function change(request: Request<Exclude<Command, Reading>>): Promise<Result<Reply>> {
+function change(request: Request<Exclude<Command, Reading>>): Promise<Result<Done>> {
   const { command } = request
   switch (command.kind) {
     case 'run':

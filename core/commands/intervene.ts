@@ -1,24 +1,23 @@
 import { handleOf } from '../model/handle.ts'
 import { cancel, pause, resume, retry } from '../model/intervene.ts'
 import type { Result } from '../model/problem.ts'
-import { accepted, refused } from '../model/problem.ts'
+import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import type { Transition } from '../model/transition.ts'
 import { draftOf } from '../store/draft-run.ts'
 import { applyLocked } from '../store/apply.ts'
-import { appendAudit } from '../store/audit.ts'
+import type { AuditDraft } from '../store/audit.ts'
 import { listChildren, lockRun } from '../store/run.ts'
 import { startRuns } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
-import type { Command, Reply } from './command.ts'
+import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
 import { lockedRun } from './locked-run.ts'
-import { knownCard } from './show.ts'
 
 type Intervention = Extract<Command, { kind: 'pause' | 'resume' | 'retry' | 'cancel' }>
 
 /** Pauses, resumes, retries or cancels a run, its row locked. */
-export async function intervene(request: Request<Intervention>): Promise<Result<Reply>> {
+export async function intervene(request: Request<Intervention>): Promise<Result<Done>> {
   const { tx, command } = request
   const run = await lockedRun(tx, command.run)
   if (!run.ok) return run
@@ -26,8 +25,10 @@ export async function intervene(request: Request<Intervention>): Promise<Result<
   const next = transitionFor(request, run.value)
   if (!next.ok) return next
   await applyLocked(tx, next.value)
-  if (command.kind === 'cancel') await cancelled(request, run.value)
-  return accepted({ kind: 'changed', change: command.kind, card: await knownCard(tx, run.value.number) })
+  const answer = { kind: 'changed', run: handleOf(run.value.number), change: command.kind } as const
+  if (command.kind !== 'cancel') return accepted({ answer, audit: [] })
+  await cancelChildren(request, run.value)
+  return accepted({ answer, audit: [cancelled(request, run.value)] })
 }
 
 function transitionFor({ command, desk }: Request<Intervention>, run: Run): Result<Transition> {
@@ -46,7 +47,7 @@ function transitionFor({ command, desk }: Request<Intervention>, run: Run): Resu
 /** A try that failed on what it read fails again on the same bytes: the repository must be read anew. */
 const needsFreshStart = (run: Run): boolean => run.state === 'failed' && run.reasonCode === 'VALIDATION_ERROR'
 
-async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run): Promise<Result<Reply>> {
+async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run): Promise<Result<Done>> {
   const recipe = desk.pipelines[run.pipeline]
   if (!recipe)
     return refused('wrong_state', `Nobody here knows the pipeline ${run.pipeline}.`, 'Start a worker of that version.')
@@ -58,26 +59,25 @@ async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run):
     retryOf: run.id,
   })
   const [again] = await startRuns(tx, [draft], null)
-  const card = await knownCard(tx, again?.number ?? run.number)
-  return accepted({ kind: 'started', card, queuedBehind: card.behind })
+  assert(again, 'a run was inserted and did not come back')
+  return accepted({ answer: { kind: 'started', run: handleOf(again.number) }, audit: [] })
 }
 
-/** Cancel is privileged, and reaches the children: each ends or is asked to. */
-async function cancelled({ tx, desk, actor }: Request<Intervention>, run: Run): Promise<void> {
+/** A cancel reaches the children: each ends or is asked to. */
+async function cancelChildren({ tx, desk }: Request<Intervention>, run: Run): Promise<void> {
   for (const child of await tx.run(listChildren, { parent: run.id })) {
     const [row] = await tx.run(lockRun, { run: child.id })
     const next = row ? cancel(row, desk.recipes(row.pipeline, row.pipelineVersion)?.cleanUp ?? null) : null
     if (next?.ok) await applyLocked(tx, next.value)
   }
-  await appendAudit(tx, [
-    {
-      actorId: actor.id,
-      action: 'run.cancel',
-      runId: run.id,
-      correlationId: run.correlationId,
-      target: handleOf(run.number),
-      contentSha256: null,
-      detail: { from: run.state, surface: actor.surface },
-    },
-  ])
 }
+
+const cancelled = ({ actor }: Request<Intervention>, run: Run): AuditDraft => ({
+  actorId: actor.id,
+  action: 'run.cancel',
+  runId: run.id,
+  correlationId: run.correlationId,
+  target: handleOf(run.number),
+  contentSha256: null,
+  detail: { from: run.state, surface: actor.surface },
+})

@@ -7,7 +7,7 @@ import { accepted, assert, refused } from '../model/problem.ts'
 import { listArtifacts, loadArtifact } from '../store/artifact.ts'
 import type { Executor } from '../store/database.ts'
 import { findRun, listLog, listOpenGates, listRuns, listShownVersions, viewGates, viewRun } from '../store/view.ts'
-import type { FileDiff, Reply } from './command.ts'
+import type { Answer, FileDiff, Reply } from './command.ts'
 
 /** The card of a run by its handle; refuses a handle that is none or that nobody has. */
 export async function cardOf(db: Executor, handle: string): Promise<Result<RunCard>> {
@@ -43,11 +43,25 @@ export async function cardOf(db: Executor, handle: string): Promise<Result<RunCa
   })
 }
 
-/** The same, for a run that is known to exist. */
-export async function knownCard(db: Executor, number: number): Promise<RunCard> {
-  const card = await cardOf(db, handleOf(number))
-  assert(card.ok, `run number ${number} has no card`)
-  return card.value
+/** Draws what a change answered, on the run as it stands by now. */
+export async function drawAnswer(db: Executor, answer: Answer): Promise<Reply> {
+  const found = await cardOf(db, answer.run)
+  assert(found.ok, `run ${answer.run} was changed and is not there`)
+  const card = found.value
+  switch (answer.kind) {
+    case 'started':
+      return { kind: 'started', card, queuedBehind: card.behind }
+    case 'voted': {
+      const { run: _, ...vote } = answer
+      return { ...vote, card }
+    }
+    case 'changed':
+      return { kind: 'changed', change: answer.change, card }
+    case 'budget': {
+      const asked = card.gates.find((gate) => gate.gateId === answer.asked) ?? null
+      return { kind: 'budget', handle: answer.run, money: card.money, asked }
+    }
+  }
 }
 
 export async function showStatus(db: Executor, handle: string): Promise<Result<Reply>> {

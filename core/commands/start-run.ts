@@ -1,5 +1,5 @@
 import type { Result } from '../model/problem.ts'
-import { accepted, refused } from '../model/problem.ts'
+import { accepted, assert, refused } from '../model/problem.ts'
 import { handleOf } from '../model/handle.ts'
 import { cancel } from '../model/intervene.ts'
 import { draftOf } from '../store/draft-run.ts'
@@ -9,14 +9,13 @@ import { lockRun } from '../store/run.ts'
 import { findLockHolder, startRuns, upsertProject } from '../store/start.ts'
 import { grantLocks } from '../store/claim.ts'
 import { uuidv7 } from '../store/uuid.ts'
-import type { Command, Reply } from './command.ts'
+import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
-import { knownCard } from './show.ts'
 
 type Run = Extract<Command, { kind: 'run' }>
 
 /** Queues a run of a pipeline; a second one for the same lock key queues behind it, unless the pipeline says otherwise. */
-export async function startRun(request: Request<Run>): Promise<Result<Reply>> {
+export async function startRun(request: Request<Run>): Promise<Result<Done>> {
   const { tx, desk, actor, command } = request
   const recipe = Object.hasOwn(desk.pipelines, command.pipeline) ? desk.pipelines[command.pipeline] : undefined
   if (!recipe)
@@ -39,9 +38,9 @@ export async function startRun(request: Request<Run>): Promise<Result<Reply>> {
     retryOf: null,
   }
   const [run] = await startRuns(tx, [draftOf(recipe, parsed.data, starter)], null)
-  if (run?.lockKey && locked.value === null) await tx.run(grantLocks, {})
-  const card = await knownCard(tx, run?.number ?? 0)
-  return accepted({ kind: 'started', card, queuedBehind: card.behind })
+  assert(run, 'a run was inserted and did not come back')
+  if (run.lockKey && locked.value === null) await tx.run(grantLocks, {})
+  return accepted({ answer: { kind: 'started', run: handleOf(run.number) }, audit: [] })
 }
 
 const inputOf = ({ target, branch, dryRun, confirm }: Run) => ({ target, branch, dryRun, confirm })

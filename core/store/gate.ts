@@ -6,6 +6,8 @@ import { statement } from './statement.ts'
 
 const verdict = z.enum(['approved', 'rejected', 'changes_requested', 'expired', 'withdrawn'])
 
+const choice = z.enum(['approved', 'rejected', 'changes_requested'])
+
 const artifactRef = z.object({ name: z.string(), sha256: z.string(), sizeBytes: z.number() })
 
 /** What a gate shows, as stored. */
@@ -42,14 +44,18 @@ const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha25
   g.opened_at, g.expires_at, g.verdict, g.decided_by,
   (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
 
-/** All gates of a run, oldest first, their rows locked; the run's row is locked before them. */
+/** All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. */
 export const lockGates = statement({
   name: 'lock_gates',
-  params: ['run'],
-  row: gateRow,
+  params: ['number'],
+  row: gateRow.extend({ votes: z.array(z.object({ actorId: z.string(), choice })) }),
   sql: `
-    select ${gateColumns} from app.gates g
-    where g.run_id = :run::uuid
+    select ${gateColumns},
+      coalesce((
+        select jsonb_agg(jsonb_build_object('actorId', v.actor_id, 'choice', v.choice) order by v.at, v.actor_id)
+        from app.votes v where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
+    from app.gates g
+    where g.run_id = (select r.id from app.runs r where r.number = :number::bigint)
     order by g.opened_at, g.id
     for no key update of g`,
 })
@@ -65,39 +71,29 @@ export const openRequest = statement({
     returning id`,
 })
 
-/** Takes a vote; no row when this person has voted on this gate already. */
-export const insertVote = statement({
-  name: 'insert_vote',
-  params: ['run', 'gate', 'actor', 'choice', 'sha256', 'surface', 'deliveryId'],
-  row: z.object({ actorId: z.string() }),
-  sql: `
-    insert into app.votes (run_id, gate_id, actor_id, choice, artifact_sha256, surface, delivery_id)
-    values (:run::uuid, :gate::uuid, :actor::uuid, :choice::text, :sha256::text, :surface::text, :deliveryId::text)
-    on conflict (run_id, gate_id, actor_id) do nothing
-    returning actor_id`,
-})
-
-export const listVotes = statement({
-  name: 'list_votes',
-  params: ['run', 'gate'],
-  row: z.object({ actorId: z.string(), choice: z.enum(['approved', 'rejected', 'changes_requested']) }),
-  sql: `
-    select v.actor_id, v.choice from app.votes v
-    where v.run_id = :run::uuid and v.gate_id = :gate::uuid
-    order by v.at, v.actor_id`,
-})
-
-/** Sets the verdict, once and on the very bytes that were shown. No row: somebody was first or the bytes differ. */
-export const recordVerdict = statement({
-  name: 'record_verdict',
-  params: ['run', 'gate', 'sha256', 'verdict', 'actor', 'role', 'surface', 'remark'],
+/**
+ * Takes a vote and, when it settles the gate, sets the verdict: once, and on the very bytes that were shown. No row: the
+ * gate was settled meanwhile or is about other bytes, and nothing was written.
+ */
+export const castVote = statement({
+  name: 'cast_vote',
+  params: ['run', 'gate', 'actor', 'choice', 'sha256', 'surface', 'deliveryId', 'verdict', 'role', 'remark'],
   row: z.object({ id: z.string() }),
   sql: `
-    update app.gates g set verdict = :verdict::text, decided_by = :actor::uuid, decided_role = :role::text,
-      decided_on_surface = :surface::text, remark_id = :remark::uuid, decided_at = app.clock_now()
-    where g.run_id = :run::uuid and g.id = :gate::uuid and g.verdict is null
-      and g.artifact_sha256 is not distinct from :sha256::text
-    returning g.id`,
+    with settled as (
+      update app.gates g set verdict = :verdict::text,
+        decided_by = case when :verdict::text is not null then :actor::uuid end,
+        decided_role = case when :verdict::text is not null then :role::text end,
+        decided_on_surface = case when :verdict::text is not null then :surface::text end,
+        remark_id = :remark::uuid,
+        decided_at = case when :verdict::text is not null then app.clock_now() end
+      where g.run_id = :run::uuid and g.id = :gate::uuid and g.verdict is null
+        and g.artifact_sha256 is not distinct from :sha256::text
+      returning g.run_id, g.id
+    )
+    insert into app.votes (run_id, gate_id, actor_id, choice, artifact_sha256, surface, delivery_id)
+    select s.run_id, s.id, :actor::uuid, :choice::text, :sha256::text, :surface::text, :deliveryId::text from settled s
+    returning gate_id as id`,
 })
 
 /** Keeps a person's words where they can be erased. */
@@ -113,7 +109,7 @@ const listDecidedGates = statement({
   params: ['run'],
   row: z.object({
     name: z.string(),
-    verdict: z.enum(['approved', 'rejected', 'changes_requested']),
+    verdict: choice,
     artifact: z.string(),
     sha256: z.string(),
     role: z.string(),

@@ -162,7 +162,10 @@ export const countLiveWorkers = statement({
     where w.state = 'live' and w.beat_at >= app.clock_now() - w.lease_ms * interval '1 millisecond'`,
 })
 
-/** Tells other processes that runs are ready. A hint, sent after the commit; polling is the truth. */
+/**
+ * Tells other processes, with the commit, that runs may be ready: a hint, polling is the truth. Commits that carry one
+ * wait for each other, so it is for what people ask, not for the steps of runs.
+ */
 export const notifyReady = statement({
   name: 'notify_ready',
   params: [],
