@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import type { DatabaseOptions } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import { migrate } from '../core/store/migrate.ts'
+import { appRole } from '../core/store/role.ts'
 
 /** Where a database is: a folder with a unix socket. */
 export type Address = { readonly host: string; readonly port: number; readonly user: string; readonly database: string }
@@ -47,9 +49,15 @@ export async function withClient<T>(address: Address, work: (client: pg.Client) 
   }
 }
 
-/** The engine's own pool. */
-export const open = (address: Address, poolSize = 8): Database =>
-  new Database(address, { name: 'quantapilot bench', poolSize, onIdleError: () => undefined })
+/** The engine's own pool, under the rights it has in production. */
+export const open = (address: Address, poolSize = 8): Database => new Database(address, poolOptions(poolSize))
+
+export const poolOptions = (poolSize: number): DatabaseOptions => ({
+  name: 'quantapilot bench',
+  poolSize,
+  role: appRole,
+  onIdleError: () => undefined,
+})
 
 /** The one number that `sql` selects. */
 export async function numberFrom(client: pg.Client, sql: string): Promise<number> {

@@ -6,6 +6,7 @@ import type { Executor } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import type { Parameter, Statement } from '../core/store/statement.ts'
 import type { Address } from './bed.ts'
+import { poolOptions } from './bed.ts'
 import { draft } from './recipes.ts'
 
 const settings: EngineSettings = {
@@ -40,7 +41,7 @@ export class WatchedDatabase extends Database {
   readonly #onEnded: (runs: number) => void
 
   constructor(address: Address, onEnded: (runs: number) => void) {
-    super(address, { name: 'quantapilot bench', poolSize: 8, onIdleError: () => undefined })
+    super(address, poolOptions(8))
     this.#onEnded = onEnded
   }
 

@@ -14,10 +14,12 @@ import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
 import { newest } from '../core/store/draft-run.ts'
+import { assertRole } from '../core/store/assert-role.ts'
 import { assertServer } from '../core/store/assert-server.ts'
 import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import { migrate } from '../core/store/migrate.ts'
+import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
@@ -97,8 +99,10 @@ async function wire(
   { connection, stopServer, databaseKind }: Server,
 ): Promise<House> {
   const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
-  const db = new Database(connection, { name: 'quantapilot', poolSize: 10, onIdleError })
+  const role = await chooseRole(connection)
+  const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await assertServer(db)
+  await assertRole(db, role)
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), isAlive)
   const known = pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
   const recipes = recipesOf(known)

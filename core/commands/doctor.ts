@@ -1,7 +1,9 @@
+import { problemsOfRole, whyAsLogin } from '../store/assert-role.ts'
 import { countAudit, findAuditBreak } from '../store/audit.ts'
 import type { Database } from '../store/database.ts'
 import { checkInvariants } from '../store/invariants.ts'
 import { measureOutbox } from '../store/outbox.ts'
+import { appRole, readRole } from '../store/role.ts'
 import { readServer } from '../store/server.ts'
 import { countLiveWorkers } from '../store/worker.ts'
 
@@ -44,6 +46,15 @@ export const databaseProbes = (db: Database, now: () => number): Readonly<Record
     return weak.length === 0
       ? { status: 'pass', message: `${name}, durable` }
       : { status: 'fail', message: `${name}: ${weak.join(', ')}` }
+  },
+  role: async () => {
+    const [state] = await db.run(readRole, { role: appRole })
+    if (!state) return { status: 'fail', message: 'the server did not say who we are' }
+    if (state.acting !== appRole) return { status: 'warn', message: whyAsLogin(state) }
+    const problems = problemsOfRole(state)
+    return problems.length === 0
+      ? { status: 'pass', message: `acts as ${appRole}, which can change neither history nor the schema` }
+      : { status: 'fail', message: problems.join(' ') }
   },
   clock: async () => {
     const before = now()

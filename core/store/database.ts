@@ -18,6 +18,8 @@ export type DatabaseOptions = {
   /** Shown in pg_stat_activity. */
   readonly name: string
   readonly poolSize: number
+  /** What every session acts as, whoever logged in; null: the login itself. */
+  readonly role: string | null
   /** Called when an idle connection dies; the pool makes a new one by itself. */
   readonly onIdleError: (error: Error) => void
 }
@@ -40,7 +42,7 @@ export class Database implements Executor {
     this.#connection = connection
     this.#options = options
     this.#pool = new pg.Pool({
-      ...clientConfig(connection, options.name),
+      ...clientConfig(connection, options.name, options.role),
       max: options.poolSize,
       idleTimeoutMillis: 60_000,
       pipeline: true,
@@ -73,7 +75,8 @@ export class Database implements Executor {
 
   /** A connection of its own, outside the pool, for a heartbeat or LISTEN. The caller ends it. */
   async connect(name: string): Promise<Session> {
-    const client = new pg.Client(clientConfig(this.#connection, `${this.#options.name} ${name}`))
+    const { name: ours, role } = this.#options
+    const client = new pg.Client(clientConfig(this.#connection, `${ours} ${name}`, role))
     // Without a listener a broken connection would end the process; the next statement on it reports the break.
     client.on('error', () => undefined)
     try {
@@ -179,27 +182,36 @@ function camelOf(column: string): string {
   return name
 }
 
-/**
- * Every statement is prepared, takes its rows as one parameter and has its index: planning it anew teaches nothing, and
- * a plan made while the tables were empty must not stay a sequential scan.
- */
-export const plannerSettings = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off', jit: 'off' } as const
-
-function clientConfig(connection: Connection, name: string): pg.ClientConfig {
-  const place = 'url' in connection ? { connectionString: connection.url } : connection
+function clientConfig(connection: Connection, name: string, role: string | null): pg.ClientConfig {
   return {
-    ...place,
+    ...placeOf(connection, role === null ? planning : `${planning} -c role=${role}`),
     application_name: name,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     statement_timeout: 60_000,
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 30_000,
-    options: Object.entries(plannerSettings)
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
     types,
   }
+}
+
+/**
+ * Every statement is prepared, takes its rows as one parameter and has its index: planning it anew teaches nothing, and
+ * a plan made while the tables were empty must not stay a sequential scan.
+ */
+export const plannerSettings = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off', jit: 'off' } as const
+
+const planning = Object.entries(plannerSettings)
+  .map(([name, value]) => `-c ${name}=${value}`)
+  .join(' ')
+
+/** Where to connect, with our start-up options after those that the URL brings along: for the driver the URL's would be all. */
+function placeOf(connection: Connection, options: string): pg.ClientConfig {
+  if (!('url' in connection)) return { ...connection, options }
+  const theirs = /(?<=[?&]options=)[^&#]*/.exec(connection.url)?.[0]
+  if (theirs === undefined) return { connectionString: connection.url, options }
+  const both = encodeURIComponent(`${decodeURIComponent(theirs.replaceAll('+', ' '))} ${options}`)
+  return { connectionString: connection.url.replace(/(?<=[?&]options=)[^&#]*/, () => both) }
 }
 
 /** bigint counts stay exact: ours are far below 2⁵³, and one that is not is a defect, not a rounding. */

@@ -19,6 +19,7 @@ import { isOver } from '../../core/model/run.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
+import { appRole } from '../../core/store/role.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { pipelines } from '../../pipelines/index.ts'
 import type { TestDatabase } from './postgres.ts'
@@ -39,7 +40,7 @@ export const testSettings: EngineSettings = {
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** A database, the product wired to it, and a person who may do everything; gone after the test, invariants checked. */
+/** A database, the product wired to it under its own role, and a person who may do everything; gone after the test, invariants checked. */
 export type TestHouse = {
   readonly database: TestDatabase
   readonly db: Database
@@ -55,7 +56,12 @@ export type TestHouse = {
 export async function openTestHouse(more: Readonly<Record<string, Pipeline>> = {}): Promise<TestHouse> {
   const database = await createTestDatabase()
   const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
-  const db = new Database(database.connection, { name: 'quantapilot test', poolSize: 6, onIdleError: () => undefined })
+  const db = new Database(database.connection, {
+    name: 'quantapilot test',
+    poolSize: 6,
+    role: appRole,
+    onIdleError: () => undefined,
+  })
   const source = createGitSourceControl({
     stateDir: join(dir, 'state'),
     allowedSchemes: ['https', 'ssh'],
