@@ -3,9 +3,13 @@
 -- All that the running program may do, in one list: read, append, and change the columns whose change is its work.
 -- It deletes nothing and makes nothing. A later migration that needs more replaces this function and calls it. It takes
 -- back before it gives, because the first grants reached the default partitions of history, and through them its rows.
+-- Without the role there is nothing to do.
 create function app.grant_to_app() returns void
   language plpgsql as $$
 begin
+  if not exists (select from pg_roles where rolname = 'qp_app') then
+    return;
+  end if;
   -- Processes that start at once take turns.
   perform pg_advisory_xact_lock(7081, 3);
   revoke all on all tables in schema app, audit, pii from qp_app;
@@ -42,22 +46,18 @@ begin
 end
 $$;
 
+-- Whoever made the role without being a superuser is not yet let into it. Where the role is somebody else's, an
+-- administrator decides; the same grant, made at once for another database of this server, is as good as ours.
 do $$
 declare
-  wanted text := case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end;
+  becoming text := case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end;
 begin
-  if not exists (select from pg_roles where rolname = 'qp_app') then
-    return;
+  if exists (select from pg_roles r where r.rolname = 'qp_app' and not pg_has_role(r.oid, becoming)) then
+    grant qp_app to current_user;
   end if;
-  -- Whoever made the role without being a superuser is not yet let into it. Where the role is somebody else's, an
-  -- administrator decides; the same grant, made at once for another database of this server, is as good as ours.
-  if not pg_has_role('qp_app', wanted) then
-    begin
-      grant qp_app to current_user;
-    exception when insufficient_privilege or unique_violation then
-      null;
-    end;
-  end if;
-  perform app.grant_to_app();
+exception when insufficient_privilege or unique_violation then
+  null;
 end
 $$;
+
+select app.grant_to_app();

@@ -205,14 +205,15 @@ const planning = Object.entries(plannerSettings)
   .map(([name, value]) => `-c ${name}=${value}`)
   .join(' ')
 
-/** Where to connect, with our start-up options after those that the URL brings along: for the driver the URL's would be all. */
+/** Where to connect. Start-up options of the URL come before ours; left to the driver, they would replace ours. */
 function placeOf(connection: Connection, options: string): pg.ClientConfig {
   if (!('url' in connection)) return { ...connection, options }
-  const theirs = /(?<=[?&]options=)[^&#]*/.exec(connection.url)?.[0]
-  if (theirs === undefined) return { connectionString: connection.url, options }
-  const both = encodeURIComponent(`${decodeURIComponent(theirs.replaceAll('+', ' '))} ${options}`)
-  return { connectionString: connection.url.replace(/(?<=[?&]options=)[^&#]*/, () => both) }
+  const { url } = connection
+  if (!urlOptions.test(url)) return { connectionString: url, options }
+  return { connectionString: url.replace(urlOptions, (theirs) => `${theirs} ${options}`.replaceAll(' ', '%20')) }
 }
+
+const urlOptions = /(?<=[?&]options=)[^&#]*/
 
 /** bigint counts stay exact: ours are far below 2⁵³, and one that is not is a defect, not a rounding. */
 const types = new pg.TypeOverrides()
