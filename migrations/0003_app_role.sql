@@ -32,7 +32,7 @@ begin
   grant select, insert, update (verdict, decided_by, decided_role, decided_on_surface, remark_id, decided_at)
     on app.gates to qp_app;
   grant select, insert, update (consumed_at) on app.signals to qp_app;
-  grant select, insert, update (reply) on app.inbox to qp_app;
+  grant select, insert on app.inbox to qp_app;
   grant select, insert, update (sent_at, taken_until) on app.outbox to qp_app;
   grant select, insert, update (state, result, done_at) on app.effects to qp_app;
   grant select, insert, update (cap_micros, cap_tokens, spent_micros, spent_tokens, reserved_micros, reserved_tokens)

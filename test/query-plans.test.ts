@@ -63,7 +63,8 @@ type Node = {
 type Explained = { readonly 'QUERY PLAN': readonly { readonly Plan: Node }[] }
 
 /** Tables of a few rows, whatever the product has done. */
-const isSmall = (table: string): boolean => ['workers', 'head', 'accounts', 'actor_roles', 'server'].includes(table)
+const isSmall = (table: string): boolean =>
+  table.startsWith('pg_') || ['workers', 'head', 'accounts', 'actor_roles', 'server'].includes(table)
 
 /** Indexes over what waits for just this reader, read from one end. */
 const queues: ReadonlySet<string> = new Set([
