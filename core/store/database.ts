@@ -77,8 +77,7 @@ export class Database implements Executor {
   async connect(name: string): Promise<Session> {
     const { name: ours, role } = this.#options
     const client = new pg.Client(clientConfig(this.#connection, `${ours} ${name}`, role))
-    // Without a listener a broken connection would end the process; the next statement on it reports the break.
-    client.on('error', () => undefined)
+    client.on('error', heardByStatements)
     try {
       await client.connect()
     } catch (error) {
@@ -95,8 +94,10 @@ export class Database implements Executor {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw faultOf(error)
     })
+    // While it is ours the pool does not listen: a break between two statements would end the process.
+    client.on('error', heardByStatements)
     let isOver = false
-    // What a failed transaction left unawaited must not reach the next user of the connection.
+    // What a transaction left unawaited must not reach the next user of the connection.
     const tx: Executor = {
       run: async (statement, params) => {
         assert(!isOver, `${statement.name} came after the end of its transaction`)
@@ -106,7 +107,9 @@ export class Database implements Executor {
     try {
       // Statements that nobody waits for between them travel together: `begin` with the first.
       const [, result] = await Promise.all([client.query('begin'), work(tx)])
+      isOver = true
       await client.query('commit')
+      client.off('error', heardByStatements)
       client.release()
       return result
     } catch (error) {
@@ -116,6 +119,7 @@ export class Database implements Executor {
         () => false,
         () => true,
       )
+      client.off('error', heardByStatements)
       client.release(broken)
       throw error
     }
@@ -149,6 +153,9 @@ export class Session implements Executor {
     await this.#client.end().catch(() => undefined)
   }
 }
+
+/** Without a listener a broken connection would end the process; the next statement on it reports the break. */
+const heardByStatements = (): void => undefined
 
 const maxTransactionAttempts = 5
 

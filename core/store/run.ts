@@ -52,7 +52,7 @@ export const insertSignal = statement({
   row: z.object({}),
   sql: `
     insert into app.signals (run_id, id, name, payload, consumed_at)
-    values (:run::uuid, :id::uuid, :name::text, :payload::jsonb,
+    values (:run::uuid, :id::uuid, :name::text, coalesce(:payload::jsonb, 'null'),
       case when :consumed::boolean then app.clock_now() end)`,
 })
 
