@@ -7,23 +7,22 @@ import { appRole } from '../../core/store/role.ts'
 import type { ServerConnection } from './administer.ts'
 import { administer } from './administer.ts'
 
-/** Which point kills, and the how many-th time anybody comes to it; whoever comes after that lives. */
+/** Which points kill, and the how many-th time anybody comes to them; each kills once. */
 export class Fate {
   /** How often each point was come to, in the order of the first time. */
   readonly passed = new Map<string, number>()
-  readonly #point: string | null
-  readonly #nth: number
+  /** Points that still kill. */
+  readonly pending: Map<string, number>
 
-  constructor(point: string | null, nth = 1) {
-    this.#point = point
-    this.#nth = nth
+  constructor(points: Readonly<Record<string, number>>) {
+    this.pending = new Map(Object.entries(points))
   }
 
   /** Counts, and tells whether this time kills. */
   strikes(point: string): boolean {
     const times = (this.passed.get(point) ?? 0) + 1
     this.passed.set(point, times)
-    return point === this.#point && times === this.#nth
+    return times === this.pending.get(point) && this.pending.delete(point)
   }
 }
 
@@ -115,20 +114,20 @@ export class MortalDatabase extends Database {
   }
 
   override async transaction<T>(work: (tx: Executor) => Promise<T>): Promise<T> {
-    let last: string | null = null
+    const written: string[] = []
     const value = await this.#life.guard(
       super.transaction(async (tx) => {
         const done = await work({
           run: (statement, params) => {
-            if (writes(statement)) last = statement.name
+            if (writes(statement)) written.push(statement.name)
             return this.#life.passing(statement.name, writes(statement), () => tx.run(statement, params))
           },
         })
-        if (last !== null) await this.#life.at(`before the commit of ${last}`)
+        for (const last of written.slice(-1)) await this.#life.at(`before the commit of ${last}`)
         return done
       }),
     )
-    if (last !== null) await this.#life.at(`after the commit of ${last}`)
+    for (const last of written.slice(-1)) await this.#life.at(`after the commit of ${last}`)
     return value
   }
 

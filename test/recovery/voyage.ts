@@ -1,0 +1,333 @@
+import { readdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'vitest'
+import { z } from 'zod'
+import { Relay } from '../../bot/relay.ts'
+import type { Command, Reply } from '../../core/commands/command.ts'
+import type { Desk } from '../../core/commands/desk.ts'
+import { execute } from '../../core/commands/execute.ts'
+import { sendSignal } from '../../core/commands/send-signal.ts'
+import { cardOf } from '../../core/commands/show.ts'
+import { signIn } from '../../core/commands/sign-in.ts'
+import { buryGone } from '../../core/engine/sweep.ts'
+import { runAlone, Worker } from '../../core/engine/worker.ts'
+import type { RunCard } from '../../core/model/card.ts'
+import type { GatePolicy } from '../../core/model/plan.ts'
+import type { Pipeline, StepContext, StepKind } from '../../core/pipeline.ts'
+import { Database } from '../../core/store/database.ts'
+import { checkInvariants } from '../../core/store/invariants.ts'
+import { declared } from '../../core/store/statement.ts'
+import { administer } from '../support/administer.ts'
+import { agreed, isAtEnd, isAtGate, testSettings } from '../support/house.ts'
+import { Fate, Life, MortalDatabase, writes } from '../support/mortal.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+
+/** What is outside and cannot be rolled back: crates made, messages sent. */
+type World = { readonly crates: string[]; readonly sent: string[] }
+
+const settings = { ...testSettings, deathsAloneAllowed: 100, beatMs: 50, pollMs: 20, reapMs: 500 }
+
+const policy: GatePolicy = {
+  roles: ['approver'],
+  quorum: 1,
+  selfApproval: true,
+  expiresAfterMs: null,
+  remindEveryMs: null,
+}
+
+const kind = (run: StepKind['run']): StepKind => ({ timeoutMs: 10_000, retry: 'io', onPause: 'finish', run })
+
+/** Every kind of step and wait there is, on one run: an effect, money, a gate with rework, time, a signal, a child, a cap. */
+function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline>> {
+  const crate = (ctx: StepContext, name: string): Promise<string> =>
+    ctx.effect({
+      name,
+      kind: 'crate',
+      target: { ship: 'one' },
+      undo: 'take it off',
+      find: async (key) => (world.crates.includes(key) ? key : null),
+      make: async (key) => {
+        await life.at('before the effect')
+        world.crates.push(key)
+        await life.at('after the effect')
+        return key
+      },
+      result: z.string(),
+    })
+  const spend = async (ctx: StepContext, micros: number): Promise<void> => {
+    const reservation = await ctx.reserve({ micros, tokens: 0 }, 'call')
+    await reservation.settle({ micros, tokens: 0 })
+  }
+  const pack = kind(async (ctx) => {
+    await spend(ctx, 30)
+    await crate(ctx, 'crate')
+    const artifact = await ctx.save('list', Buffer.from(`list of ${ctx.stepId}`), 'text/plain')
+    const subject = { artifact, what: 'a list', risks: [], questions: [], changes: [], facts: [] }
+    return { kind: 'done', output: null, artifacts: [artifact], subject }
+  })
+  const sail = kind(async (ctx) => {
+    switch (ctx.resumed?.kind) {
+      case undefined:
+        return { kind: 'wait', wait: { kind: 'time', delayMs: 5 } }
+      case 'time':
+        return { kind: 'wait', wait: { kind: 'signal', name: 'wind', timeoutMs: null } }
+      case 'children':
+        return { kind: 'done', output: null }
+      default:
+        return { kind: 'wait', wait: { kind: 'children', children: [{ pipeline: 'crew', input: null }] } }
+    }
+  })
+  const pay = kind(async (ctx) => {
+    await spend(ctx, 350)
+    return { kind: 'done', output: null }
+  })
+  const sweep = kind(async (ctx) => {
+    await crate(ctx, 'sweep')
+    return { kind: 'done', output: null }
+  })
+  const recipe = (name: string, more: Partial<Pipeline>): Pipeline => ({
+    name,
+    version: 1,
+    says: '',
+    input: z.json(),
+    plan: () => [{ type: 'step', id: 'work', kind: 'work', title: 'work' }],
+    lockKey: () => null,
+    whenLocked: 'queue',
+    project: () => null,
+    deadlineMs: null,
+    cap: { micros: 400, tokens: 0 },
+    steps: { work: kind(async () => ({ kind: 'done', output: null })) },
+    cleanUp: null,
+    ...more,
+  })
+  return {
+    crew: recipe('crew', {}),
+    voyage: recipe('voyage', {
+      plan: () => [
+        { type: 'step', id: 'pack', kind: 'pack', title: 'packing' },
+        { type: 'gate', id: 'gate', name: 'list', title: 'gate', judges: 'pack', policy },
+        { type: 'step', id: 'sail', kind: 'sail', title: 'sailing' },
+        { type: 'step', id: 'pay', kind: 'pay', title: 'paying' },
+      ],
+      lockKey: () => 'harbour',
+      project: () => ({ address: '/harbour', name: 'harbour' }),
+      steps: { pack, sail, pay, sweep },
+      cleanUp: { type: 'step', id: 'clean-up', kind: 'sweep', title: 'cleaning' },
+    }),
+  }
+}
+
+/** One process as `start` runs it: worker, relay and desk on one database, and it may die at any point. */
+class Ship {
+  readonly life: Life
+  readonly db: Database
+  readonly desk: Desk
+  readonly #worker: Worker
+  readonly #relay: Relay
+
+  constructor(database: TestDatabase, world: World, life: Life) {
+    this.life = life
+    this.db = new MortalDatabase(database.connection, life)
+    const known = pipelinesIn(world, life)
+    const recipes: Desk['recipes'] = (name) => known[name] ?? null
+    const place = { db: this.db, recipes, settings, log: () => undefined }
+    const isolate = async (run: string): Promise<void> => void (await runAlone(place, run))
+    this.#worker = new Worker({ ...place, isolate })
+    this.desk = { db: this.db, recipes, pipelines: known, poke: () => this.#worker.poke() }
+    const surface = {
+      name: 'harbour master',
+      start: () => Promise.resolve(),
+      stop: () => Promise.resolve(),
+      send: async ({ topic }: { readonly topic: string }) => {
+        await life.at('before the sending')
+        world.sent.push(topic)
+        await life.at('after the sending')
+      },
+    }
+    this.#relay = new Relay(this.db, [surface], () => undefined)
+  }
+
+  /** As at every start: what died on this machine before is declared dead first. */
+  async launch(): Promise<void> {
+    await buryGone(this.db, hostname(), () => false)
+    await this.#worker.begin()
+    this.#relay.start(15)
+  }
+
+  async stop(): Promise<void> {
+    await this.#relay.stop()
+    await this.#worker.stop()
+    await this.db.close()
+  }
+}
+
+/** A voyage: the world, the database, and whichever ship is afloat. */
+class Voyage {
+  readonly world: World = { crates: [], sent: [] }
+  /** Watches, and never dies. */
+  readonly shore: Database
+  readonly #database: TestDatabase
+  readonly #fate: Fate
+  #ships = 0
+  #ship: Ship | null = null
+
+  constructor(database: TestDatabase, fate: Fate) {
+    this.#database = database
+    this.#fate = fate
+    const options = { name: 'shore', poolSize: 2, role: null, onIdleError: () => undefined }
+    this.shore = new Database(database.connection, options)
+  }
+
+  /** Does it on a ship afloat, and again on the next when that one goes down meanwhile. */
+  async surely<T>(work: (ship: Ship) => Promise<T>): Promise<T> {
+    for (;;) {
+      const done = this.#on(work)
+      const { life } = this.#ship as Ship
+      const ended = await Promise.race([done.then((value) => ({ value })), life.over.then(() => null)])
+      if (ended) return ended.value
+      await this.#mourn()
+    }
+  }
+
+  /** The power fails while nobody does anything. */
+  async outage(): Promise<void> {
+    await this.#ship?.life.die()
+    await this.#mourn()
+  }
+
+  /** The same request until it has an answer. */
+  ask(command: Command, delivery: string): Promise<Reply> {
+    return this.surely(async ({ db, desk }) => {
+      const actor = await signIn(db, { surface: 'terminal', account: 'captain', label: 'captain' })
+      return agreed(await execute(desk, actor, command, delivery))
+    })
+  }
+
+  async start(delivery: string): Promise<string> {
+    const order = { target: 'x', branch: null, pipeline: 'voyage', dryRun: false, confirm: false }
+    const reply = await this.ask({ kind: 'run', ...order }, delivery)
+    if (reply.kind !== 'started') throw new Error(reply.kind)
+    return reply.card.handle
+  }
+
+  async seen(handle: string, isThere: (card: RunCard) => boolean): Promise<RunCard> {
+    const deadline = performance.now() + 15_000
+    for (;;) {
+      const card = await cardOf(this.shore, handle)
+      if (card.ok && isThere(card.value)) return card.value
+      if (performance.now() > deadline) throw new Error(`the run never got there: ${JSON.stringify(card)}`)
+      // Somebody must be there to do the work.
+      await this.surely(() => delay(5))
+    }
+  }
+
+  async unsent(): Promise<number> {
+    const [row] = await administer(
+      this.#database.connection,
+      'select count(*)::integer as unsent from app.outbox where sent_at is null',
+    )
+    return row?.['unsent'] as number
+  }
+
+  async #on<T>(work: (ship: Ship) => Promise<T>): Promise<T> {
+    if (this.#ship) return work(this.#ship)
+    const life = new Life(`ship ${++this.#ships}`, this.#database.connection, this.#fate)
+    const ship = new Ship(this.#database, this.world, life)
+    this.#ship = ship
+    await ship.launch()
+    return work(ship)
+  }
+
+  /** A minute goes by, so that whatever the dead had taken for a while is free again. */
+  async #mourn(): Promise<void> {
+    this.#ship = null
+    await administer(
+      this.#database.connection,
+      `create or replace function app.clock_now() returns timestamptz
+         language sql stable return statement_timestamp() + interval '${this.#ships} minutes'`,
+    )
+  }
+}
+
+const decide = { gate: null, sha256: null }
+
+/** Everything people do on two runs that want the same lock key, one approved and paid for, one rejected. */
+async function sail(voyage: Voyage, database: TestDatabase): Promise<void> {
+  const a = await voyage.start('start a')
+  const b = await voyage.start('start b')
+  await voyage.seen(a, isAtGate)
+  await voyage.ask({ kind: 'changes', run: a, ...decide, reason: 'more crates' }, 'change a')
+  const { runId } = await voyage.seen(a, isAtGate)
+  await voyage.outage()
+  // As after two deaths aboard: from here on it runs alone.
+  await administer(database.connection, `update app.runs set alone = true where id = '${runId}'`)
+  await voyage.ask({ kind: 'approve', run: a, ...decide }, 'approve a')
+  await voyage.seen(a, (card) => card.waitingFor === 'signal')
+  await voyage.surely(async ({ db }) => {
+    const card = await cardOf(voyage.shore, a)
+    if (card.ok && card.value.waitingFor === 'signal') await sendSignal(db, runId, 'wind', null)
+  })
+  await voyage.seen(a, (card) => card.state === 'paused' && card.reasonCode === 'budget')
+  await voyage.ask({ kind: 'budget', run: a, raiseMicros: 10_000 }, 'ask for money')
+  await voyage.ask({ kind: 'approve', run: a, gate: 'budget', sha256: null }, 'give money')
+  expect(await voyage.seen(a, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  await voyage.seen(b, isAtGate)
+  await voyage.ask({ kind: 'reject', run: b, ...decide, reason: 'no' }, 'reject b')
+  expect(await voyage.seen(b, isAtEnd)).toMatchObject({ state: 'rejected' })
+  while ((await voyage.unsent()) > 0) await voyage.surely(() => delay(5))
+  await voyage.surely((ship) => ship.stop())
+}
+
+/** Sails with that fate, and checks what must hold whatever happened on the way. Answers with the points come to. */
+export async function voyageUnder(fate: Fate): Promise<readonly string[]> {
+  const database = await createTestDatabase()
+  const voyage = new Voyage(database, fate)
+  try {
+    await sail(voyage, database)
+    const { crates, sent } = voyage.world
+    // Two rounds of packing a, one of b, and the cleaning after b: each in the world once.
+    expect(crates).toHaveLength(4)
+    expect(new Set(crates).size).toBe(4)
+    expect(sent.filter((topic) => topic === 'run_completed').length).toBeGreaterThanOrEqual(2)
+    const [counts] = await administer(
+      database.connection,
+      `select (select count(*)::integer from app.runs) as runs, (select count(*)::integer from app.votes) as votes,
+         (select count(*)::integer from app.inbox) as answers, (select count(*)::integer from app.actors where kind = 'person') as people`,
+    )
+    expect(counts).toEqual({ runs: 3, votes: 4, answers: 7, people: 1 })
+    const broken = Object.entries(await checkInvariants(voyage.shore)).filter(([, violations]) => violations.length > 0)
+    expect(broken, 'invariants').toEqual([])
+  } finally {
+    await voyage.shore.close()
+    await database.drop()
+  }
+  return [...fate.passed.keys()]
+}
+
+const store = join(import.meta.dirname, '../../core/store')
+for (const file of await readdir(store)) {
+  if (file.endsWith('.ts') && !file.endsWith('.test.ts')) await import(join(store, file))
+}
+
+/** Every statement that writes is a place to die at, from the moment it is declared. */
+const statements = declared.filter(writes).map(({ name }) => name)
+
+/** Commits, by the last statement before them. */
+const commits = [
+  'append_audit',
+  'apply_transitions',
+  'insert_runs',
+  'insert_signal',
+  'keep_answer',
+  'requeue_own',
+  'write_consequences',
+  'write_messages',
+].map((name) => `the commit of ${name}`)
+
+export const points: readonly string[] = [...statements, ...commits, 'the effect', 'the sending'].flatMap((place) => [
+  `before ${place}`,
+  `after ${place}`,
+])
