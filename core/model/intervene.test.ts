@@ -26,6 +26,15 @@ describe('pause and resume', () => {
     expect(nowOf(resume(aRun({ interrupt: 'pause' })))).toMatchObject({ state: 'running', interrupt: null })
   })
 
+  test('a pause whose worker died can be taken back as well', () => {
+    const requeued = aRun({ state: 'queued', interrupt: 'pause' })
+    expect(nowOf(resume(requeued))).toMatchObject({ state: 'queued', interrupt: null })
+  })
+
+  test('a pause does not undo a cancel that no worker has acted on yet', () => {
+    expect(nowOf(pause(aRun({ interrupt: 'cancel' }), why))).toMatchObject({ code: 'wrong_state' })
+  })
+
   test.each(['succeeded', 'failed', 'rejected', 'cancelled'] as const)(
     'a run that %s can neither pause nor resume',
     (state) => {
@@ -37,7 +46,18 @@ describe('pause and resume', () => {
 
 describe('cancel', () => {
   test('a run that has not begun ends at once, without a clean-up', () => {
-    expect(nowOf(cancel(aRun({ state: 'queued' }), cleanUp))).toMatchObject({ state: 'cancelled' })
+    expect(nowOf(cancel(aRun({ state: 'queued', fence: 0 }), cleanUp))).toMatchObject({ state: 'cancelled' })
+  })
+
+  test('a run whose worker died in its first step is cleaned up', () => {
+    const requeued = aRun({ state: 'queued', fence: 2, deaths: 1 })
+    expect(nowOf(cancel(requeued, cleanUp))).toMatchObject({ state: 'queued', ending: 'cancelled' })
+  })
+
+  test('a gate whose time is up, and which no worker has closed yet, is withdrawn too', () => {
+    const overdue = aRun({ state: 'queued', plan: gated, position: 1 })
+    const result = cancel(overdue, null)
+    expect(result.ok && result.value.closeGate).toBe('withdrawn')
   })
 
   test('a run at a gate withdraws the gate and cleans up', () => {
@@ -52,6 +72,12 @@ describe('cancel', () => {
       refusal: { code: 'wrong_state' },
     })
   })
+})
+
+test('what was asked of a run stands in the queue, whatever it is told there', () => {
+  const requeued = aRun({ state: 'queued', interrupt: 'cancel' })
+  const told = signal(requeued, { id: 's1', name: 'go', payload: null })
+  expect(nowOf(told)).toMatchObject({ interrupt: 'cancel', signalsPending: 1 })
 })
 
 describe('retry', () => {

@@ -16,7 +16,7 @@ export function pause(run: Run, reason: { readonly code: string; readonly text: 
   if (isOver(run.state))
     return refused('wrong_state', `The run is over: it ${sayState(run)}.`, 'Start a new one with /run.')
   if (run.state === 'paused') return refused('wrong_state', 'The run is paused already.', 'Go on with /resume.')
-  if (run.ending !== 'succeeded')
+  if (run.ending !== 'succeeded' || run.interrupt === 'cancel')
     return refused('wrong_state', 'The run is being stopped and cleaned up.', 'Watch it with /status.')
   if (run.state === 'running') return accepted(transition(run, { now: { ...told, interrupt: 'pause' } }))
   const pausedFrom = run.state === 'waiting' && run.waitingFor !== 'time' ? 'waiting' : 'queued'
@@ -31,7 +31,7 @@ export function pause(run: Run, reason: { readonly code: string; readonly text: 
 
 /** Puts a paused run back to where it was; takes back a pause that no worker has acted on yet. */
 export function resume(run: Run): Result<Transition> {
-  if (run.state === 'running' && run.interrupt === 'pause') {
+  if (run.interrupt === 'pause') {
     return accepted(transition(run, { now: { interrupt: null, reasonCode: null, reason: null } }))
   }
   if (run.state !== 'paused')
@@ -53,8 +53,11 @@ export function cancel(run: Run, cleanUp: StepItem | null): Result<Transition> {
   if (run.ending !== 'succeeded')
     return refused('wrong_state', 'The run is being stopped already.', 'Watch it with /status.')
   if (run.state === 'running') return accepted(transition(run, { now: { ...told, interrupt: 'cancel' } }))
-  const untouched = run.position === 0 && run.attempt === 1
-  const closing = run.waitingFor === 'gate' ? ({ closeGate: 'withdrawn' } as const) : {}
+  // A try that was aborted or died with its worker is not counted, but it may have made something: only a run that
+  // never came aboard a worker is untouched.
+  const untouched = run.fence === 0
+  // A gate whose time is up is no longer waited for, and still open until a worker comes to close it.
+  const closing = run.plan[run.position]?.type === 'gate' ? ({ closeGate: 'withdrawn' } as const) : {}
   return accepted(stopped(run, { ...run, ...told }, closing, 'cancelled', untouched ? null : cleanUp))
 }
 

@@ -96,7 +96,8 @@ export function transition(run: Run, change: Change): Transition {
     plan: change.plan ?? merged.plan,
     planVersion: change.plan ? run.planVersion + 1 : merged.planVersion,
     lockState: isOver(merged.state) ? null : merged.lockState,
-    interrupt: merged.state === 'running' ? merged.interrupt : null,
+    // What was asked of a run stands until it stops: also in the queue, where its worker's death has put it back.
+    interrupt: merged.state === 'running' || merged.state === run.state ? merged.interrupt : null,
   }
   return {
     attempt: null,
