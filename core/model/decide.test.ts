@@ -86,6 +86,16 @@ describe('what a verdict does', () => {
     })
   })
 
+  test('approved while paused, with nothing behind the gate: the run is over, and nothing holds it up any more', () => {
+    const operator = { reasonCode: 'operator', reason: 'Paused by an operator.' }
+    const paused = { ...parked, ...operator, plan: gated.slice(0, 2), state: 'paused', pausedFrom: 'waiting' } as const
+    expect(decide(paused, gate, { verdict: 'approved', cleanUp: null }).now).toMatchObject({
+      state: 'succeeded',
+      reasonCode: null,
+      reason: null,
+    })
+  })
+
   test('changes requested: a new round of the maker and a new gate, under fresh ids', () => {
     const { now, plan } = decide(parked, gate, { verdict: 'changes_requested', cleanUp: null })
     expect(plan?.map((item) => item.id)).toEqual(['make', 'make-gate', 'make#2', 'make-gate#2', 'after'])

@@ -89,7 +89,7 @@ function moveOn(run: Run, gateItemId: string, change: Change): Transition {
   const over = { kind: 'run_completed', payload: { outcome: run.ending } } as const
   return transition(run, {
     ...change,
-    now: { ...notWaiting, verdicts, position, state: run.ending, pausedFrom: null },
+    now: { ...notWaiting, verdicts, position, state: run.ending, pausedFrom: null, reasonCode: null, reason: null },
     events: [...(change.events ?? []), over],
   })
 }
