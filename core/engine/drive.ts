@@ -1,7 +1,8 @@
 import type { Outcome } from '../model/outcome.ts'
 import { Defect } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
-import { currentItem, failedRun, gateExpired, parkAsInvariant, postponed, settle } from '../model/settle.ts'
+import type { SettleContext } from '../model/settle.ts'
+import { currentItem, failedRun, gateExpired, parkAsInvariant, postponed, released, settle } from '../model/settle.ts'
 import type { Transition } from '../model/transition.ts'
 import type { Pipeline, Recipes } from '../pipeline.ts'
 import type { Database } from '../store/database.ts'
@@ -63,23 +64,27 @@ export class Drive {
   async #step(): Promise<Run | null> {
     const startedAt = performance.now()
     this.#attempt = null
-    if (this.#deadlineAt !== null) this.#run = { ...this.#run, deadlineInMs: this.#deadlineAt - startedAt }
+    if (this.#deadlineAt !== null) this.#run = { ...this.#run, deadlineInMs: this.#timeLeft(startedAt) }
     const recipe = this.#vehicle.recipes(this.#run.pipeline, this.#run.pipelineVersion)
-    const immediate = immediateTransition(this.#run, recipe, this.#vehicle.settings)
-    if (immediate) return this.#commit(() => immediate, null)
+    const immediate = (run: Run): Transition | null => immediateTransition(run, recipe, this.#vehicle.settings)
+    // Made anew of a run that somebody changed meanwhile: the first one would never be written.
+    if (immediate(this.#run)) return this.#commit((run) => immediate(run) ?? released(run), null)
     const outcome = await this.#try(recipe as Pipeline)
     if (outcome.kind === 'aborted' && this.#mustLetGo()) return null
-    const signals = await this.#signalsFor(outcome)
     const context = {
       retry: this.#kindOf(recipe as Pipeline)?.retry ?? 'never',
       backoff: this.#vehicle.settings.backoff,
       random: Math.random(),
       gateId: uuidv7(),
       durationMs: Math.round(performance.now() - startedAt),
-      signals,
       cleanUp: recipe?.cleanUp ?? null,
     } as const
-    return this.#commit((run) => settle(run, outcome, context), outcome)
+    return this.#commit((run, signals) => settle(run, outcome, { ...context, signals }), outcome)
+  }
+
+  /** Cleaning up is not work the deadline bounds: a run that is stopped late leaves as little behind as one in time. */
+  #timeLeft(now: number): number | null {
+    return this.#deadlineAt === null || this.#run.ending !== 'succeeded' ? null : this.#deadlineAt - now
   }
 
   /** Shutdown and a lost lease give the run back as a whole; nothing is settled for it here. */
@@ -105,14 +110,21 @@ export class Drive {
     return this.#attempt.run({ db, lease, run: this.#run, item })
   }
 
-  /** Commits what `change` makes of the run; a run that was changed meanwhile is looked at again. */
-  async #commit(change: (run: Run) => Transition, outcome: Outcome | null): Promise<Run | null> {
+  /**
+   * Commits what `change` makes of the run; a run that was changed meanwhile is looked at again, its signals too: one
+   * that came between must not be slept through.
+   */
+  async #commit(
+    change: (run: Run, signals: SettleContext['signals']) => Transition,
+    outcome: Outcome | null,
+  ): Promise<Run | null> {
     for (;;) {
-      const { transition, children } = this.#decided(change, outcome)
+      const signals = await this.#signalsFor(outcome)
+      const { transition, children } = this.#decided((run) => change(run, signals), outcome)
       const settled = await this.#send(transition, children)
       if (settled.kind === 'written') return settled.run
       if (settled.kind === 'lost') return null
-      this.#run = settled.run
+      this.#run = { ...settled.run, deadlineInMs: this.#run.deadlineInMs }
     }
   }
 
@@ -145,8 +157,8 @@ export class Drive {
     }
   }
 
-  async #signalsFor(outcome: Outcome) {
-    const waitsForSignal = outcome.kind === 'wait' && outcome.wait.kind === 'signal'
+  async #signalsFor(outcome: Outcome | null) {
+    const waitsForSignal = outcome?.kind === 'wait' && outcome.wait.kind === 'signal'
     return waitsForSignal ? this.#vehicle.db.run(listSignals, { run: this.#run.id }) : []
   }
 }
