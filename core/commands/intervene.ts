@@ -66,7 +66,7 @@ async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run):
 /** A cancel reaches the children: each ends or is asked to. */
 async function cancelChildren({ tx, desk }: Request<Intervention>, run: Run): Promise<void> {
   for (const child of await tx.run(listChildren, { parent: run.id })) {
-    const [row] = await tx.run(lockRun, { run: child.id })
+    const row = await lockRun(tx, child.id)
     const next = row ? cancel(row, desk.recipes(row.pipeline, row.pipelineVersion)?.cleanUp ?? null) : null
     if (next?.ok) await applyLocked(tx, next.value)
   }

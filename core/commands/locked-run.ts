@@ -8,6 +8,6 @@ import { lockRunByNumber } from '../store/run.ts'
 /** The run behind a handle, its row locked until the transaction ends. */
 export async function lockedRun(tx: Executor, handle: string): Promise<Result<Run>> {
   const number = numberOf(handle)
-  const [run] = number === null ? [] : await tx.run(lockRunByNumber, { number })
+  const run = number === null ? undefined : await lockRunByNumber(tx, number)
   return run ? accepted(run) : refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
 }

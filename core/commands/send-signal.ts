@@ -15,7 +15,7 @@ export function sendSignal(
   payload: Json,
 ): Promise<Result<{ readonly id: string }>> {
   return db.transaction(async (tx) => {
-    const [row] = await tx.run(lockRun, { run })
+    const row = await lockRun(tx, run)
     if (!row) return refused('not_found', 'There is no such run.')
     const sent = { id: uuidv7(), name, payload }
     const next = signal(row, sent)

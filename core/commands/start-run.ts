@@ -6,7 +6,7 @@ import { draftOf } from '../store/draft-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { applyLocked } from '../store/apply.ts'
 import { lockRun } from '../store/run.ts'
-import { findLockHolder, startRuns, upsertProject } from '../store/start.ts'
+import { findLockHolder, lockStarts, startRuns, upsertProject } from '../store/start.ts'
 import { grantLocks } from '../store/claim.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Done } from './command.ts'
@@ -51,14 +51,15 @@ async function meetHolder(
   recipe: Pipeline,
   lockKey: string | null,
 ): Promise<Result<string | null>> {
-  const [holder] = lockKey === null ? [] : await tx.run(findLockHolder, { lockKey })
+  if (lockKey === null) return accepted(null)
+  const [, [holder]] = await Promise.all([tx.run(lockStarts, { lockKey }), tx.run(findLockHolder, { lockKey })])
   if (!holder) return accepted(null)
   const handle = handleOf(holder.number)
   if (recipe.whenLocked === 'refuse') {
     return refused('lock_held', `Run ${handle} works on this already.`, `Watch it with /status ${handle}.`)
   }
   if (recipe.whenLocked === 'supersede') {
-    const [run] = await tx.run(lockRun, { run: holder.id })
+    const run = await lockRun(tx, holder.id)
     const stopping = run ? cancel(run, desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null) : null
     if (stopping?.ok) await applyLocked(tx, stopping.value)
   }

@@ -58,7 +58,7 @@ async function wakeParents(db: Database): Promise<number> {
   const ready = await db.run(listReadyParents, { most: 100 })
   for (const { id } of ready) {
     await db.transaction(async (tx) => {
-      const [parent] = await tx.run(lockRun, { run: id })
+      const parent = await lockRun(tx, id)
       if (parent?.waitingFor !== 'children') return
       const children = await tx.run(listChildren, { parent: id })
       await applyLocked(

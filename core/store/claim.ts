@@ -47,6 +47,8 @@ export const claimRuns = statement({
     locked as materialized (
       select r.id from app.runs r join picked on picked.id = r.id
       where r.state = 'queued' and r.lock_state is distinct from 'behind'
+        -- A plan written since this statement began is not seen by it: such a run is taken next time.
+        and exists (select from app.plans p where p.run_id = r.id and p.version = r.plan_version)
       order by r.id
       for no key update of r skip locked
     ),
@@ -79,6 +81,7 @@ export const claimAlone = statement({
       select r.id from app.runs r
       where r.id = :run::uuid and r.state = 'queued' and r.alone and r.lock_state is distinct from 'behind'
         and exists (select from w)
+        and exists (select from app.plans p where p.run_id = r.id and p.version = r.plan_version)
       for no key update of r skip locked
     ),
     r as (

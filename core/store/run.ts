@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Run } from '../model/run.ts'
+import type { Executor } from './database.ts'
 import { runColumns, runRow, runStates } from './run-row.ts'
 import { statement } from './statement.ts'
 
@@ -12,27 +14,44 @@ export const readRun = statement({
     where r.id = :run::uuid`,
 })
 
-/** One run by id, its row locked until the transaction ends. Runs are locked before gates, budgets and the audit head. */
-export const lockRun = statement({
+const lockRow = statement({
   name: 'lock_run',
   params: ['run'],
-  row: runRow,
-  sql: `
-    select ${runColumns} from app.runs r join app.plans p on p.run_id = r.id and p.version = r.plan_version
-    where r.id = :run::uuid
-    for no key update of r`,
+  row: z.object({ id: z.string() }),
+  sql: `select r.id from app.runs r where r.id = :run::uuid for no key update`,
 })
 
-/** The same, by the number its handle stands for. */
-export const lockRunByNumber = statement({
+const lockRowByNumber = statement({
   name: 'lock_run_by_number',
+  params: ['number'],
+  row: z.object({ id: z.string() }),
+  sql: `select r.id from app.runs r where r.number = :number::bigint for no key update`,
+})
+
+const readRunByNumber = statement({
+  name: 'read_run_by_number',
   params: ['number'],
   row: runRow,
   sql: `
     select ${runColumns} from app.runs r join app.plans p on p.run_id = r.id and p.version = r.plan_version
-    where r.number = :number::bigint
-    for no key update of r`,
+    where r.number = :number::bigint`,
 })
+
+/**
+ * One run by id, its row locked until the transaction ends; undefined when there is none. Runs are locked before gates,
+ * budgets and the audit head. Locked first and read after: a statement that waited for the lock still sees the plans of
+ * before, and would not find the row's new one.
+ */
+export async function lockRun(tx: Executor, run: string): Promise<Run | undefined> {
+  const [, [row]] = await Promise.all([tx.run(lockRow, { run }), tx.run(readRun, { run })])
+  return row
+}
+
+/** The same, by the number its handle stands for. */
+export async function lockRunByNumber(tx: Executor, number: number): Promise<Run | undefined> {
+  const [, [row]] = await Promise.all([tx.run(lockRowByNumber, { number }), tx.run(readRunByNumber, { number })])
+  return row
+}
 
 /** Unconsumed signals of a run, oldest first. */
 export const listSignals = statement({

@@ -101,6 +101,14 @@ function encode(draft: StartDraft): Record<string, unknown> {
   }
 }
 
+/** Serializes the starts of one lock key for the length of a transaction: two at once would both find it free. */
+export const lockStarts = statement({
+  name: 'lock_starts',
+  params: ['lockKey'],
+  row: z.object({}),
+  sql: `select from (select pg_advisory_xact_lock(7082, hashtext(:lockKey::text))) starting`,
+})
+
 /** The run that holds a lock key, if any. */
 export const findLockHolder = statement({
   name: 'find_lock_holder',

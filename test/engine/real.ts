@@ -28,6 +28,7 @@ import type { TestHouse } from '../support/house.ts'
 import { openTestHouse, testSettings } from '../support/house.ts'
 import type { Answer, Distant } from './commands.ts'
 import type { Action, Ask } from './model.ts'
+import { appRole } from '../../core/store/role.ts'
 import { pipelinesOf } from './pipelines.ts'
 import type { Person } from './recipes.ts'
 import { leaseMs, people } from './recipes.ts'
@@ -74,12 +75,18 @@ export async function openStage(): Promise<Stage> {
   const { connection } = house.database
   await administer(connection, 'create unlogged table public.test_clock (ms float8 not null)')
   await administer(connection, 'insert into public.test_clock values (0)')
+  await administer(connection, 'grant select, update on public.test_clock to public')
   await administer(
     connection,
     `create or replace function app.clock_now() returns timestamptz language sql stable
        return (select timestamptz '2030-01-01' + c.ms * interval '1 millisecond' from public.test_clock c)`,
   )
-  const db = new Crossroads(connection, { name: 'model test', poolSize: 2, onIdleError: () => undefined })
+  const db = new Crossroads(connection, {
+    name: 'model test',
+    role: appRole,
+    poolSize: 2,
+    onIdleError: () => undefined,
+  })
   onTestFinished(() => db.close())
   const entries = await Promise.all(people.map(async (person) => [person, await actorOf(house, person)] as const))
   const complaints: string[] = []
