@@ -16,12 +16,12 @@ import type { EngineLog } from './core/engine/settings.ts'
 import { Fault } from './core/model/problem.ts'
 import { countLiveWorkers } from './core/store/worker.ts'
 import { demo } from './main/demo.ts'
-import type { House, Opening } from './main/house.ts'
-import { engineSettings, openHouse, version } from './main/house.ts'
+import type { House, Opening, Program } from './main/house.ts'
+import { engineSettings, openHouse, quantaPilot, version } from './main/house.ts'
 import { doctor, lint } from './main/tools.ts'
 
 /** Runs what was typed after `qp` and answers with the exit code. Errors are sentences on the screen. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], program: Program = quantaPilot): Promise<number> {
   const json = argv.includes('--json')
   const words = argv.filter((word) => word !== '--json')
   // A reader that has seen enough (`| head`) is no reason to stop half way.
@@ -34,13 +34,18 @@ export async function main(argv: readonly string[]): Promise<number> {
   })
   if (!config.ok) return refuse({ screen, json }, config)
   try {
-    return await dispatch({ screen, config: config.value, json }, words)
+    return await dispatch({ screen, program, config: config.value, json }, words)
   } catch (error) {
     return explain(screen, error, json)
   }
 }
 
-type Shell = { readonly screen: Screen; readonly config: Config; readonly json: boolean }
+type Shell = {
+  readonly screen: Screen
+  readonly program: Program
+  readonly config: Config
+  readonly json: boolean
+}
 
 async function dispatch(shell: Shell, words: readonly string[]): Promise<number> {
   const [first = 'help', ...rest] = words
@@ -148,7 +153,7 @@ async function database(screen: Screen, opening: Opening, verb: string | undefin
 /** The process for a run that must run alone: this run, nothing else, then the end. */
 const workAlone = (opening: Opening, runId: string): Promise<number> =>
   inHouse(opening, async ({ db, recipes, log, config }) => {
-    await runAlone({ db, recipes, settings: engineSettings(config), log }, runId)
+    await runAlone({ db, recipes, settings: engineSettings(config), log }, runId, opening.signal)
     return exitCodes.done
   })
 
@@ -162,7 +167,10 @@ async function inHouse(opening: Opening, work: (house: House) => Promise<number>
 }
 
 /** Ctrl-C and SIGTERM end the work in order; a second one does not wait. */
-async function withOpening({ config, screen }: Shell, work: (opening: Opening) => Promise<number>): Promise<number> {
+async function withOpening(
+  { program, config, screen }: Shell,
+  work: (opening: Opening) => Promise<number>,
+): Promise<number> {
   const stopping = new AbortController()
   const stop = (): void => {
     if (stopping.signal.aborted) process.exit(exitCodes.internal)
@@ -172,7 +180,7 @@ async function withOpening({ config, screen }: Shell, work: (opening: Opening) =
   const stateDir = resolve(config.stateDir)
   await mkdir(stateDir, { recursive: true })
   try {
-    return await work({ config, stateDir, signal: stopping.signal, log: logTo(screen, config) })
+    return await work({ program, config, stateDir, signal: stopping.signal, log: logTo(screen, config) })
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
 import type { Desk } from '../core/commands/desk.ts'
@@ -45,7 +46,17 @@ export type House = {
   close(): Promise<void>
 }
 
+/** What a program under these commands is made of. */
+export type Program = {
+  /** The file that starts it again, for a run that must run alone. */
+  readonly launcher: string
+  readonly pipelines: typeof pipelines
+}
+
+export const quantaPilot: Program = { launcher: join(programDir, 'bin', 'qp.mjs'), pipelines }
+
 export type Opening = {
+  readonly program: Program
   readonly config: Config
   readonly stateDir: string
   readonly signal: AbortSignal
@@ -95,7 +106,7 @@ type Server = {
 }
 
 async function wire(
-  { config, stateDir, log }: Opening,
+  { program, config, stateDir, log }: Opening,
   { connection, stopServer, databaseKind }: Server,
 ): Promise<House> {
   const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
@@ -104,11 +115,18 @@ async function wire(
   await assertServer(db)
   await assertRole(db, role)
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), isAlive)
-  const known = pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
+  const known = program.pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
+  const loners = new Set<RunningProcess>()
+  const isolate = async (runId: string): Promise<void> => {
+    const child = await startLoner({ program, config, stateDir }, runId)
+    loners.add(child)
+    const { exitCode } = await child.exited
+    loners.delete(child)
+    if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
+  }
   const begin = async (): Promise<Worker> => {
-    const isolate = (runId: string): Promise<void> => workInOwnProcess(config, stateDir, runId)
     const made = new Worker({ db, recipes, settings: engineSettings(config), log, isolate })
     await made.begin()
     return made
@@ -129,11 +147,16 @@ async function wire(
     },
     close: async () => {
       await (await worker)?.stop()
+      // Each gives its run back before it ends, which takes as long as the steps under way may take.
+      await Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 })))
       await db.close()
       await stopServer()
     },
   }
 }
+
+/** How long a process that stops waits for the steps that finish rather than abort. */
+const graceMs = 10_000
 
 /** The engine under this configuration; production figures unless it says otherwise. */
 export function engineSettings(config: Config): EngineSettings {
@@ -146,7 +169,7 @@ export function engineSettings(config: Config): EngineSettings {
     actorCap: config.actorConcurrency,
     backoff: productionBackoff,
     deathsAloneAllowed: 3,
-    graceMs: 10_000,
+    graceMs,
   }
 }
 
@@ -174,13 +197,15 @@ function gitEnvironment({ path, sshAuthSock }: Config): { PATH: string; HOME: st
 }
 
 /** A run that was aboard dying workers gets a process of its own, so that it can only take itself down. */
-async function workInOwnProcess(config: Config, stateDir: string, runId: string): Promise<void> {
-  const child = await startProcess({
+function startLoner(
+  { program, config, stateDir }: Pick<Opening, 'program' | 'config' | 'stateDir'>,
+  runId: string,
+): Promise<RunningProcess> {
+  return startProcess({
     command: process.execPath,
-    args: [...process.execArgv, join(programDir, 'bin', 'qp.mjs'), 'work-alone', runId],
+    args: [...process.execArgv, program.launcher, 'work-alone', runId],
     cwd: process.cwd(),
     env: childEnvironment(config, stateDir),
     stderr: 'inherit',
   })
-  await child.exited
 }

@@ -197,13 +197,24 @@ export class Worker {
   }
 }
 
-/** Drives one run that must run alone, in this process, until it parks or ends; the process should exit afterwards. */
-export async function runAlone(options: Omit<WorkerOptions, 'isolate'>, runId: string): Promise<boolean> {
+/**
+ * Drives one run that must run alone, in this process, until it parks or ends, or until `signal` sends it back to the
+ * queue; the process should exit afterwards.
+ */
+export async function runAlone(
+  options: Omit<WorkerOptions, 'isolate'>,
+  runId: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { db, recipes, settings, log } = options
   const shift = await Shift.begin({ db, recipes, settings, log, onParked: () => undefined })
+  let ending: Promise<void> | null = null
+  const end = (): Promise<void> => (ending ??= shift.lost.aborted ? shift.abandon() : shift.end())
+  shift.lost.addEventListener('abort', () => void end())
+  signal.addEventListener('abort', () => void end())
   try {
-    return await shift.claimAlone(runId)
+    return !signal.aborted && (await shift.claimAlone(runId))
   } finally {
-    await shift.end()
+    await end()
   }
 }

@@ -52,9 +52,12 @@ export type TestHouse = {
   work(settings?: Partial<EngineSettings>): Promise<Worker>
 }
 
-/** Opens a house on a fresh database; `more` adds pipelines to the product's own. */
-export async function openTestHouse(more: Readonly<Record<string, Pipeline>> = {}): Promise<TestHouse> {
-  const database = await createTestDatabase()
+/** Opens a house on a fresh database, or on a given one; `more` adds pipelines to the product's own. */
+export async function openTestHouse(
+  more: Readonly<Record<string, Pipeline>> = {},
+  given: TestDatabase | null = null,
+): Promise<TestHouse> {
+  const database = given ?? (await createTestDatabase())
   const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
   const db = new Database(database.connection, {
     name: 'quantapilot test',

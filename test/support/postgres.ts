@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { inject } from 'vitest'
+import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
+import { migrate } from '../../core/store/migrate.ts'
 import { administer, type ServerConnection } from './administer.ts'
 import { template } from './cluster.ts'
 
@@ -22,13 +27,36 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
   return await copyDatabase('template1')
 }
 
+/**
+ * The embedded database of a state folder of its own, in use until `drop`: for tests that run the program itself, which
+ * refuses the test server, because that one keeps nothing.
+ */
+export async function createStateFolder(): Promise<TestDatabase & { readonly stateDir: string }> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'qp-state-'))
+  // Root's database would else live outside this folder, and stay.
+  await chmod(stateDir, 0o755)
+  const signal = AbortSignal.timeout(60_000)
+  const server = await startEmbeddedPostgres({ dir: join(stateDir, 'pg'), durable: true, signal })
+  const { connection } = server
+  const folder = join(import.meta.dirname, '../../migrations')
+  await migrate({ connection, folder, log: () => undefined })
+  const drop = async (): Promise<void> => {
+    await server.stop()
+    await rm(stateDir, { recursive: true, force: true })
+  }
+  return { stateDir, connection, url: urlOf(connection), drop }
+}
+
+const urlOf = ({ host, port, user, database }: ServerConnection): string =>
+  `postgresql://${user}@/${database}?host=${encodeURIComponent(host)}&port=${port}`
+
 async function copyDatabase(original: string): Promise<TestDatabase> {
   const server = inject('postgres')
   const database = `test_${randomBytes(8).toString('hex')}`
   await administer(server, `create database ${database} template ${original} strategy file_copy`)
   return {
     connection: { ...server, database },
-    url: `postgresql://${server.user}@/${database}?host=${encodeURIComponent(server.host)}&port=${server.port}`,
+    url: urlOf({ ...server, database }),
     drop: async () => void (await administer(server, `drop database if exists ${database} with (force)`)),
   }
 }
