@@ -1,4 +1,4 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { access, constants, copyFile, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Fault } from '../../core/model/problem.ts'
 import type { Owner } from './git-command.ts'
@@ -17,12 +17,16 @@ export type Folder = {
 
 const refuse = (message: string): Fault => new Fault({ code: 'VALIDATION_ERROR', message, retryable: false })
 
-/** Throws VALIDATION_ERROR with the next step when `path` is not the root of a repository. */
+/**
+ * Throws with the next step: VALIDATION_ERROR when `path` is not the root of a repository, PRECONDITION_FAILED when this
+ * account may not read it.
+ */
 export async function openFolder(path: string): Promise<Folder> {
   const real = await realFolder(path)
   const gitDir = await gitDirOf(real)
   if (gitDir === null) throw refuse(await notARoot(real))
   const commonDir = resolve(gitDir, (await textOf(join(gitDir, 'commondir')))?.trim() ?? '.')
+  await requireReadable(gitDir, commonDir)
   return { path: real, gitDir, commonDir, isBare: gitDir === real, owner: await ownerOf(commonDir) }
 }
 
@@ -37,10 +41,37 @@ async function realFolder(path: string): Promise<string> {
 }
 
 function unreadable(path: string, cause: unknown): Fault {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-  if (code !== 'EACCES' && code !== 'EPERM') return refuse(`There is no folder ${path}: check the path.`)
-  const message = `The account that runs this may not read ${path}: change the folder's permissions.`
-  return new Fault({ code: 'PRECONDITION_FAILED', message, retryable: false, cause })
+  return isClosed(cause) ? closedToUs(path, cause) : refuse(`There is no folder ${path}: check the path.`)
+}
+
+const isClosed = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
+
+const closedToUs = (path: string, cause: unknown): Fault =>
+  new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `The account that runs this may not read ${path}: change its permissions, then /retry.`,
+    retryable: false,
+    cause,
+  })
+
+/** For a `catch`: what is closed to us is said so, since what cannot be seen is easily taken for what is not there. */
+const unlessClosed =
+  <T>(path: string, absent: T) =>
+  (error: unknown): T => {
+    if (isClosed(error)) throw closedToUs(path, error)
+    return absent
+  }
+
+/** Git says of a repository that it cannot read that it is none. */
+async function requireReadable(gitDir: string, commonDir: string): Promise<void> {
+  const { R_OK, X_OK } = constants
+  const wanted = [
+    [join(gitDir, 'HEAD'), R_OK],
+    [join(commonDir, 'objects'), R_OK | X_OK],
+    [join(commonDir, 'refs'), R_OK | X_OK],
+  ] as const
+  for (const [path, mode] of wanted) await access(path, mode).catch(unlessClosed(path, undefined))
 }
 
 /** The git directory of a root: `.git` in it, where its `.git` file points (linked work trees, submodules), or itself when bare. */
@@ -66,7 +97,7 @@ async function isGitDir(path: string): Promise<boolean> {
 async function notARoot(path: string): Promise<string> {
   const hint = `To make it one: git init && git add . && git commit, in that folder.`
   for (let above = dirname(path); ; above = dirname(above)) {
-    if ((await gitDirOf(above)) !== null) return `${path} lies in the repository ${above}: give that folder.`
+    if ((await gitDirOf(above).catch(() => null)) !== null) return `${path} lies in the repository ${above}: give that folder.`
     if (above === dirname(above)) return `${path} is not a git repository. ${hint}`
   }
 }
@@ -76,14 +107,19 @@ async function ownerOf(path: string): Promise<Owner | null> {
   return process.getuid?.() === 0 && uid !== 0 ? { uid, gid } : null
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
+const exists = (path: string): Promise<boolean> => stat(path).then(() => true, unlessClosed(path, false))
 
 /** Small pointer files only; null when there is none. */
 async function textOf(path: string): Promise<string | null> {
-  const found = await stat(path).catch(() => null)
-  return found?.isFile() === true && found.size < 10_000 ? await readFile(path, 'utf8') : null
+  const found = await stat(path).catch(unlessClosed(path, null))
+  if (found?.isFile() !== true || found.size >= 10_000) return null
+  return await readFile(path, 'utf8').catch(unlessClosed(path, null))
+}
+
+/** Copies a regular file of the folder; a pipe put in its place would be read for ever. */
+export async function copyFromFolder(from: string, to: string): Promise<void> {
+  const found = await stat(from).catch(unlessClosed(from, null))
+  if (found?.isFile() !== true) return
+  await access(from, constants.R_OK).catch(unlessClosed(from, undefined))
+  await copyFile(from, to)
 }

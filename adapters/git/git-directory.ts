@@ -68,8 +68,7 @@ async function borrow(from: string, gitDir: string): Promise<void> {
   await copyFileIfThere(join(from, 'shallow'), join(gitDir, 'shallow'))
 }
 
-/** Copies a regular file; a pipe put in its place would be read for ever. */
-export async function copyFileIfThere(from: string, to: string): Promise<void> {
+async function copyFileIfThere(from: string, to: string): Promise<void> {
   const found = await stat(from).catch(() => null)
   if (found?.isFile() === true) await copyFile(from, to)
 }
@@ -113,6 +112,9 @@ async function sweep(folder: string, keepMs: number): Promise<void> {
   }
 }
 
+const closedToUs = (stateDir: string): string =>
+  `The account that runs this may not write below ${stateDir}: change the folder's permissions, then /retry.`
+
 /** What our own disk refused, as a Fault; anything else as it is. */
 function diskFault(error: unknown, stateDir: string): unknown {
   if (!(error instanceof Error && 'code' in error) || error instanceof Fault) return error
@@ -120,7 +122,7 @@ function diskFault(error: unknown, stateDir: string): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return fault('NO_SPACE', `There is no disk space left below ${stateDir}: free some, then /retry.`, error)
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return fault('PRECONDITION_FAILED', `The account that runs this may not write below ${stateDir}.`, error)
+    return fault('PRECONDITION_FAILED', closedToUs(stateDir), error)
   return error
 }
 

@@ -16,6 +16,13 @@ const readings: readonly Reading[] = [
     says: () => 'There is no disk space left for git: free some, then /retry.',
   },
   {
+    // Before the readings of a connection that breaks, which is what the other half sees of it.
+    when: /(?:failed to read|couldn't read|unable to (?:open|access|read)) [^\n]*: Permission denied/,
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (address) => `The account that runs this may not read all of ${address}: change its permissions, then /retry.`,
+  },
+  {
     when: /SSL certificate problem|server certificate verification failed|unable to get local issuer|certificate subject name/i,
     code: 'PRECONDITION_FAILED',
     retryable: false,
@@ -63,6 +70,13 @@ const readings: readonly Reading[] = [
       `${address} lacks objects of this branch: complete it (a partial clone: git fetch --refetch), then /retry.`,
   },
   {
+    when: /object \S+ .*is corrupt|object file \S+ is empty/,
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (address) =>
+      `An object of ${address} is damaged or may not be read: see git fsck and the files' permissions, then /retry.`,
+  },
+  {
     when: /mismatched algorithms|unknown object format/,
     code: 'VALIDATION_ERROR',
     retryable: false,
@@ -92,6 +106,13 @@ const readings: readonly Reading[] = [
     code: 'TOOL_FAILURE',
     retryable: true,
     says: (address) => `Another git process works in ${address}; if none does, delete the lock file named here.`,
+  },
+  {
+    when: /\.lock': (?:Permission denied|Read-only file system)|unable to create directory for/,
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (address) =>
+      `No branch can be made in ${address}: let the account that runs this write below its refs folder, then /retry.`,
   },
   {
     when: /non-fast-forward|fetch first|stale info|cannot lock ref|reference already exists|failed to update ref|incorrect old value/i,
@@ -127,7 +148,8 @@ const readings: readonly Reading[] = [
     when: /Permission denied|insufficient permission|unable to create|Read-only file system/i,
     code: 'PRECONDITION_FAILED',
     retryable: false,
-    says: (address) => `The account that runs this may not read or write ${address}: change the folder's permissions.`,
+    says: (address) =>
+      `The account that runs this may not read or write ${address}: change the folder's permissions, then /retry.`,
   },
 ]
 

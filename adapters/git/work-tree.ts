@@ -1,8 +1,8 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Folder } from './folder.ts'
+import { copyFromFolder, type Folder } from './folder.ts'
 import type { Git } from './git-command.ts'
-import { copyFileIfThere, type GitDirectories } from './git-directory.ts'
+import type { GitDirectories } from './git-directory.ts'
 
 /**
  * Whether the work tree of a folder differs from its HEAD, new files included. Asked with a git directory of ours and a
@@ -27,6 +27,6 @@ export async function isChanged(
 async function copyIndex(folder: Folder, to: string): Promise<void> {
   await mkdir(join(to, 'info'), { recursive: true })
   const shared = (await readdir(folder.gitDir)).filter((name) => name.startsWith('sharedindex.'))
-  for (const name of ['index', ...shared]) await copyFileIfThere(join(folder.gitDir, name), join(to, name))
-  await copyFileIfThere(join(folder.commonDir, 'info', 'exclude'), join(to, 'info', 'exclude'))
+  for (const name of ['index', ...shared]) await copyFromFolder(join(folder.gitDir, name), join(to, name))
+  await copyFromFolder(join(folder.commonDir, 'info', 'exclude'), join(to, 'info', 'exclude'))
 }

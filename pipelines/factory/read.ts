@@ -69,17 +69,15 @@ function startSubject(input: FactoryInput, { snapshot, readme, outlook }: ReadOu
   }
 }
 
-const readmeNames = ['README.md', 'Readme.md', 'readme.md', 'README.markdown', 'README']
+/** In the order of preference; letter case counts only between two of the same name. */
+const readmeNames = ['README.md', 'README.markdown', 'README']
 
 async function readReadme(ctx: StepContext, source: SourceControl, snapshot: Snapshot): Promise<ReadOutput['readme']> {
   const names = await source.list(snapshot, '', ctx.signal)
-  const path = readmeNames.find((name) => names.includes(name))
-  const bytes = path === undefined ? null : await source.read(snapshot, path, maxReadmeBytes, ctx.signal)
-  if (path === undefined || bytes === null) {
-    throw refuse(
-      `${snapshot.name} has no README.md on branch ${snapshot.branch}. Add one that says what to build, commit it, then /retry.`,
-    )
-  }
+  // Read under its usual name even where no file is listed: what stands there instead is then named.
+  const path = findReadme(names) ?? 'README.md'
+  const bytes = await source.read(snapshot, path, maxReadmeBytes, ctx.signal)
+  if (bytes === null) throw refuse(await noReadme(ctx, source, snapshot, names))
   const text = decode(bytes, path)
   if (text.trim() === '')
     throw refuse(`${path} is empty. Write what to build: purpose, users, features. Then commit it and /retry.`)
@@ -87,8 +85,31 @@ async function readReadme(ctx: StepContext, source: SourceControl, snapshot: Sna
   return { path, sha256: saved.sha256, sizeBytes: saved.sizeBytes }
 }
 
+function findReadme(names: readonly string[]): string | undefined {
+  const found = readmeNames.flatMap((wanted) => [
+    ...names.filter((name) => name === wanted),
+    ...names.filter((name) => name.toLowerCase() === wanted.toLowerCase()),
+  ])
+  return found[0]
+}
+
+async function noReadme(
+  ctx: StepContext,
+  source: SourceControl,
+  snapshot: Snapshot,
+  names: readonly string[],
+): Promise<string> {
+  const inside = await source.list(snapshot, 'README.md', ctx.signal)
+  if (inside.length > 0)
+    return 'README.md is a folder. Put the text that says what to build into a file of that name, commit it, then /retry.'
+  const other = names.find((name) => /^readme\./i.test(name))
+  const instead = other === undefined ? '' : `; ${other} is not read`
+  return `${snapshot.name} has no README.md on branch ${snapshot.branch}${instead}. Add one that says what to build, commit it, then /retry.`
+}
+
 /** Text or nothing: a NUL or a broken sequence means the file is no text at all. */
 function decode(bytes: Uint8Array, path: string): string {
+  if (isUtf16(bytes)) throw refuse(`${path} is UTF-16 text. Save it as UTF-8, commit it, then /retry.`)
   if (bytes.includes(0))
     throw refuse(`${path} is not text: it holds NUL bytes. Save it as UTF-8, commit it, then /retry.`)
   try {
@@ -97,6 +118,10 @@ function decode(bytes: Uint8Array, path: string): string {
     throw refuse(`${path} is not UTF-8 text. Save it as UTF-8, commit it, then /retry.`)
   }
 }
+
+/** As editors on Windows save it: by the mark at its beginning. */
+const isUtf16 = ([first, second]: Uint8Array): boolean =>
+  (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)
 
 async function readSettings(
   ctx: StepContext,

@@ -6,6 +6,11 @@ export const factoryInput = z.object({
     .string()
     .min(1, 'Name a repository: a folder or a URL.')
     .max(2_000, 'That is too long for a folder or a URL.')
+    // It is written into lines that people and programs read one at a time.
+    .refine(
+      (target) => !/\p{Cc}/u.test(target),
+      'The address holds a line break or another control character: rename the folder, or correct the address.',
+    )
     // Checked before anything is stored: what is written down once is copied into backups and logs.
     .refine(
       (target) => !holdsPassword(target),
