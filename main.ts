@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { grammar, parseCommand } from './bot/parse-command.ts'
 import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
-import { exitCodes, refuse, runCommand } from './bot/terminal/command-line.ts'
+import { exitCodes, misused, refuse, runCommand } from './bot/terminal/command-line.ts'
 import { Screen, harmless } from './bot/terminal/screen.ts'
 import { sayHelp, TerminalSession } from './bot/terminal/session.ts'
 import type { Config } from './config.ts'
@@ -12,20 +12,19 @@ import { loadConfig, readProcessEnvironment } from './config.ts'
 import { execute } from './core/commands/execute.ts'
 import { signIn } from './core/commands/sign-in.ts'
 import { runAlone } from './core/engine/worker.ts'
-import type { EngineLog } from './core/engine/settings.ts'
 import { Fault } from './core/model/problem.ts'
-import { countLiveWorkers } from './core/store/worker.ts'
 import { demo } from './main/demo.ts'
+import { Helper, nobodyWorks } from './main/helper.ts'
 import type { House, Opening, Program } from './main/house.ts'
 import { engineSettings, openHouse, quantaPilot, version } from './main/house.ts'
+import { logTo } from './main/log.ts'
 import { doctor, lint } from './main/tools.ts'
 
 /** Runs what was typed after `qp` and answers with the exit code. Errors are sentences on the screen. */
 export async function main(argv: readonly string[], program: Program = quantaPilot): Promise<number> {
   const json = argv.includes('--json')
   const words = argv.filter((word) => word !== '--json')
-  // A reader that has seen enough (`| head`) is no reason to stop half way.
-  process.stdout.on('error', () => undefined)
+  const lost = whatIsLost(process.stdout)
   const config = loadConfig(readProcessEnvironment())
   const screen = new Screen({
     out: process.stdout,
@@ -34,10 +33,27 @@ export async function main(argv: readonly string[], program: Program = quantaPil
   })
   if (!config.ok) return refuse({ screen, json }, config)
   try {
-    return await dispatch({ screen, program, config: config.value, json }, words)
+    const code = await dispatch({ screen, program, config: config.value, json }, words)
+    return lost() ? exitCodes.unavailable : code
   } catch (error) {
     return explain(screen, error, json)
   }
+}
+
+/**
+ * Tells whether output was lost. A reader that has seen enough (`| head`) is no loss and no reason to stop half way; a
+ * file on a full disk is, and whoever reads it later must not take it for the whole.
+ */
+function whatIsLost(output: NodeJS.WriteStream): () => boolean {
+  let isLost = false
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || isLost) return
+    isLost = true
+    process.stderr.write(
+      `✗ The output cannot be written (${error.message}): the command was carried out all the same.\n`,
+    )
+  })
+  return () => isLost
 }
 
 type Shell = {
@@ -53,32 +69,45 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
     case 'help':
     case '--help':
     case '-h':
-      return help(shell.screen, rest[0] ?? null)
+      return help(shell, rest[0] ?? null)
     case 'version':
     case '--version':
       shell.screen.print(version)
       return exitCodes.done
     case 'lint':
-      return lint(shell.screen, rest, shell.json)
+      return lint(shell, rest)
     case 'start':
-      return withOpening(shell, (opening) => start(shell, opening))
+      return alone(shell, words, [], (opening) => start(shell, opening))
     case 'demo':
-      return withOpening(shell, (opening) =>
-        demo(shell.screen, opening, rest.includes('--yes') || !shell.screen.isInteractive),
+      return alone(shell, words, ['--yes'], (opening) =>
+        demo(shell.screen, opening, rest.length > 0 || !shell.screen.isInteractive),
       )
     case 'doctor':
-      return withOpening(shell, (opening) => doctor(shell.screen, opening, shell.json))
+      return alone(shell, words, [], (opening) => doctor(shell.screen, opening, shell.json))
     case 'db':
-      return withOpening(shell, (opening) => database(shell.screen, opening, rest[0]))
+      return database(shell, rest)
     case 'work-alone':
-      return withOpening(shell, (opening) => workAlone(opening, rest[0] ?? ''))
+      return workAlone(shell, rest[0] ?? '')
     default:
       return oneCommand(shell, words)
   }
 }
 
+/** A command that takes nothing but the flags named, and says so rather than overlook a typing error. */
+async function alone(
+  shell: Shell,
+  [name = '', ...rest]: readonly string[],
+  flags: readonly string[],
+  work: (opening: Opening) => Promise<number>,
+): Promise<number> {
+  const [wrong] = rest.filter((word) => !flags.includes(word))
+  if (wrong === undefined) return withOpening(shell, work)
+  const usage = ['qp', name, ...flags.map((flag) => `[${flag}]`)].join(' ')
+  return misused(shell, `${name} does not know ${wrong}.`, `Usage: ${usage}`)
+}
+
 async function oneCommand(shell: Shell, words: readonly string[]): Promise<number> {
-  if (words.includes('--help')) return help(shell.screen, words[0] ?? null)
+  if (words.includes('--help')) return help(shell, words[0] ?? null)
   const parsed = parseCommand(words.filter((word) => word !== '--watch'))
   if (!parsed.ok) return refuse(shell, parsed)
   return withOpening(shell, (opening) =>
@@ -86,26 +115,19 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
       const ask = await askAs(house)
       const { screen, json } = shell
       const isAlone = await nobodyWorks(house)
-      const code = await runCommand({
-        screen,
-        ask,
-        command: parsed.value,
-        json,
-        watch: words.includes('--watch'),
-        signal: opening.signal,
-        work: () => (isAlone ? house.work() : Promise.resolve()),
-      })
-      // What happened was shown right here; a session started later need not hear of it again.
-      if (isAlone) await new Relay(house.db, [], () => undefined).drain()
-      return code
+      const helper = new Helper(house)
+      const watch = words.includes('--watch')
+      const work = (): Promise<void> => helper.begin()
+      const { signal } = opening
+      try {
+        return await runCommand({ screen, ask, command: parsed.value, json, watch, signal, work })
+      } finally {
+        helper.end()
+        // What happened was shown right here; a session started later need not hear of it again.
+        if (isAlone || helper.works) await new Relay(house.db, [], () => undefined).drain()
+      }
     }),
   )
-}
-
-/** True when no other process is alive to do the work: a command that sets a run going then does it itself. */
-async function nobodyWorks(house: House): Promise<boolean> {
-  const [count] = await house.db.run(countLiveWorkers, {})
-  return count?.live === 0
 }
 
 async function start({ screen }: Shell, opening: Opening): Promise<number> {
@@ -132,30 +154,36 @@ async function start({ screen }: Shell, opening: Opening): Promise<number> {
   })
 }
 
-async function database(screen: Screen, opening: Opening, verb: string | undefined): Promise<number> {
-  if (verb !== 'up' && verb !== 'seed') {
-    screen.print(
-      '✗ Usage: qp db up | qp db seed',
-      '  up brings the schema up to date; seed also makes you its first admin.',
-    )
-    return exitCodes.usage
+async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promise<number> {
+  if ((verb !== 'up' && verb !== 'seed') || rest.length > 0) {
+    const next = 'up brings the schema up to date; seed also makes you its first admin.'
+    return misused(shell, 'Usage: qp db up | qp db seed', next)
   }
-  return inHouse(opening, async (house) => {
-    screen.print(`✓ database  ${house.databaseKind}, schema up to date`)
-    if (verb === 'seed') {
-      const actor = await signIn(house.db, account())
-      screen.print(`✓ you are ${actor.label}: ${actor.roles.join(', ')}`)
-    }
-    return exitCodes.done
-  })
+  const { screen } = shell
+  return withOpening(shell, (opening) =>
+    inHouse(opening, async (house) => {
+      screen.print(`✓ database  ${house.databaseKind}, schema up to date`)
+      if (verb === 'seed') {
+        const actor = await signIn(house.db, account())
+        screen.print(`✓ you are ${actor.label}: ${actor.roles.join(', ')}`)
+      }
+      return exitCodes.done
+    }),
+  )
 }
 
 /** The process for a run that must run alone: this run, nothing else, then the end. */
-const workAlone = (opening: Opening, runId: string): Promise<number> =>
-  inHouse(opening, async ({ db, recipes, log, config }) => {
-    await runAlone({ db, recipes, settings: engineSettings(config), log }, runId, opening.signal)
-    return exitCodes.done
-  })
+async function workAlone(shell: Shell, runId: string): Promise<number> {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(runId)) {
+    return misused(shell, 'A worker calls work-alone by itself.', 'See qp help.')
+  }
+  return withOpening(shell, (opening) =>
+    inHouse(opening, async ({ db, recipes, log, config }) => {
+      await runAlone({ db, recipes, settings: engineSettings(config), log }, runId, opening.signal)
+      return exitCodes.done
+    }),
+  )
+}
 
 async function inHouse(opening: Opening, work: (house: House) => Promise<number>): Promise<number> {
   const house = await openHouse(opening)
@@ -167,23 +195,34 @@ async function inHouse(opening: Opening, work: (house: House) => Promise<number>
 }
 
 /** Ctrl-C and SIGTERM end the work in order; a second one does not wait. */
-async function withOpening(
-  { program, config, screen }: Shell,
-  work: (opening: Opening) => Promise<number>,
-): Promise<number> {
+async function withOpening({ program, config }: Shell, work: (opening: Opening) => Promise<number>): Promise<number> {
   const stopping = new AbortController()
   const stop = (): void => {
     if (stopping.signal.aborted) process.exit(exitCodes.internal)
     stopping.abort()
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)
-  const stateDir = resolve(config.stateDir)
-  await mkdir(stateDir, { recursive: true })
   try {
-    return await work({ program, config, stateDir, signal: stopping.signal, log: logTo(screen, config) })
+    const stateDir = await makeStateDir(config)
+    return await work({ program, config, stateDir, signal: stopping.signal, log: logTo(config) })
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
+}
+
+async function makeStateDir(config: Config): Promise<string> {
+  const stateDir = resolve(config.stateDir)
+  try {
+    await mkdir(stateDir, { recursive: true })
+  } catch (error) {
+    throw new Fault({
+      code: 'PRECONDITION_FAILED',
+      message: `The state folder ${stateDir} cannot be made (${sayError(error)}): set QP_STATE_DIR to a folder that this user may write.`,
+      retryable: false,
+      cause: error,
+    })
+  }
+  return stateDir
 }
 
 async function askAs(house: House): Promise<Ask> {
@@ -197,22 +236,13 @@ function account() {
   return { surface: 'terminal', account: `${username}:${uid}`, label: username }
 }
 
-/** What the engine says of itself goes to stderr, one JSON line each, from warnings up unless asked for more. */
-function logTo(_screen: Screen, { logLevel }: Config): EngineLog {
-  const levels = ['info', 'warn', 'error'] as const
-  return (level, message, fields) => {
-    if (levels.indexOf(level) < levels.indexOf(logLevel)) return
-    process.stderr.write(
-      `${JSON.stringify({ level, message, ...fields }, (_, value: unknown) => (value instanceof Error ? value.message : value))}\n`,
-    )
-  }
-}
+const sayError = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-function help(screen: Screen, topic: string | null): number {
+function help(shell: Shell, topic: string | null): number {
   if (topic !== null && !Object.hasOwn(grammar, topic)) {
-    screen.print(`✗ There is no command ${harmless(topic)}.`, '  See qp help.')
-    return exitCodes.usage
+    return misused(shell, `There is no command ${topic}.`, 'See qp help.')
   }
+  const { screen } = shell
   const more = [
     'start             work and take commands here until stopped',
     'demo [--yes]      the whole job on a bundled example',
@@ -243,7 +273,8 @@ function help(screen: Screen, topic: string | null): number {
 
 function explain(screen: Screen, error: unknown, json: boolean): number {
   const isKnown = error instanceof Fault
-  const message = error instanceof Error ? error.message : String(error)
+  // The command was not carried out, so there is no run to retry: it can only be given again.
+  const message = sayError(error).replace('then /retry', 'then try again')
   if (json) screen.output.write(`${JSON.stringify({ ok: false, code: isKnown ? error.code : 'INTERNAL', message })}\n`)
   else screen.print(`✗ ${harmless(message)}`)
   if (!isKnown && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)

@@ -124,7 +124,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
 function buildRun(words: readonly string[], flags: ReadonlyMap<string, string>): Result<Command> {
   const target = flags.get('repo') ?? words[0]
   const branch = flags.get('branch') ?? (flags.has('repo') ? words[0] : words[1])
-  if (target === undefined) return usage('run')
+  if (target === undefined || target === '') return usage('run')
   const pipeline = flags.get('pipeline') ?? 'factory'
   return accepted({
     kind: 'run',

@@ -91,7 +91,7 @@ export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, polic
 }
 
 /** What a person can do about the run now; null when there is nothing. */
-export function sayNext({ handle, state, reasonCode, gates }: RunCard): string | null {
+export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
   const open = gates.filter((gate) => gate.verdict === null)
   if (open.length > 0 && state !== 'paused')
     return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
@@ -101,7 +101,11 @@ export function sayNext({ handle, state, reasonCode, gates }: RunCard): string |
       : reasonCode === 'operator'
         ? `/resume ${handle}`
         : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
+  // What the first step could not accept may be the address, which a run keeps.
+  if (state === 'failed' && reasonCode === 'VALIDATION_ERROR' && phase.n === 1)
+    return `/retry ${handle} once that is mended, or /run with another address or branch`
   if (state === 'failed') return `/retry ${handle} once the cause is mended`
+  if (behind !== null) return `/status ${behind}, which goes first, or /cancel ${handle}`
   if (state === 'succeeded') return `/artifacts ${handle}`
   return null
 }

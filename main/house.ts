@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
+import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
@@ -71,17 +72,39 @@ export async function openHouse(opening: Opening): Promise<House> {
       ? await startEmbeddedPostgres({ dir: join(stateDir, 'pg'), durable: true, signal })
       : null
   const connection: Connection = server?.connection ?? { url: config.databaseUrl ?? '' }
+  const keeper = server === null ? null : keepUp(server, log)
+  const stopServer = async (): Promise<void> => {
+    clearInterval(keeper ?? undefined)
+    await server?.stop()
+  }
   try {
     await migrate({ connection, folder: join(programDir, 'migrations'), log })
     return await wire(opening, {
       connection,
-      stopServer: async () => server?.stop(),
+      stopServer,
       databaseKind: server ? 'embedded, durable' : 'DATABASE_URL',
     })
   } catch (error) {
-    await server?.stop()
+    await stopServer()
     throw error
   }
+}
+
+/** The embedded server has nobody else who would start it again after a full disk or a kill. */
+function keepUp(server: EmbeddedPostgres, log: EngineLog): NodeJS.Timeout {
+  let isLooking = false
+  const look = async (): Promise<void> => {
+    if (isLooking) return
+    isLooking = true
+    try {
+      if (await server.revive()) log('warn', 'the embedded database had stopped and was started again', {})
+    } catch (error) {
+      log('error', 'the embedded database has stopped', { error })
+    } finally {
+      isLooking = false
+    }
+  }
+  return setInterval(() => void look(), 2_000).unref()
 }
 
 /** The same database and state as ours, also where we were told not to use the one of the environment. */

@@ -1,9 +1,10 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { proveAgainst, sharedLines } from '../adapters/builtin-author/against.ts'
 import { readTexts } from '../adapters/host/files.ts'
 import { hostProbes } from '../adapters/host/probes.ts'
-import { exitCodes } from '../bot/terminal/command-line.ts'
+import type { Invocation } from '../bot/terminal/command-line.ts'
+import { exitCodes, misused } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import { harmless } from '../bot/terminal/screen.ts'
 import type { Health } from '../core/commands/doctor.ts'
@@ -52,25 +53,19 @@ function sayHealth({ checks, status }: Health): string[] {
 }
 
 /** `qp lint <dir> [--against README.md]`: judges a documentation suite without a database. */
-export async function lint(screen: Screen, words: readonly string[], json: boolean): Promise<number> {
-  const [folder, flag, readmePath] = words
-  if (folder === undefined || (flag !== undefined && (flag !== '--against' || readmePath === undefined))) {
-    screen.print('✗ Usage: qp lint <folder with the documents> [--against README.md]')
-    return exitCodes.usage
+export async function lint(shell: Pick<Invocation, 'screen' | 'json'>, words: readonly string[]): Promise<number> {
+  const { screen, json } = shell
+  const [folder, flag, readmePath, ...more] = words
+  const isComplete = flag === undefined || (flag === '--against' && readmePath !== undefined)
+  if (folder === undefined || !isComplete || more.length > 0) {
+    const usage = 'Usage: qp lint <folder with the documents> [--against README.md]'
+    return misused(shell, 'lint needs a folder, and nothing more than a README beside it.', usage)
   }
-  if (!(await stat(folder).catch(() => null))?.isDirectory()) {
-    screen.print(`✗ There is no folder ${harmless(folder)}.`)
-    return exitCodes.usage
-  }
-  const files = (await readTexts(resolve(folder), ['.md'])).map(({ path, text }) => ({
-    path: asSuitePath(folder, path),
-    text,
-  }))
-  const readme = readmePath === undefined ? null : await readFile(readmePath).catch(() => null)
-  if (readmePath !== undefined && readme === null) {
-    screen.print(`✗ There is no file ${harmless(readmePath)}.`)
-    return exitCodes.usage
-  }
+  const texts = await readTexts(resolve(folder), ['.md']).catch(cannotRead)
+  if (texts instanceof Error) return misused(shell, `${folder} cannot be read: ${texts.message}.`)
+  const files = texts.map(({ path, text }) => ({ path: asSuitePath(folder, path), text }))
+  const readme = readmePath === undefined ? null : await readFile(readmePath).catch(cannotRead)
+  if (readme instanceof Error) return misused(shell, `${readmePath} cannot be read: ${readme.message}.`)
   const findings = [
     ...lintSuite(files, { expectWholeSuite: true, otherPaths: new Set(['README.md']) }),
     ...sharedLines(files),
@@ -82,6 +77,12 @@ export async function lint(screen: Screen, words: readonly string[], json: boole
     )
   else screen.print(...formatFindings(findings).map(harmless))
   return findings.some((finding) => finding.severity === 'error') ? exitCodes.notDone : exitCodes.done
+}
+
+/** What the system says of a file or folder; anything else is thrown on. */
+function cannotRead(error: unknown): Error {
+  if (error instanceof Error && 'code' in error) return error
+  throw error
 }
 
 /** The suite's documents are named from the repository's root, whichever folder was given. */

@@ -71,6 +71,22 @@ test('processes that start at the same moment come to one server', async () => {
   expect(isStopped(shared)).toBe(true)
 })
 
+test('a server that was killed is started again by who uses it, with what it had, and not by who has left', async () => {
+  const server = await startEmbeddedPostgres({ dir: shared, durable: true, signal: AbortSignal.timeout(60_000) })
+  onTestFinished(() => server.stop())
+  await administer(server.connection, 'create table survived as select 42 as answer')
+  expect(await server.revive()).toBe(false)
+  const pid = Number((await readFile(join(shared, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+  // PostgreSQL's "immediate" stop: what a crash leaves behind.
+  process.kill(pid, 'SIGQUIT')
+  await expect.poll(() => server.revive(), { timeout: 10_000 }).toBe(true)
+  expect(await administer(server.connection, 'select answer from survived')).toEqual([{ answer: 42 }])
+  await administer(server.connection, 'drop table survived')
+  await server.stop()
+  expect(await server.revive()).toBe(false)
+  expect(isStopped(shared)).toBe(true)
+})
+
 test('the server of a process that was killed goes on, and the next start adopts and stops it', async () => {
   const killed = await startInProcess(shared)
   await administer(killed, 'create table kept as select 42 as answer')

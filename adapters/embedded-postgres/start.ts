@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { installBinaries } from './binaries.ts'
 import { ensureCluster } from './cluster.ts'
 import { explainFileError } from './explain.ts'
-import { choosePlace, type Place } from './place.ts'
+import { choosePlace, dataFolder, type Place } from './place.ts'
+import { findPostmaster } from './postmaster.ts'
 import { findServer, type ReadyServer, startServer, stopServer } from './server.ts'
 import { database, port, superuser } from './settings.ts'
 import { enter } from './users.ts'
@@ -25,6 +26,11 @@ export type EmbeddedPostgres = {
   }
   /** True when the server was already running: for another process, or since one that was killed. */
   readonly joined: boolean
+  /**
+   * Starts the server again when it has ended by itself, as with a full disk; false when there was nothing to do. Throws
+   * a Fault that says what to do.
+   */
+  revive(): Promise<boolean>
   /** Stops the server unless another process uses it. May be repeated. */
   stop(): Promise<void>
 }
@@ -44,10 +50,20 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 async function startIn(place: Place, options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const user = await enter(join(place.base, 'users'), options.signal)
   let left: Promise<void> | null = null
-  const stop = () => (left ??= user.leave(() => stopServer(place)))
+  let reviving: Promise<boolean> = Promise.resolve(false)
+  const leave = async (): Promise<void> => {
+    await reviving.catch(() => false)
+    await user.leave(() => stopServer(place))
+  }
+  const stop = () => (left ??= leave())
+  const revive = async (): Promise<boolean> => {
+    if (left !== null || (await isThere(place))) return false
+    reviving = startAgain(place, options)
+    return await reviving
+  }
   try {
     const { postmaster, joined } = (await findServer(place)) ?? (await prepareAndStart(place, options))
-    return { connection: { host: postmaster.host, port, user: superuser, database }, joined, stop }
+    return { connection: { host: postmaster.host, port, user: superuser, database }, joined, revive, stop }
   } catch (error) {
     await stop()
     throw error
@@ -58,4 +74,15 @@ async function prepareAndStart(place: Place, options: EmbeddedPostgresOptions): 
   const binaries = await installBinaries(place.programs)
   await ensureCluster(place, binaries, options)
   return await startServer(place, binaries, options)
+}
+
+const isThere = async ({ base }: Place): Promise<boolean> => (await findPostmaster(dataFolder(base))) !== null
+
+/** Only the server: data that has gone as well is not made anew under a program that knows what was in it. */
+async function startAgain(place: Place, options: EmbeddedPostgresOptions): Promise<boolean> {
+  try {
+    return !(await startServer(place, await installBinaries(place.programs), options)).joined
+  } catch (error) {
+    throw explainFileError(error, options.dir)
+  }
 }

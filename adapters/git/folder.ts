@@ -97,7 +97,8 @@ async function isGitDir(path: string): Promise<boolean> {
 async function notARoot(path: string): Promise<string> {
   const hint = `To make it one: git init && git add . && git commit, in that folder.`
   for (let above = dirname(path); ; above = dirname(above)) {
-    if ((await gitDirOf(above).catch(() => null)) !== null) return `${path} lies in the repository ${above}: give that folder.`
+    if ((await gitDirOf(above).catch(() => null)) !== null)
+      return `${path} lies in the repository ${above}: give that folder.`
     if (above === dirname(above)) return `${path} is not a git repository. ${hint}`
   }
 }

@@ -20,7 +20,8 @@ const readings: readonly Reading[] = [
     when: /(?:failed to read|couldn't read|unable to (?:open|access|read)) [^\n]*: Permission denied/,
     code: 'PRECONDITION_FAILED',
     retryable: false,
-    says: (address) => `The account that runs this may not read all of ${address}: change its permissions, then /retry.`,
+    says: (address) =>
+      `The account that runs this may not read all of ${address}: change its permissions, then /retry.`,
   },
   {
     when: /SSL certificate problem|server certificate verification failed|unable to get local issuer|certificate subject name/i,

@@ -68,6 +68,9 @@ describe('what git complains of', () => {
     [' ! [remote rejected] x -> quantapilot/x (protected branch hook declined)', 'PRECONDITION_FAILED', false],
     ['fatal: upload-pack: not our ref 0123', 'PRECONDITION_FAILED', false],
     ["fatal: cannot open '/srv/shop/HEAD': Permission denied", 'PRECONDITION_FAILED', false],
+    ["fatal: couldn't read ./packed-refs: Permission denied\nfatal: early EOF", 'PRECONDITION_FAILED', false],
+    ['fatal: loose object ab4d (stored in ./objects/ab/4d) is corrupt\nfatal: early EOF', 'PRECONDITION_FAILED', false],
+    ["fatal: cannot lock ref 'refs/heads/x': unable to create directory for .git/x", 'PRECONDITION_FAILED', false],
     ['something nobody foresaw', 'TOOL_FAILURE', true],
     ['', 'TOOL_FAILURE', true],
   ])('means: %j', (stderr, code, retryable) => expect(said(stderr)).toMatchObject({ code, retryable }))

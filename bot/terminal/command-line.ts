@@ -17,12 +17,14 @@ export const exitCodes = {
   notDone: 1,
   usage: 2,
   refused: 3,
-  /** The run waits for a person's decision. */
+  /** The run waits for a person's decision, or behind another run. */
   waits: 4,
   paused: 5,
   /** The database is away or another surrounding is missing. */
   unavailable: 69,
   internal: 70,
+  /** Ctrl-C or SIGTERM came before the run needed anybody; the run itself is kept. */
+  stopped: 130,
 } as const
 
 export type Invocation = {
@@ -75,10 +77,17 @@ async function followToTheEnd(invocation: Invocation, handle: string): Promise<n
   const last = json ? await waitSilently(invocation, handle) : await follow(screen, ask, handle, signal)
   if (!last.ok) return refuse(invocation, last)
   const card = last.value
+  const isLeft = !hasSettled(card)
   if (json) printJson(screen, { ok: true, kind: 'card', card })
-  else screen.print(...sayOutcome(card).map(asTyped))
-  return codeOf(card)
+  else screen.print(...(isLeft ? sayLeft(card) : sayOutcome(card)).map(asTyped))
+  return isLeft ? exitCodes.stopped : codeOf(card)
 }
+
+/** What a person reads who left a run before it settled. */
+const sayLeft = ({ handle }: RunCard): readonly string[] => [
+  `Left run ${handle} as it is; nothing is lost.`,
+  `  Next: /status ${handle} --watch goes on with it, or /cancel ${handle}`,
+]
 
 async function waitSilently({ ask, signal }: Invocation, handle: string): Promise<Result<RunCard>> {
   for (;;) {
@@ -106,6 +115,7 @@ function codeOf(card: RunCard): number {
     case 'succeeded':
       return exitCodes.done
     case 'waiting':
+    case 'queued':
       return exitCodes.waits
     case 'paused':
       return exitCodes.paused
@@ -123,15 +133,24 @@ export function refuse(
   { screen, json }: Pick<Invocation, 'screen' | 'json'>,
   result: Extract<Result<unknown>, { ok: false }>,
 ): number {
-  if (json) printJson(screen, { ok: false, ...result.refusal })
+  const { code, message, next } = result.refusal
+  if (json) printJson(screen, { ok: false, code, message: typed(message), ...(next ? { next: typed(next) } : {}) })
   else screen.print(...sayRefusal(result.refusal).map(asTyped))
   return result.refusal.code === 'usage' ? exitCodes.usage : exitCodes.refused
 }
 
-/** Sentences name commands with a slash; at a shell's prompt they are typed after `qp`. Escape sequences are taken out. */
-function asTyped(line: string): string {
-  return harmless(line).replaceAll(slashCommand, '$1qp $2')
+/** The same for a command that was typed wrong. */
+export function misused(shell: Pick<Invocation, 'screen' | 'json'>, message: string, next?: string): number {
+  return refuse(shell, {
+    ok: false,
+    refusal: next === undefined ? { code: 'usage', message } : { code: 'usage', message, next },
+  })
 }
+
+/** Sentences name commands with a slash; at a shell's prompt they are typed after `qp`. Escape sequences are taken out. */
+const asTyped = (line: string): string => typed(harmless(line))
+
+const typed = (text: string): string => text.replaceAll(slashCommand, '$1qp $2')
 
 const slashCommand = new RegExp(`(^|[\\s(])/(${Object.keys(grammar).join('|')})\\b`, 'g')
 

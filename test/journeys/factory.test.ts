@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { signIn } from '../../core/commands/sign-in.ts'
@@ -93,9 +93,20 @@ test('a rejected gate ends the run with the reason, and leaves no branch behind'
 })
 
 describe('what cannot be worked on ends with a sentence that says what to do', () => {
-  test.each([
+  test.each<[string, Readonly<Record<string, string | Uint8Array>>, string]>([
     ['no README', { 'notes.txt': 'x' }, 'has no README.md on branch main. Add one'],
     ['an empty README', { 'README.md': ' \n' }, 'README.md is empty. Write what to build'],
+    [
+      'a README in another markup',
+      { 'readme.rst': 'Shop' },
+      'no README.md on branch main; readme.rst is not read. Add one',
+    ],
+    ['a folder in place of the README', { 'README.md/a.txt': 'x' }, 'README.md is a folder. Put the text'],
+    [
+      'UTF-16, as an editor on Windows may save it',
+      { 'README.md': Buffer.from('\ufeffShop', 'utf16le') },
+      'README.md is UTF-16 text. Save it as',
+    ],
     ['bytes that are no text', { 'README.md': 'a\0b' }, 'README.md is not text'],
     ['settings with a mistake', { 'README.md': readme, 'quantapilot.yml': 'polices: 1\n' }, 'Did you mean `policies`?'],
     ['a README too long to read', { 'README.md': 'a'.repeat(200_001) }, 'make it shorter'],
@@ -107,6 +118,24 @@ describe('what cannot be worked on ends with a sentence that says what to do', (
     const card = await cardWhen(house, handle, isAtEnd)
     expect(card).toMatchObject({ state: 'failed', reasonCode: 'VALIDATION_ERROR' })
     expect(card.reason).toContain(sentence)
+  })
+
+  test('a link in place of the README', async () => {
+    const house = await openTestHouse()
+    const folder = await makeRepository(house, 'shop', { 'docs/about.md': readme })
+    await symlink('docs/about.md', join(folder, 'README.md'))
+    await git(folder, 'add', '--all')
+    await git(folder, '-c', 'user.name=T', '-c', 'user.email=t@localhost', 'commit', '--quiet', '--message', 'link')
+    await house.work()
+    const card = await cardWhen(house, await startFactory(house, folder), isAtEnd)
+    expect(card.reason).toContain('README.md is a symbolic link in the repository, which is not followed')
+  })
+
+  test('a line break in the address is refused before anything is stored', async () => {
+    const house = await openTestHouse()
+    const run = { kind: 'run', branch: null, pipeline: 'factory', dryRun: false, confirm: false } as const
+    expect(denied(await house.ask({ ...run, target: '/srv/a\nb' })).message).toContain('line break')
+    expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [] })
   })
 
   test('a password in the address is refused before anything is stored', async () => {
@@ -122,6 +151,13 @@ describe('what cannot be worked on ends with a sentence that says what to do', (
     expect(denied(await house.ask(run)).message).toContain('password or token')
     expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [] })
   })
+})
+
+test('a README in capitals is one', async () => {
+  const house = await openTestHouse()
+  const folder = await makeRepository(house, 'shop', { 'README.MD': readme })
+  await house.work()
+  expect(await cardWhen(house, await startFactory(house, folder), isAtGate)).toMatchObject({ state: 'waiting' })
 })
 
 test('after the README is mended, a retry starts over from the repository as it is now', async () => {

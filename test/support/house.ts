@@ -167,13 +167,13 @@ export async function startFactory(
 export async function makeRepository(
   house: TestHouse,
   name: string,
-  files: Readonly<Record<string, string>>,
+  files: Readonly<Record<string, string | Uint8Array>>,
 ): Promise<string> {
   const folder = join(house.dir, name)
   await mkdir(folder, { recursive: true })
-  for (const [file, text] of Object.entries(files)) {
+  for (const [file, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, file)), { recursive: true })
-    await writeFile(join(folder, file), text)
+    await writeFile(join(folder, file), content)
   }
   await git(folder, 'init', '--quiet', '--initial-branch=main')
   await git(folder, 'add', '--all')

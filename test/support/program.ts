@@ -1,0 +1,83 @@
+import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { onTestFinished } from 'vitest'
+import type { RunningProcess } from '../../adapters/process/run.ts'
+import { runProcess, startProcess } from '../../adapters/process/run.ts'
+import type { Pipeline } from '../../core/pipeline.ts'
+import type { TestHouse } from './house.ts'
+import { openTestHouse } from './house.ts'
+import { createStateFolder } from './postgres.ts'
+
+/** A house in a state folder of its own, and the program that is started on it as a person does. */
+export type State = TestHouse & { readonly stateDir: string; readonly launcher: string }
+
+const product = resolve(import.meta.dirname, '../../bin/qp.mjs')
+
+/** Opens a state folder for the product, or for another launcher that knows `more` pipelines. */
+export async function openState(
+  launcher: string = product,
+  more: Readonly<Record<string, Pipeline>> = {},
+): Promise<State> {
+  const database = await createStateFolder()
+  return { ...(await openTestHouse(more, database)), stateDir: database.stateDir, launcher }
+}
+
+/** How the program is started in the state folder, under the engine's test profile. */
+export const program = ({ dir, stateDir, launcher }: State, ...args: readonly string[]) => ({
+  command: process.execPath,
+  args: [launcher, ...args],
+  cwd: dir,
+  env: {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    HOME: dir,
+    QP_STATE_DIR: stateDir,
+    QP_LEASE_MS: '3000',
+    QP_BEAT_MS: '1000',
+    QP_REAP_MS: '1000',
+    QP_POLL_MS: '50',
+  },
+})
+
+/** What a person at a terminal sees of one command. */
+export type Said = { readonly exitCode: number; readonly out: string; readonly err: string }
+
+export async function qp(state: State, ...args: readonly string[]): Promise<Said> {
+  const limits = { timeoutMs: 30_000, maxOutputBytes: 1_000_000 }
+  const { exitCode, stdout, stderr } = await runProcess({ ...program(state, ...args), ...limits })
+  return { exitCode, out: stdout.toString(), err: stderr }
+}
+
+/** A worker process that is started again whenever it dies, as an operator's supervisor would. */
+export type Supervised = {
+  /** Every process there has been, the last one under way. */
+  readonly processes: readonly RunningProcess[]
+  /** Lets the last one end in order; answers with its exit code. */
+  stop(): Promise<number>
+}
+
+export async function superviseWorker(state: State): Promise<Supervised> {
+  const processes: RunningProcess[] = []
+  let stopping = false
+  const start = async (): Promise<void> => {
+    const worker = await startProcess(program(state, 'start'))
+    processes.push(worker)
+    void worker.exited.then(() => (stopping ? undefined : start()))
+  }
+  const stop = async (): Promise<number> => {
+    stopping = true
+    const exit = await processes.at(-1)?.kill({ graceMs: 20_000 })
+    return exit?.exitCode ?? -1
+  }
+  await start()
+  onTestFinished(async () => void (await stop()))
+  return { processes, stop }
+}
+
+/** Waits until something is so; fails after forty seconds with what never was. */
+export async function until(isThere: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 40_000
+  while (!(await isThere())) {
+    if (performance.now() > deadline) throw new Error(`it never came to this: ${what}`)
+    await delay(50)
+  }
+}
