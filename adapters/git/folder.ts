@@ -23,6 +23,7 @@ const refuse = (message: string): Fault => new Fault({ code: 'VALIDATION_ERROR',
  */
 export async function openFolder(path: string): Promise<Folder> {
   const real = await realFolder(path)
+  await requireEnterable(real)
   const gitDir = await gitDirOf(real)
   if (gitDir === null) throw refuse(await notARoot(real))
   const commonDir = resolve(gitDir, (await textOf(join(gitDir, 'commondir')))?.trim() ?? '.')
@@ -63,6 +64,11 @@ const unlessClosed =
     return absent
   }
 
+async function requireEnterable(path: string): Promise<void> {
+  const found = await stat(path).catch(unlessClosed(path, null))
+  if (found?.isDirectory() === true) await access(path, constants.X_OK).catch(unlessClosed(path, undefined))
+}
+
 /** Git says of a repository that it cannot read that it is none. */
 async function requireReadable(gitDir: string, commonDir: string): Promise<void> {
   const { R_OK, X_OK } = constants
@@ -85,6 +91,7 @@ async function gitDirOf(path: string): Promise<string | null> {
 
 /** As git tells: a HEAD, and objects and refs there or in the common directory. */
 async function isGitDir(path: string): Promise<boolean> {
+  await requireEnterable(path)
   const common = resolve(path, (await textOf(join(path, 'commondir')))?.trim() ?? '.')
   const parts = await Promise.all([
     exists(join(path, 'HEAD')),

@@ -52,12 +52,12 @@ export type TestHouse = {
   work(settings?: Partial<EngineSettings>): Promise<Worker>
 }
 
-/** Opens a house on a fresh database, or on a given one; `more` adds pipelines to the product's own. */
+/** Opens a house on a fresh database, or on a given one for that account; `more` adds pipelines to the product's own. */
 export async function openTestHouse(
   more: Readonly<Record<string, Pipeline>> = {},
-  given: TestDatabase | null = null,
+  given: { readonly database: TestDatabase; readonly account: string } | null = null,
 ): Promise<TestHouse> {
-  const database = given ?? (await createTestDatabase())
+  const database = given?.database ?? (await createTestDatabase())
   const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
   const db = new Database(database.connection, {
     name: 'quantapilot test',
@@ -80,7 +80,7 @@ export async function openTestHouse(
     return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
   }
   const desk: Desk = { db, recipes, pipelines: known, poke: () => workers.forEach((worker) => worker.poke()) }
-  const actor = await signIn(db, { surface: 'terminal', account: 'tester', label: 'tester' })
+  const actor = await signIn(db, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop()
     const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
@@ -19,7 +20,10 @@ export async function openState(
   more: Readonly<Record<string, Pipeline>> = {},
 ): Promise<State> {
   const database = await createStateFolder()
-  return { ...(await openTestHouse(more, database)), stateDir: database.stateDir, launcher }
+  // The program takes its user for the same person as the house does.
+  const { username, uid } = userInfo()
+  const house = await openTestHouse(more, { database, account: `${username}:${uid}` })
+  return { ...house, stateDir: database.stateDir, launcher }
 }
 
 /** How the program is started in the state folder, under the engine's test profile. */

@@ -1,0 +1,106 @@
+import { open, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { startProcess } from '../../adapters/process/run.ts'
+import { countLiveWorkers } from '../../core/store/worker.ts'
+import { agreed, cardWhen, isAtEnd, isAtGate, makeRepository } from '../support/house.ts'
+import { openState, program, qp, until } from '../support/program.ts'
+
+const readme = '# Shop\n\nA shop for bread.\n\n## Requirements\n\n- The shop must sell bread.\n'
+
+/** The handle that `Run r7k2 …` names. */
+const handleIn = (out: string): string => /Run (r[0-9a-z]+)/.exec(out)?.[1] ?? ''
+
+test('whatever is typed wrong is answered with a sentence, as text or as JSON, and an exit code', {
+  timeout: 120_000,
+}, async () => {
+  const state = await openState()
+  const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+    [['run', ''], 2, /run needs more\.\n {2}Usage: run/],
+    [['status', '999999'], 2, /999999 is not a run: runs look like r7k2/],
+    [['approve', 'r7k2'], 3, /There is no run r7k2\.\n {2}See qp runs/],
+    [['start', 'now'], 2, /start does not know now/],
+    [['db', 'upp'], 2, /Usage: qp db up/],
+    [['help', 'nope'], 2, /There is no command nope/],
+    [['lint', '/nowhere/at/all'], 2, /\/nowhere\/at\/all cannot be read: ENOENT/],
+    [['work-alone', 'r7k2'], 2, /A worker calls work-alone by itself/],
+  ]
+  for (const [words, exitCode, sentence] of cases) {
+    const said = await qp(state, ...words)
+    expect(said, words.join(' ')).toMatchObject({ exitCode, out: expect.stringMatching(sentence), err: '' })
+  }
+  for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))) {
+    const json = await qp(state, ...words, '--json')
+    expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
+    expect(json).toMatchObject({ exitCode, err: '' })
+  }
+})
+
+test('a state folder that cannot be made is a sentence and no stack', { timeout: 60_000 }, async () => {
+  const state = await openState()
+  await writeFile(join(state.dir, 'file'), '')
+  const said = await qp({ ...state, stateDir: join(state.dir, 'file', 'state') }, 'status')
+  expect(said).toMatchObject({ exitCode: 69, err: '' })
+  expect(said.out).toMatch(/^✗ The state folder \S+ cannot be made \(ENOTDIR.*\): set QP_STATE_DIR to a folder/)
+})
+
+test('output that cannot be written is told, and the exit code says so', { timeout: 60_000 }, async () => {
+  const state = await openState()
+  // Open for reading alone: it refuses what is written to it, as a full disk does.
+  const closed = await open('/dev/null', 'r')
+  const command = await startProcess({ ...program(state, 'whoami'), stdout: closed.fd, stderr: 'pipe' })
+  let err = ''
+  command.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  const { exitCode } = await command.exited
+  await closed.close()
+  expect(exitCode).toBe(69)
+  expect(err).toContain('✗ The output cannot be written (EBADF')
+})
+
+test('a second run on a repository says behind whom it waits and what to do', { timeout: 120_000 }, async () => {
+  const state = await openState()
+  const folder = await makeRepository(state, 'shop', { 'README.md': readme })
+  const first = await qp(state, 'run', folder)
+  expect(first).toMatchObject({ exitCode: 4 })
+  const second = await qp(state, 'run', folder)
+  expect(second.exitCode).toBe(4)
+  expect(second.out).toContain(`Next: qp status ${handleIn(first.out)}, which goes first, or qp cancel`)
+})
+
+test('a command whose worker leaves does the work itself', { timeout: 120_000 }, async () => {
+  const state = await openState()
+  const folder = await makeRepository(state, 'shop', { 'README.md': readme })
+  const worker = await startProcess(program(state, 'start'))
+  await until(async () => (await state.db.run(countLiveWorkers, {}))[0]?.live === 1, 'the worker is up')
+  // It counts as alive for the length of its lease, and takes nothing.
+  worker.signal('SIGSTOP')
+  const run = qp(state, 'run', folder)
+  await until(async () => {
+    const reply = agreed(await state.ask({ kind: 'runs', page: 1 }))
+    return reply.kind === 'runs' && reply.runs.length === 1
+  }, 'the run is there')
+  await worker.kill({ signal: 'SIGKILL' })
+  expect(await run).toMatchObject({ exitCode: 4 })
+})
+
+test('Ctrl-C leaves the run as it is and says how it goes on', { timeout: 120_000 }, async () => {
+  const state = await openState()
+  const folder = await makeRepository(state, 'shop', { 'README.md': readme.repeat(1_000) })
+  const command = await startProcess({ ...program(state, 'run', folder), stdout: 'pipe', stderr: 'pipe' })
+  let out = ''
+  command.stdout?.on('data', (chunk: Buffer) => {
+    if (out === '') command.signal('SIGINT')
+    out += chunk.toString()
+  })
+  expect(await command.exited).toEqual({ exitCode: 130 })
+  const handle = handleIn(out)
+  expect(out).toContain(`Left run ${handle} as it is; nothing is lost.\n  Next: qp status ${handle} --watch`)
+
+  expect(await qp(state, 'status', handle, '--watch')).toMatchObject({ exitCode: 4 })
+  expect(await cardWhen(state, handle, isAtGate)).toMatchObject({ handle })
+  const over = await qp(state, 'cancel', handle)
+  expect(over.out).toContain('cancelled')
+  expect(await cardWhen(state, handle, isAtEnd)).toMatchObject({ state: 'cancelled' })
+  const late = await qp(state, 'approve', handle)
+  expect(late).toMatchObject({ exitCode: 3, err: '' })
+})
