@@ -59,6 +59,8 @@ export class Lease {
     const sentAt = performance.now()
     try {
       this.#session ??= await this.#db.connect('heartbeat')
+      // Stopped while it connected: an open connection would keep the process from ending.
+      if (this.#stopped) return await this.stop()
       const [row] = await this.#session.run(beat, { worker: this.worker })
       if (!row) return this.#lose()
       this.#acknowledgedAt = sentAt

@@ -157,7 +157,10 @@ export class Worker {
       if (!this.#stopped) this.#later(() => void this.#listen(), settings.pollMs)
     }
     try {
-      this.#listener = await db.connect('listen')
+      const listener = await db.connect('listen')
+      // Stopped while it connected: an open connection would keep the process from ending.
+      if (this.#stopped) return await listener.end()
+      this.#listener = listener
       await this.#listener.listen('qp_ready', () => this.poke(), again)
     } catch {
       // Polling finds the work meanwhile.

@@ -1,9 +1,11 @@
 import { open, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { startProcess } from '../../adapters/process/run.ts'
 import { countLiveWorkers } from '../../core/store/worker.ts'
-import { agreed, cardWhen, isAtEnd, isAtGate, makeRepository } from '../support/house.ts'
+import { agreed, cardWhen, isAtEnd, makeRepository } from '../support/house.ts'
+import { dangerous, triesIn } from '../support/poison.ts'
+import type { Said, State } from '../support/program.ts'
 import { openState, program, qp, until } from '../support/program.ts'
 
 const readme = '# Shop\n\nA shop for bread.\n\n## Requirements\n\n- The shop must sell bread.\n'
@@ -84,23 +86,30 @@ test('a command whose worker leaves does the work itself', { timeout: 120_000 },
 })
 
 test('Ctrl-C leaves the run as it is and says how it goes on', { timeout: 120_000 }, async () => {
-  const state = await openState()
-  const folder = await makeRepository(state, 'shop', { 'README.md': readme.repeat(1_000) })
-  const command = await startProcess({ ...program(state, 'run', folder), stdout: 'pipe', stderr: 'pipe' })
-  let out = ''
-  command.stdout?.on('data', (chunk: Buffer) => {
-    if (out === '') command.signal('SIGINT')
-    out += chunk.toString()
-  })
-  expect(await command.exited).toEqual({ exitCode: 130 })
-  const handle = handleIn(out)
-  expect(out).toContain(`Left run ${handle} as it is; nothing is lost.\n  Next: qp status ${handle} --watch`)
+  // A step that lasts until it is stopped: nobody has to be quick.
+  const state = await openState(resolve(import.meta.dirname, '../support/qp-with-poison.ts'), dangerous)
+  const tries = join(state.dir, 'tries')
+  const first = await interrupt(state, tries, 1, 'run', tries, '0', '--pipeline', 'poison')
+  const handle = handleIn(first.out)
+  expect(first).toMatchObject({ exitCode: 130 })
+  expect(first.out).toContain(`Left run ${handle} as it is; nothing is lost.\n  Next: qp status ${handle} --watch`)
 
-  expect(await qp(state, 'status', handle, '--watch')).toMatchObject({ exitCode: 4 })
-  expect(await cardWhen(state, handle, isAtGate)).toMatchObject({ handle })
-  const over = await qp(state, 'cancel', handle)
-  expect(over.out).toContain('cancelled')
+  expect(await interrupt(state, tries, 2, 'status', handle, '--watch')).toMatchObject({ exitCode: 130 })
+  expect(await cardWhen(state, handle, () => true)).toMatchObject({ state: 'queued', tries: 0 })
+  await qp(state, 'cancel', handle)
   expect(await cardWhen(state, handle, isAtEnd)).toMatchObject({ state: 'cancelled' })
-  const late = await qp(state, 'approve', handle)
+  const late = await qp(state, 'retry', handle)
   expect(late).toMatchObject({ exitCode: 3, err: '' })
 })
+
+/** Gives a command and presses Ctrl-C once the run has been tried so often. */
+async function interrupt(state: State, tries: string, count: number, ...words: readonly string[]): Promise<Said> {
+  const command = await startProcess({ ...program(state, ...words), stdout: 'pipe', stderr: 'pipe' })
+  let [out, err] = ['', '']
+  command.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  command.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  await until(async () => (await triesIn(tries)).length === count, `try ${count}`)
+  command.signal('SIGINT')
+  const { exitCode } = await command.exited
+  return { exitCode, out, err }
+}
