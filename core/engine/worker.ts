@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import type { Recipes } from '../pipeline.ts'
@@ -29,7 +30,9 @@ export class Worker {
   readonly #moments = new Set<NodeJS.Timeout>()
   #shift: Shift | null = null
   #listener: Session | null = null
-  #stopped = false
+  readonly #stopping = new AbortController()
+  /** The change to another shift under way, or the last one. */
+  #change: Promise<void> = Promise.resolve()
   #claiming = false
   #claimAgain = false
   /** False once a claim came back with nothing: until somebody says otherwise, a free place needs no claim. */
@@ -37,6 +40,10 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted
   }
 
   /** Registers and begins to work. Throws when the database is away; later outages are ridden out. */
@@ -67,9 +74,11 @@ export class Worker {
 
   /** Takes nothing more, settles or gives back what it holds, and ends its lease. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stopping.abort()
     for (const timer of [...this.#timers, ...this.#moments]) clearTimeout(timer)
     await this.#listener?.end()
+    // A shift that begins meanwhile would go on beating, and keep the process alive.
+    await this.#change
     await this.#shift?.end()
     this.#shift = null
   }
@@ -77,7 +86,9 @@ export class Worker {
   async #beginShift(): Promise<void> {
     const { db, recipes, settings, log } = this.#options
     const shift = await Shift.begin({ db, recipes, settings, log, onParked: (run) => this.#onParked(run) })
-    shift.lost.addEventListener('abort', () => void this.#loseShift(shift))
+    shift.lost.addEventListener('abort', () => {
+      this.#change = this.#loseShift(shift)
+    })
     this.#shift = shift
   }
 
@@ -89,7 +100,8 @@ export class Worker {
       try {
         await this.#beginShift()
       } catch {
-        await new Promise((resolve) => this.#later(resolve, this.#options.settings.pollMs))
+        const { signal } = this.#stopping
+        await delay(this.#options.settings.pollMs, undefined, { signal }).catch(() => undefined)
       }
     }
     this.poke()
@@ -191,7 +203,7 @@ export class Worker {
     round()
   }
 
-  #later(work: (value?: unknown) => void, ms: number): void {
+  #later(work: () => void, ms: number): void {
     const timer = setTimeout(() => {
       this.#moments.delete(timer)
       work()
