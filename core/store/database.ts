@@ -121,7 +121,7 @@ export class Database implements Executor {
       )
       client.off('error', heardByStatements)
       client.release(broken)
-      throw error
+      throw faultOf(error)
     }
   }
 }

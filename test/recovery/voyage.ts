@@ -134,7 +134,8 @@ class Ship {
     const known = pipelinesIn(world, life)
     const recipes: Desk['recipes'] = (name) => known[name] ?? null
     const place = { db: this.db, recipes, settings, log: () => undefined }
-    const isolate = async (run: string): Promise<void> => void (await runAlone(place, run))
+    const isolate = async (run: string): Promise<void> =>
+      void (await runAlone(place, run, new AbortController().signal))
     this.#worker = new Worker({ ...place, isolate })
     this.desk = { db: this.db, recipes, pipelines: known, poke: () => this.#worker.poke() }
     const surface = {
