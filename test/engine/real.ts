@@ -63,6 +63,8 @@ class Crossroads extends Database {
 export type Stage = {
   readonly house: TestHouse
   readonly db: Crossroads
+  /** Sweeps up between sequences, which the product may not. */
+  readonly owner: Database
   readonly actors: Readonly<Record<Person, Actor>>
   readonly complaints: string[]
   /** Sequences so far. */
@@ -88,9 +90,11 @@ export async function openStage(): Promise<Stage> {
     onIdleError: () => undefined,
   })
   onTestFinished(() => db.close())
+  const owner = new Database(connection, { name: 'broom', role: null, poolSize: 1, onIdleError: () => undefined })
+  onTestFinished(() => owner.close())
   const entries = await Promise.all(people.map(async (person) => [person, await actorOf(house, person)] as const))
   const complaints: string[] = []
-  return { house, db, actors: Object.fromEntries(entries) as Record<Person, Actor>, complaints, sequences: 0 }
+  return { house, db, owner, actors: Object.fromEntries(entries) as Record<Person, Actor>, complaints, sequences: 0 }
 }
 
 async function actorOf(house: TestHouse, person: Person): Promise<Actor> {
@@ -239,10 +243,10 @@ export class Real implements Distant {
     const { house, complaints } = this.#stage
     for (const { ride } of this.#rides) await ride.abandon()
     const broken = Object.entries(await checkInvariants(house.db)).filter(([, violations]) => violations.length > 0)
-    await house.db.run(forgetRuns, {})
+    await this.#stage.owner.run(forgetRuns, {})
     if (++this.#stage.sequences % sequencesPerSweep === 0) {
-      await house.db.run(sweepUp, {})
-      await house.db.run(beginAudit, {})
+      await this.#stage.owner.run(sweepUp, {})
+      await this.#stage.owner.run(beginAudit, {})
     }
     return [...broken, ...complaints.splice(0)]
   }
