@@ -273,8 +273,7 @@ function help(shell: Shell, topic: string | null): number {
 
 function explain(screen: Screen, error: unknown, json: boolean): number {
   const isKnown = error instanceof Fault
-  // The command was not carried out, so there is no run to retry: it can only be given again.
-  const message = sayError(error).replace('then /retry', 'then try again')
+  const message = sayError(error)
   if (json) screen.output.write(`${JSON.stringify({ ok: false, code: isKnown ? error.code : 'INTERNAL', message })}\n`)
   else screen.print(`✗ ${harmless(message)}`)
   if (!isKnown && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)

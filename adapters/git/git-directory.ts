@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { copyFromFolder } from './folder.ts'
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
 import type { Git } from './git-command.ts'
 import type { Place, Remote } from './remote.ts'
@@ -65,12 +66,7 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
 async function borrow(from: string, gitDir: string): Promise<void> {
   await mkdir(join(gitDir, 'objects', 'info'), { recursive: true })
   await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(from, 'objects')}\n`)
-  await copyFileIfThere(join(from, 'shallow'), join(gitDir, 'shallow'))
-}
-
-async function copyFileIfThere(from: string, to: string): Promise<void> {
-  const found = await stat(from).catch(() => null)
-  if (found?.isFile() === true) await copyFile(from, to)
+  await copyFromFolder(join(from, 'shallow'), join(gitDir, 'shallow'))
 }
 
 /** One commit without its history: a push of its child needs no more. */

@@ -83,9 +83,9 @@ const writeMessages = statement({
 })
 
 /**
- * Writes what few transitions bring along: plans, gates, names of artifacts, consumed signals. Rows are
- * found by `any(array(…))`, not by a join: the server takes a JSON array for a hundred rows and would rather read a
- * table of a thousand whole than look up one.
+ * Writes what few transitions bring along: plans, gates, names of artifacts, consumed signals. Rows are found by
+ * `any(array(…))`, not by a join: the server takes a JSON array for a hundred rows and would rather read a table of a
+ * thousand whole than look up one.
  */
 const writeConsequences = statement({
   name: 'write_consequences',
@@ -150,7 +150,7 @@ export async function apply(
   transitions: readonly Transition[],
   hand: Hand,
 ): Promise<ReadonlySet<string>> {
-  const isSimple = transitions.every((change) => messagesOf(change).length === 0 && consequencesOf(change) === null)
+  const isSimple = transitions.every((change) => !isHeard(change) && consequencesOf(change) === null)
   return isSimple || !('transaction' in db)
     ? applyIn(db, transitions, hand)
     : db.transaction((tx) => applyIn(tx, transitions, hand))
@@ -234,6 +234,8 @@ const withState = ({ kind, payload }: EventDraft, { state, position }: Run) => (
   kind,
   payload: { ...payload, state, position },
 })
+
+const isHeard = ({ events }: Transition): boolean => events.some(({ kind }) => isPublic(kind))
 
 const messagesOf = ({ was, events }: Transition) =>
   events

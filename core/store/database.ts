@@ -258,7 +258,7 @@ function faultOf(error: unknown): unknown {
     if (state === '53100')
       return new Fault({
         code: 'NO_SPACE',
-        message: 'The database has no disk space left: free some, then /retry.',
+        message: 'The database has no disk space left: free some, then try again.',
         retryable: false,
         cause: error,
       })

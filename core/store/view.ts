@@ -97,7 +97,8 @@ const gateView = z.object({
   decidedAt: z.date().nullable(),
 })
 
-const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id = g.run_id) as number, g.name, g.kind, g.subject, g.policy,
+const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id = g.run_id) as number, g.name, g.kind,
+  g.subject, g.policy,
   (select count(*)::integer from app.votes v where v.run_id = g.run_id and v.gate_id = g.id) as votes,
   g.opened_at, g.expires_at, g.verdict,
   (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`

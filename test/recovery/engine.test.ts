@@ -3,19 +3,17 @@ import { z } from 'zod'
 import { sendSignal } from '../../core/commands/send-signal.ts'
 import { Shift } from '../../core/engine/shift.ts'
 import { reap } from '../../core/engine/sweep.ts'
-import { handleOf } from '../../core/model/handle.ts'
 import type { Json } from '../../core/model/json.ts'
 import type { Outcome } from '../../core/model/outcome.ts'
-import type { Plan } from '../../core/model/plan.ts'
 import { Fault } from '../../core/model/problem.ts'
-import type { Pipeline, StepContext, StepKind } from '../../core/pipeline.ts'
+import type { Pipeline, StepContext } from '../../core/pipeline.ts'
 import { claimRuns } from '../../core/store/claim.ts'
 import { draftOf } from '../../core/store/draft-run.ts'
 import { startRuns } from '../../core/store/start.ts'
 import { statement } from '../../core/store/statement.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
-import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, isAtEnd, openTestHouse, testSettings } from '../support/house.ts'
+import { kind, pipelineOf, startRunOf } from '../support/recipe.ts'
 
 type Body = (ctx: StepContext) => Promise<Outcome>
 
@@ -27,43 +25,6 @@ const untilStopped: Body = (ctx) =>
     ctx.signal.addEventListener('abort', () => reject(new Error('stopped')))
   })
 
-const kind = (run: Body, more: Partial<StepKind> = {}): StepKind => ({
-  timeoutMs: 30_000,
-  retry: 'io',
-  onPause: 'finish',
-  run,
-  ...more,
-})
-
-/** A pipeline of the given step bodies, in order. */
-function pipelineOf(name: string, bodies: Readonly<Record<string, StepKind>>, more: Partial<Pipeline> = {}): Pipeline {
-  const plan: Plan = Object.keys(bodies).map((id) => ({ type: 'step', id, kind: id, title: id }))
-  return {
-    name,
-    version: 1,
-    says: '',
-    input: z.json(),
-    plan: () => plan,
-    lockKey: () => null,
-    whenLocked: 'queue',
-    project: () => null,
-    deadlineMs: null,
-    cap: { micros: 1_000, tokens: 1_000 },
-    steps: bodies,
-    cleanUp: null,
-    ...more,
-  }
-}
-
-async function start(house: TestHouse, name: string, input: Json = null): Promise<{ id: string; handle: string }> {
-  const recipe = house.desk.pipelines[name]
-  if (!recipe) throw new Error(name)
-  const starter = { startedBy: house.actor.id, correlationId: uuidv7(), projectId: null, priority: 0, retryOf: null }
-  const [run] = await startRuns(house.db, [draftOf(recipe, input, starter)], null)
-  house.desk.poke()
-  return { id: run?.id ?? '', handle: handleOf(run?.number ?? 0) }
-}
-
 describe('steps', () => {
   test('what the world refuses for a moment is tried again, and the run says so meanwhile', async () => {
     let tries = 0
@@ -73,7 +34,7 @@ describe('steps', () => {
     })
     const house = await openTestHouse({ flaky: pipelineOf('flaky', { flaky }) })
     await house.work()
-    const { handle } = await start(house, 'flaky')
+    const { handle } = await startRunOf(house, 'flaky')
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
     expect(tries).toBe(3)
   })
@@ -90,7 +51,7 @@ describe('steps', () => {
     )
     const house = await openTestHouse({ slow: pipelineOf('slow', { slow }) })
     await house.work()
-    const { handle } = await start(house, 'slow')
+    const { handle } = await startRunOf(house, 'slow')
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
   })
 
@@ -103,8 +64,8 @@ describe('steps', () => {
       good: pipelineOf('good', { good: kind(async () => done()) }),
     })
     await house.work()
-    const bad = await start(house, 'bad')
-    const good = await start(house, 'good')
+    const bad = await startRunOf(house, 'bad')
+    const good = await startRunOf(house, 'good')
     expect(await cardWhen(house, bad.handle, (card) => card.state === 'paused')).toMatchObject({
       reasonCode: 'invariant',
     })
@@ -116,7 +77,7 @@ describe('steps', () => {
     const read = kind(async (ctx) => done(await ctx.outputOf('nul', z.json())))
     const house = await openTestHouse({ nul: pipelineOf('nul', { nul, read }) })
     await house.work()
-    const { handle } = await start(house, 'nul')
+    const { handle } = await startRunOf(house, 'nul')
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
   })
 
@@ -142,7 +103,7 @@ describe('steps', () => {
     })
     const house = await openTestHouse({ effect: pipelineOf('effect', { step }) })
     await house.work()
-    const { handle } = await start(house, 'effect')
+    const { handle } = await startRunOf(house, 'effect')
     await cardWhen(house, handle, isAtEnd)
     expect(made).toHaveLength(1)
   })
@@ -162,7 +123,7 @@ describe('waiting', () => {
     })
     const house = await openTestHouse({ listen: pipelineOf('listen', { listen }) })
     await house.work()
-    const { id, handle } = await start(house, 'listen')
+    const { id, handle } = await startRunOf(house, 'listen')
     await cardWhen(house, handle, (card) => card.state === 'running')
     expect(await sendSignal(house.db, id, 'go', 42)).toMatchObject({ ok: true })
     hold.resolve()
@@ -189,7 +150,7 @@ describe('waiting', () => {
       child: pipelineOf('child', { child }),
     })
     await house.work()
-    const { handle } = await start(house, 'parent')
+    const { handle } = await startRunOf(house, 'parent')
     await cardWhen(house, handle, isAtEnd)
     expect(results).toEqual(['succeeded', 'failed', 'succeeded'])
   })
@@ -208,7 +169,7 @@ describe('waiting', () => {
     })
     const house = await openTestHouse({ two: pipelineOf('two', { first, second }) })
     await house.work()
-    const { handle } = await start(house, 'two')
+    const { handle } = await startRunOf(house, 'two')
     await cardWhen(house, handle, (card) => card.state === 'running')
     agreed(await house.ask({ kind: 'pause', run: handle }))
     hold.resolve()
@@ -236,7 +197,7 @@ describe('waiting', () => {
     )
     const house = await openTestHouse({ long: { ...recipe, steps: { work, clean } } })
     await house.work()
-    const { handle } = await start(house, 'long')
+    const { handle } = await startRunOf(house, 'long')
     await cardWhen(house, handle, (card) => card.state === 'running')
     agreed(await house.ask({ kind: 'cancel', run: handle }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'cancelled' })
@@ -260,7 +221,7 @@ describe('money', () => {
     })
     const house = await openTestHouse({ spend: pipelineOf('spend', { spend }) })
     await house.work()
-    const { handle } = await start(house, 'spend')
+    const { handle } = await startRunOf(house, 'spend')
     const card = await cardWhen(house, handle, (seen) => seen.state === 'paused')
     expect(granted).toBe(10)
     expect(card).toMatchObject({ reasonCode: 'budget', money: { spentMicros: 500, reservedMicros: 0 } })
@@ -292,7 +253,7 @@ describe('workers that die', () => {
       onParked: () => undefined,
     }
     const zombie = await Shift.begin(place)
-    const { handle } = await start(house, 'step')
+    const { handle } = await startRunOf(house, 'step')
     await zombie.claim()
     await house.db.run(killWorker, {})
     expect(await reap(house.db, 3)).toBe(1)
@@ -308,7 +269,7 @@ describe('workers that die', () => {
     const house = await openTestHouse({
       poison: pipelineOf('poison', { poison: kind(untilStopped) }),
     })
-    const { id, handle } = await start(house, 'poison')
+    const { id, handle } = await startRunOf(house, 'poison')
     const die = async (claim: () => Promise<unknown>): Promise<void> => {
       await claim()
       await house.db.run(killWorker, {})
@@ -359,7 +320,7 @@ describe('workers that die', () => {
     )
     const house = await openTestHouse({ step: pipelineOf('step', { step }) })
     const first = await house.work()
-    const { handle } = await start(house, 'step')
+    const { handle } = await startRunOf(house, 'step')
     await cardWhen(house, handle, (card) => card.state === 'running')
     await first.stop()
     await house.work()
@@ -369,7 +330,7 @@ describe('workers that die', () => {
 
 test('an actor never has more runs running than its cap, whoever claims', async () => {
   const house = await openTestHouse({ wait: pipelineOf('wait', { wait: kind(untilStopped, { onPause: 'abort' }) }) })
-  for (let i = 0; i < 10; i++) await start(house, 'wait')
+  for (let i = 0; i < 10; i++) await startRunOf(house, 'wait')
   const place = {
     db: house.db,
     recipes: house.desk.recipes,

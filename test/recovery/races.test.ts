@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { z } from 'zod'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import { execute } from '../../core/commands/execute.ts'
 import { sendSignal } from '../../core/commands/send-signal.ts'
@@ -8,22 +7,19 @@ import { signIn } from '../../core/commands/sign-in.ts'
 import { Shift } from '../../core/engine/shift.ts'
 import { reap, wake } from '../../core/engine/sweep.ts'
 import type { Actor } from '../../core/model/actor.ts'
-import { handleOf } from '../../core/model/handle.ts'
 import type { Outcome } from '../../core/model/outcome.ts'
-import type { GatePolicy, Plan } from '../../core/model/plan.ts'
+import type { GatePolicy } from '../../core/model/plan.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { Result } from '../../core/model/problem.ts'
-import type { Pipeline, StepContext, StepKind } from '../../core/pipeline.ts'
 import { raiseBudget } from '../../core/store/budget.ts'
 import { claimRuns, wakeDue } from '../../core/store/claim.ts'
-import { draftOf } from '../../core/store/draft-run.ts'
-import { startRuns } from '../../core/store/start.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { buryKnownDead, buryWorkers, insertWorker } from '../../core/store/worker.ts'
 import { administer, openSession } from '../support/administer.ts'
 import { HeldDatabase } from '../support/held.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, openTestHouse, testSettings } from '../support/house.ts'
+import { kind, pipelineOf, startRunOf } from '../support/recipe.ts'
 
 // Each test holds one side open right before its commit, waits until Postgres says that the other waits for it (or
 // until the other has passed it by), and lets go.
@@ -36,42 +32,11 @@ const policy: GatePolicy = {
   remindEveryMs: null,
 }
 
-const kind = (run: (ctx: StepContext) => Promise<Outcome>, more: Partial<StepKind> = {}): StepKind => ({
-  timeoutMs: 30_000,
-  retry: 'io',
-  onPause: 'finish',
-  run,
-  ...more,
-})
-
 const done: Outcome = { kind: 'done', output: null }
-
-function pipelineOf(name: string, plan: Plan, steps: Pipeline['steps'], more: Partial<Pipeline> = {}): Pipeline {
-  return {
-    name,
-    version: 1,
-    says: '',
-    input: z.json(),
-    plan: () => plan,
-    lockKey: () => null,
-    whenLocked: 'queue',
-    project: () => null,
-    deadlineMs: null,
-    cap: { micros: 100, tokens: 0 },
-    steps,
-    cleanUp: null,
-    ...more,
-  }
-}
 
 /** A page, a gate on it, and what comes after. */
 const gated = pipelineOf(
   'gated',
-  [
-    { type: 'step', id: 'page', kind: 'page', title: 'page' },
-    { type: 'gate', id: 'gate', name: 'page', title: 'gate', judges: 'page', policy },
-    { type: 'step', id: 'after', kind: 'after', title: 'after' },
-  ],
   {
     page: kind(async (ctx) => {
       const artifact = await ctx.save('page', Buffer.from('page'), 'text/plain')
@@ -80,17 +45,14 @@ const gated = pipelineOf(
     }),
     after: kind(async () => done),
   },
-)
-
-const twoSteps = (first: StepKind): Pipeline =>
-  pipelineOf(
-    'two',
-    [
-      { type: 'step', id: 'first', kind: 'first', title: 'first' },
-      { type: 'step', id: 'second', kind: 'second', title: 'second' },
+  {
+    plan: () => [
+      { type: 'step', id: 'page', kind: 'page', title: 'page' },
+      { type: 'gate', id: 'gate', name: 'page', title: 'gate', judges: 'page', policy },
+      { type: 'step', id: 'after', kind: 'after', title: 'after' },
     ],
-    { first, second: kind(async () => done) },
-  )
+  },
+)
 
 /** A second process on the house's database. */
 function anotherProcess(house: TestHouse, name: string): HeldDatabase {
@@ -106,14 +68,6 @@ const askOn = (
   actor: Actor = house.actor,
   delivery = uuidv7(),
 ): Promise<Result<Reply>> => execute({ ...house.desk, db }, actor, command, delivery)
-
-async function start(house: TestHouse, name: string): Promise<{ readonly id: string; readonly handle: string }> {
-  const recipe = house.desk.pipelines[name] as Pipeline
-  const starter = { startedBy: house.actor.id, correlationId: uuidv7(), projectId: null, priority: 0, retryOf: null }
-  const [run] = await startRuns(house.db, [draftOf(recipe, null, starter)], null)
-  house.desk.poke()
-  return { id: run?.id ?? '', handle: handleOf(run?.number ?? 0) }
-}
 
 async function approver(house: TestHouse, account: string): Promise<Actor> {
   const person = await signIn(house.db, { surface: 'terminal', account, label: account })
@@ -165,7 +119,7 @@ describe('a gate', () => {
   async function atGate() {
     const house = await openTestHouse({ gated })
     await house.work()
-    const run = await start(house, 'gated')
+    const run = await startRunOf(house, 'gated')
     await cardWhen(house, run.handle, isAtGate)
     return { house, run, one: anotherProcess(house, 'one'), two: anotherProcess(house, 'two') }
   }
@@ -254,8 +208,8 @@ describe('a step that ends', () => {
       await finish.promise
       return outcome()
     })
-    const house = await openTestHouse({ two: twoSteps(first) })
-    const run = await start(house, 'two')
+    const house = await openTestHouse({ two: pipelineOf('two', { first, second: kind(async () => done) }) })
+    const run = await startRunOf(house, 'two')
     const db = anotherProcess(house, 'worker')
     const shift = await shiftOn(house, db)
     onTestFinished(() => shift.end())
@@ -375,9 +329,22 @@ describe('runs', () => {
     confirm: false,
   } as const
 
+  /** Two orders at once, the first written and not yet committed when the second comes. */
+  async function bothStart(house: TestHouse): Promise<readonly [Result<Reply>, Result<Reply>]> {
+    const one = anotherProcess(house, 'one')
+    const two = anotherProcess(house, 'two')
+    const hold = one.hold()
+    const first = askOn(house, one, order)
+    await hold.reached
+    const second = askOn(house, two, order)
+    await two.blocked()
+    hold.release()
+    return [await first, await second]
+  }
+
   test('claimed by two workers at once go to one', async () => {
     const house = await openTestHouse({ gated })
-    await start(house, 'gated')
+    await startRunOf(house, 'gated')
     const one = anotherProcess(house, 'one')
     const workers = [uuidv7(), uuidv7()] as const
     for (const worker of workers) {
@@ -395,7 +362,7 @@ describe('runs', () => {
 
   test('whose plan is rewritten while they are being claimed are not lost', async () => {
     const house = await openTestHouse({ gated })
-    const { id } = await start(house, 'gated')
+    const { id } = await startRunOf(house, 'gated')
     const worker = uuidv7()
     await house.db.run(insertWorker, { worker, leaseMs: 60_000, description: worker })
     const asked = { worker, room: 5, actorCap: null, systemActor: uuidv7() }
@@ -425,38 +392,24 @@ describe('runs', () => {
   ])('%s that start at once on one lock key: one holds it, the other is behind it', async (_, project) => {
     const locked = { ...gated, name: 'locked', lockKey: () => 'harbour', project: () => project }
     const house = await openTestHouse({ locked })
-    const one = anotherProcess(house, 'one')
-    const two = anotherProcess(house, 'two')
-    const hold = one.hold()
-    const first = askOn(house, one, order)
-    await hold.reached
-    const second = askOn(house, two, order)
-    await two.blocked()
-    hold.release()
-    const holder = agreed(await first)
+    const [first, second] = await bothStart(house)
+    const holder = agreed(first)
     if (holder.kind !== 'started') throw new Error(holder.kind)
     expect(holder.queuedBehind).toBe(null)
-    expect(agreed(await second)).toMatchObject({ kind: 'started', queuedBehind: holder.card.handle })
+    expect(agreed(second)).toMatchObject({ kind: 'started', queuedBehind: holder.card.handle })
   })
 
   test('of which a pipeline wants no second are refused, also when both start at once', async () => {
     const locked = { ...gated, name: 'locked', lockKey: () => 'harbour', whenLocked: 'refuse' } as const
     const house = await openTestHouse({ locked })
-    const one = anotherProcess(house, 'one')
-    const two = anotherProcess(house, 'two')
-    const hold = one.hold()
-    const first = askOn(house, one, order)
-    await hold.reached
-    const second = askOn(house, two, order)
-    await two.blocked()
-    hold.release()
-    agreed(await first)
-    expect(denied(await second)).toMatchObject({ code: 'lock_held' })
+    const [first, second] = await bothStart(house)
+    agreed(first)
+    expect(denied(second)).toMatchObject({ code: 'lock_held' })
   })
 
   test('a parent whose last child has ended is woken once by two sweeps at once', async () => {
     let resumed = 0
-    const parent = pipelineOf('parent', [{ type: 'step', id: 'p', kind: 'p', title: 'p' }], {
+    const parent = pipelineOf('parent', {
       p: kind(async (ctx) => {
         if (ctx.resumed?.kind === 'children') {
           resumed++
@@ -465,9 +418,9 @@ describe('runs', () => {
         return { kind: 'wait', wait: { kind: 'children', children: [{ pipeline: 'child', input: null }] } }
       }),
     })
-    const child = pipelineOf('child', [{ type: 'step', id: 'c', kind: 'c', title: 'c' }], { c: kind(async () => done) })
+    const child = pipelineOf('child', { c: kind(async () => done) })
     const house = await openTestHouse({ parent, child })
-    const { handle } = await start(house, 'parent')
+    const { handle } = await startRunOf(house, 'parent')
     const shift = await shiftOn(house, anotherProcess(house, 'worker'))
     onTestFinished(() => shift.end())
     await shift.claim()
@@ -507,9 +460,9 @@ test('the last money goes to one of two calls that ask for it at once', async ()
     return done
   })
   const house = await openTestHouse({
-    spend: pipelineOf('spend', [{ type: 'step', id: 's', kind: 's', title: 's' }], { s: spend }),
+    spend: pipelineOf('spend', { s: spend }, { cap: { micros: 100, tokens: 0 } }),
   })
-  const { id, handle } = await start(house, 'spend')
+  const { id, handle } = await startRunOf(house, 'spend')
   const db = anotherProcess(house, 'worker')
   const shift = await shiftOn(house, db)
   onTestFinished(() => shift.end())

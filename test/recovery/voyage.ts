@@ -15,12 +15,13 @@ import { buryGone } from '../../core/engine/sweep.ts'
 import { runAlone, Worker } from '../../core/engine/worker.ts'
 import type { RunCard } from '../../core/model/card.ts'
 import type { GatePolicy } from '../../core/model/plan.ts'
-import type { Pipeline, StepContext, StepKind } from '../../core/pipeline.ts'
+import type { Pipeline, StepContext } from '../../core/pipeline.ts'
 import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { declared } from '../../core/store/statement.ts'
 import { administer } from '../support/administer.ts'
 import { agreed, isAtEnd, isAtGate, testSettings } from '../support/house.ts'
+import { kind, pipelineOf } from '../support/recipe.ts'
 import { Fate, Life, MortalDatabase, writes } from '../support/mortal.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -37,8 +38,6 @@ const policy: GatePolicy = {
   expiresAfterMs: null,
   remindEveryMs: null,
 }
-
-const kind = (run: StepKind['run']): StepKind => ({ timeoutMs: 10_000, retry: 'io', onPause: 'finish', run })
 
 /** Every kind of step and wait there is, on one run: an effect, money, a gate with rework, time, a signal, a child, a cap. */
 function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline>> {
@@ -88,35 +87,24 @@ function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline
     await crate(ctx, 'sweep')
     return { kind: 'done', output: null }
   })
-  const recipe = (name: string, more: Partial<Pipeline>): Pipeline => ({
-    name,
-    version: 1,
-    says: '',
-    input: z.json(),
-    plan: () => [{ type: 'step', id: 'work', kind: 'work', title: 'work' }],
-    lockKey: () => null,
-    whenLocked: 'queue',
-    project: () => null,
-    deadlineMs: null,
-    cap: { micros: 400, tokens: 0 },
-    steps: { work: kind(async () => ({ kind: 'done', output: null })) },
-    cleanUp: null,
-    ...more,
-  })
   return {
-    crew: recipe('crew', {}),
-    voyage: recipe('voyage', {
-      plan: () => [
-        { type: 'step', id: 'pack', kind: 'pack', title: 'packing' },
-        { type: 'gate', id: 'gate', name: 'list', title: 'gate', judges: 'pack', policy },
-        { type: 'step', id: 'sail', kind: 'sail', title: 'sailing' },
-        { type: 'step', id: 'pay', kind: 'pay', title: 'paying' },
-      ],
-      lockKey: () => 'harbour',
-      project: () => ({ address: '/harbour', name: 'harbour' }),
-      steps: { pack, sail, pay, sweep },
-      cleanUp: { type: 'step', id: 'clean-up', kind: 'sweep', title: 'cleaning' },
-    }),
+    crew: pipelineOf('crew', { work: kind(async () => ({ kind: 'done', output: null })) }),
+    voyage: pipelineOf(
+      'voyage',
+      { pack, sail, pay, sweep },
+      {
+        cap: { micros: 400, tokens: 0 },
+        plan: () => [
+          { type: 'step', id: 'pack', kind: 'pack', title: 'packing' },
+          { type: 'gate', id: 'gate', name: 'list', title: 'gate', judges: 'pack', policy },
+          { type: 'step', id: 'sail', kind: 'sail', title: 'sailing' },
+          { type: 'step', id: 'pay', kind: 'pay', title: 'paying' },
+        ],
+        lockKey: () => 'harbour',
+        project: () => ({ address: '/harbour', name: 'harbour' }),
+        cleanUp: { type: 'step', id: 'clean-up', kind: 'sweep', title: 'cleaning' },
+      },
+    ),
   }
 }
 

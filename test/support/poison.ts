@@ -1,45 +1,26 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import type { Pipeline, StepKind } from '../../core/pipeline.ts'
-
-const pipelineOf = (name: string, steps: Readonly<Record<string, StepKind>>): Pipeline => ({
-  name,
-  version: 1,
-  says: '',
-  input: z.json(),
-  plan: () => Object.keys(steps).map((id) => ({ type: 'step', id, kind: id, title: id })),
-  lockKey: () => null,
-  whenLocked: 'queue',
-  project: () => null,
-  deadlineMs: null,
-  cap: { micros: 1_000, tokens: 1_000 },
-  steps,
-  cleanUp: null,
-})
-
-const step = (run: StepKind['run'], onPause: StepKind['onPause'] = 'finish'): StepKind => ({
-  timeoutMs: 60_000,
-  retry: 'io',
-  onPause,
-  run,
-})
+import { kind, pipelineOf } from './recipe.ts'
 
 /** `target` is a file that gets the number of each process that tried; `branch` is how many of them die of it. */
 const order = z.object({ target: z.string(), branch: z.string() })
 
 /** Kills the process it runs in, so often; after that it does nothing until it is stopped. */
 const poison = pipelineOf('poison', {
-  poison: step(async (ctx) => {
-    const { target, branch } = order.parse(ctx.input)
-    await appendFile(target, `${process.pid}\n`)
-    if ((await triesIn(target)).length <= Number(branch)) process.kill(process.pid, 'SIGKILL')
-    await delay(60_000, undefined, { signal: ctx.signal })
-    return { kind: 'done', output: null }
-  }, 'abort'),
+  poison: kind(
+    async (ctx) => {
+      const { target, branch } = order.parse(ctx.input)
+      await appendFile(target, `${process.pid}\n`)
+      if ((await triesIn(target)).length <= Number(branch)) process.kill(process.pid, 'SIGKILL')
+      await delay(60_000, undefined, { signal: ctx.signal })
+      return { kind: 'done', output: null }
+    },
+    { onPause: 'abort' },
+  ),
 })
 
-const slow = step(async () => {
+const slow = kind(async () => {
   await delay(300)
   return { kind: 'done', output: null }
 })
