@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
+import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
@@ -113,15 +114,6 @@ function childEnvironment({ childEnvironment: given, databaseUrl }: Config, stat
   return { ...Object.fromEntries(kept), QP_STATE_DIR: stateDir }
 }
 
-/** Whether a process of this machine exists; one that belongs to somebody else does. */
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-}
-
 type Server = {
   readonly connection: Connection
   readonly stopServer: () => Promise<void>
@@ -137,7 +129,7 @@ async function wire(
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await assertServer(db)
   await assertRole(db, role)
-  if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), isAlive)
+  if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
   const known = program.pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null

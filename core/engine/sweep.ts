@@ -25,13 +25,13 @@ export const describeWorker = (host: string, pid: number): string => `${host} pi
  * Declares this machine's workers dead whose process is gone, so that what they held need not wait out their lease.
  * Only for a database that no other machine uses: elsewhere a host name may be worn twice.
  */
-export async function buryGone(db: Database, host: string, isAlive: (pid: number) => boolean): Promise<void> {
-  const live = await db.run(listLiveWorkers, {})
-  const gone = live.filter(({ description }) => {
+export async function buryGone(db: Database, host: string, isAlive: (pid: number) => Promise<boolean>): Promise<void> {
+  const gone: string[] = []
+  for (const { id, description } of await db.run(listLiveWorkers, {})) {
     const pid = Number(description.slice(describeWorker(host, 0).length - 1))
-    return description === describeWorker(host, pid) && !isAlive(pid)
-  })
-  if (gone.length > 0) await db.run(buryKnownDead, { workers: gone.map(({ id }) => id) })
+    if (description === describeWorker(host, pid) && !(await isAlive(pid))) gone.push(id)
+  }
+  if (gone.length > 0) await db.run(buryKnownDead, { workers: gone })
 }
 
 /** Makes ready what may go on: waits that are over, parents whose children are, and heirs of free lock keys. */

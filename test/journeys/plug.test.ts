@@ -51,3 +51,37 @@ test('a run whose plug is pulled in every phase ends as if nothing had happened'
   })
   expect(branches.stdout.toString().trim().split('\n')).toHaveLength(1)
 })
+
+test('a killed process that nobody has waited for is dead all the same: the next one does not wait for its lease', {
+  timeout: 90_000,
+}, async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'qp-zombie-'))
+  await chmod(dir, 0o755)
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  const limits = { timeoutMs: 60_000, maxOutputBytes: 1_000_000 }
+  const commit = 'git -c user.name=a -c user.email=a@b commit -qm shop'
+  const script = `git init -q -b main && printf '# Shop\n\nThe shop must sell bread.\n' > README.md && git add . && ${commit}`
+  await runProcess({ ...program(dir), ...limits, command: 'sh', args: ['-c', script] })
+  const run = await runProcess({ ...program(dir, 'run', '.', '--json'), ...limits })
+  const handle = /"handle":"(\w+)"/.exec(run.stdout.toString())?.[1] ?? ''
+
+  // As in a container whose first process takes no notice of orphans.
+  const { args, ...place } = program(dir, 'approve', handle)
+  const negligent = ['-c', '"$0" "$@" & echo "pid $!"; exec sleep 60', place.command, ...args]
+  const parent = await startProcess({ ...place, command: 'sh', args: negligent, stdout: 'pipe' })
+  onTestFinished(() => parent.signal('SIGKILL'))
+  let said = ''
+  await new Promise<void>((arrived) => {
+    parent.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+      if (said.includes('4/6')) arrived()
+    })
+  })
+  process.kill(Number(/pid (\d+)/.exec(said)?.[1]), 'SIGKILL')
+
+  const startedAt = performance.now()
+  const next = await runProcess({ ...program(dir, 'status', handle, '--watch'), ...limits })
+  expect(next.stdout.toString()).toContain('✓ Done')
+  // The lease is 30 s.
+  expect(performance.now() - startedAt).toBeLessThan(25_000)
+})

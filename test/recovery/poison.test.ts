@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { findProcess } from '../../adapters/embedded-postgres/process-table.ts'
 import { expect, test } from 'vitest'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
@@ -20,13 +21,9 @@ async function workersOf({ database }: TestHouse): Promise<readonly number[]> {
   return rows.map(({ description }) => Number(/ pid (\d+)$/.exec(String(description))?.[1]))
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
+/** Those that still run; one that nobody has waited for is no longer one. */
+const alive = async (pids: readonly number[]): Promise<readonly unknown[]> =>
+  (await Promise.all(pids.map(findProcess))).filter((entry) => entry !== null)
 
 test('a run that kills its process is tried alone and then parked, and every other run ends well', {
   timeout: 120_000,
@@ -59,7 +56,7 @@ test('a run that kills its process is tried alone and then parked, and every oth
   expect(said).toMatchObject({ exitCode: 0, err: '' })
 
   expect(await worker.stop()).toBe(0)
-  expect((await workersOf(house)).filter(isAlive)).toEqual([])
+  expect(await alive(await workersOf(house))).toEqual([])
 })
 
 test('a worker that stops ends the process of a lone run too, and the run waits for the next worker', {
@@ -74,6 +71,6 @@ test('a worker that stops ends the process of a lone run too, and the run waits 
   expect(worker.processes.at(-1)?.pid).not.toBe(alone)
 
   expect(await worker.stop()).toBe(0)
-  expect((await workersOf(house)).filter(isAlive)).toEqual([])
+  expect(await alive(await workersOf(house))).toEqual([])
   expect(await cardWhen(house, poison, (card) => card.state === 'queued')).toMatchObject({ tries: 0 })
 })

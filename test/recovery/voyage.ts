@@ -141,7 +141,7 @@ class Ship {
 
   /** As at every start: what died on this machine before is declared dead first. */
   async launch(): Promise<void> {
-    await buryGone(this.db, hostname(), () => false)
+    await buryGone(this.db, hostname(), async () => false)
     await this.#worker.begin()
     this.#relay.start(15)
   }
