@@ -45,6 +45,8 @@ export async function approve(bed: Bed): Promise<Figure[]> {
         if (!begun) throw new Error('another step than the one behind the gate began')
         times.push(msOf(begun) - startedAt)
         afterCommit.push(msOf(begun) - committedAt)
+        // One at a time: what is left of this run would be somebody else's work in the next sample.
+        await until('the end of the run', 10_000, async () => (await numberFrom(client, endedSql)) === times.length)
         commits.push(await commit())
       }
       return [
@@ -59,3 +61,5 @@ export async function approve(bed: Bed): Promise<Figure[]> {
 }
 
 const parkedSql = "select count(*) from app.runs where state = 'waiting' and waiting_for = 'gate'"
+
+const endedSql = "select count(*) from app.runs where state = 'succeeded'"

@@ -5,7 +5,6 @@ import { accepted, assert, refused } from '../model/problem.ts'
 import { appendAudit } from '../store/audit.ts'
 import { findAnswer, keepAnswer } from '../store/inbox.ts'
 import type { Executor } from '../store/database.ts'
-import { notifyReady } from '../store/worker.ts'
 import { budget } from './budget.ts'
 import type { Answer, Command, Done, Reply } from './command.ts'
 import type { Desk, Request } from './desk.ts'
@@ -48,11 +47,10 @@ async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
   const work = async (tx: Executor): Promise<Result<Answer>> => {
     const done = await change({ ...asked, tx } as Request<Exclude<Command, Reading>>)
     const answer = done.ok ? accepted(done.value.answer) : done
-    // One flight; the audit's lock is the last, and the hint goes out with the commit.
+    // One flight; the audit's lock is the last.
     const [, kept] = await Promise.all([
       done.ok && done.value.write?.(),
       tx.run(keepAnswer, { ...delivery, bodySha256, reply: answer }),
-      tx.run(notifyReady, {}),
       appendAudit(tx, done.ok ? done.value.audit : []),
     ])
     if (kept.length === 0) throw new Repeated()

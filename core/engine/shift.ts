@@ -73,8 +73,8 @@ export class Shift {
       settings.actorCap === null
         ? await db.run(claimRuns, asked)
         : await db.transaction(async (tx) => {
-            await tx.run(lockClaims, {})
-            return tx.run(claimRuns, asked)
+            const [, claimed] = await Promise.all([tx.run(lockClaims, {}), tx.run(claimRuns, asked)])
+            return claimed
           })
     for (const run of runs) void this.#board(run)
     return runs.length

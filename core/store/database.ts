@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { assert, Fault } from '../model/problem.ts'
+import { GatheredClient } from './gathered-client.ts'
 import type { Parameter, Statement } from './statement.ts'
 import { camel, valuesOf } from './statement.ts'
 
@@ -46,6 +47,7 @@ export class Database implements Executor {
       max: options.poolSize,
       idleTimeoutMillis: 60_000,
       pipeline: true,
+      Client: GatheredClient,
     })
     this.#pool.on('error', (error) => {
       if (!this.#pool.ending) options.onIdleError(error)
@@ -101,11 +103,13 @@ export class Database implements Executor {
     const tx: Executor = {
       run: async (statement, params) => {
         assert(!isOver, `${statement.name} came after the end of its transaction`)
+        gather(client)
         return send(client, statement, params)
       },
     }
     try {
       // Statements that nobody waits for between them travel together: `begin` with the first.
+      gather(client)
       const [, result] = await Promise.all([client.query('begin'), work(tx)])
       isOver = true
       await client.query('commit')
@@ -158,6 +162,10 @@ export class Session implements Executor {
 const heardByStatements = (): void => undefined
 
 const maxTransactionAttempts = 5
+
+const gather = (client: pg.ClientBase): void => {
+  if (client instanceof GatheredClient) client.gather()
+}
 
 async function send<Name extends string, Row>(
   client: pg.Pool | pg.ClientBase,

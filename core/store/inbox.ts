@@ -1,16 +1,22 @@
 import { z } from 'zod'
 import { statement } from './statement.ts'
 
-/** Keeps the answer of a request, in the transaction that did its work; no row when this delivery was answered before. */
+/**
+ * Keeps the answer of a request, in the transaction that did its work, and tells workers elsewhere to look for ready
+ * runs once that is committed. No row when this delivery was answered before.
+ */
 export const keepAnswer = statement({
   name: 'keep_answer',
   params: ['source', 'deliveryId', 'bodySha256', 'reply'],
   row: z.object({ deliveryId: z.string() }),
   sql: `
-    insert into app.inbox (source, delivery_id, body_sha256, reply)
-    values (:source::text, :deliveryId::text, :bodySha256::text, :reply::jsonb)
-    on conflict (source, delivery_id) do nothing
-    returning delivery_id`,
+    with kept as (
+      insert into app.inbox (source, delivery_id, body_sha256, reply)
+      values (:source::text, :deliveryId::text, :bodySha256::text, :reply::jsonb)
+      on conflict (source, delivery_id) do nothing
+      returning delivery_id
+    )
+    select kept.delivery_id from kept cross join (select pg_notify('qp_ready', '')) as hinted`,
 })
 
 /** The answer a delivery got, and the hash of what it asked. */

@@ -161,14 +161,3 @@ export const countLiveWorkers = statement({
     select count(*)::integer as live from app.workers w
     where w.state = 'live' and w.beat_at >= app.clock_now() - w.lease_ms * interval '1 millisecond'`,
 })
-
-/**
- * Tells other processes, with the commit, that runs may be ready: a hint, polling is the truth. Commits that carry one
- * wait for each other, so it is for what people ask, not for the steps of runs.
- */
-export const notifyReady = statement({
-  name: 'notify_ready',
-  params: [],
-  row: z.object({}),
-  sql: `select from (select pg_notify('qp_ready', '')) notified`,
-})
