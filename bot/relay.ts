@@ -1,7 +1,7 @@
 import { handleOf } from '../core/model/handle.ts'
 import type { Database } from '../core/store/database.ts'
 import { markSent, takeMessages } from '../core/store/outbox.ts'
-import type { Message, Surface } from './surface.ts'
+import type { Listener, Message } from './surface.ts'
 
 const batch = 50
 
@@ -15,12 +15,12 @@ const takenForMs = 30_000
  */
 export class Relay {
   readonly #db: Database
-  readonly #surfaces: readonly Surface[]
+  readonly #surfaces: readonly Listener[]
   readonly #onFault: (surface: string, error: unknown) => void
   #timer: NodeJS.Timeout | null = null
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(db: Database, surfaces: readonly Surface[], onFault: (surface: string, error: unknown) => void) {
+  constructor(db: Database, surfaces: readonly Listener[], onFault: (surface: string, error: unknown) => void) {
     this.#db = db
     this.#surfaces = surfaces
     this.#onFault = onFault
