@@ -50,6 +50,14 @@ const fill = `
   insert into app.signals (run_id, id, name, payload) select id, gen_random_uuid(), 's', '{}' from app.runs;
   insert into app.inbox (source, delivery_id, body_sha256, reply) select 'terminal', id::text, '', '{}' from app.runs;
   insert into app.outbox (run_id, id, topic, payload) select id, gen_random_uuid(), 'run_started', '{}' from app.runs;
+  insert into app.destinations (id, surface) select gen_random_uuid(), 'telegram' from generate_series(1, 10);
+  insert into pii.addresses (surface, address, destination_id) select surface, id::text, id from app.destinations;
+  insert into app.cards (run_id, id, key, destination_id, kind, subject)
+    select r.id, r.id, r.id::text, (select min(d.id::text)::uuid from app.destinations d), 'run', r.id from app.runs r;
+  insert into app.prompts (destination_id, prompt, actor_id, command)
+    select id, '1', id, '{}' from app.runs;
+  insert into app.link_codes (code_sha256, roles, expires_at)
+    select md5(id::text) || md5(id::text), '{}', app.clock_now() from app.runs;
   insert into app.budgets (scope, scope_id, cap_micros, cap_tokens) select 'run', id, 0, 0 from app.runs;`
 
 type Node = {
@@ -62,9 +70,12 @@ type Node = {
 
 type Explained = { readonly 'QUERY PLAN': readonly { readonly Plan: Node }[] }
 
+/** As many as there are chats and repositories, not runs. */
+const places = ['destinations', 'addresses', 'subscriptions', 'projects']
+
 /** Tables of a few rows, whatever the product has done. */
 const isSmall = (table: string): boolean =>
-  table.startsWith('pg_') || ['workers', 'head', 'accounts', 'actor_roles', 'server'].includes(table)
+  table.startsWith('pg_') || ['workers', 'head', 'accounts', 'actor_roles', 'server', ...places].includes(table)
 
 /** Indexes over what waits for just this reader, read from one end. */
 const queues: ReadonlySet<string> = new Set([
@@ -77,6 +88,7 @@ const queues: ReadonlySet<string> = new Set([
   'runs_lock_queue',
   'runs_lock_holder',
   'outbox_unsent',
+  'cards_due',
 ])
 
 /** Pages of a list, read from an end up to a limit. */
