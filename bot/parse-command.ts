@@ -1,6 +1,8 @@
 import type { Command, CommandKind } from '../core/commands/command.ts'
 import { numberOf } from '../core/model/handle.ts'
 import { nearest } from '../core/model/nearest.ts'
+import type { Role } from '../core/model/plan.ts'
+import { roles } from '../core/model/plan.ts'
 import type { Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
 
@@ -25,6 +27,19 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
   whoami: { usage: 'whoami', says: 'who you are here and what you may do' },
+  link: { usage: 'link [code]', says: 'join your accounts: get a code at one, say it at the other' },
+  actor: {
+    usage: 'actor list | actor add [role …] | actor role <who> <+role|-role …>',
+    says: 'who may do what; add prints a code to hand over',
+  },
+  subscribe: {
+    usage: 'subscribe [project] [--decisions]',
+    says: 'show runs here; with --decisions only what waits for people',
+  },
+  unsubscribe: { usage: 'unsubscribe [project]', says: 'show no more runs here' },
+  mute: { usage: 'mute <hours> [project]', says: 'show nothing here for a while' },
+  quiet: { usage: 'quiet <from> <to> [zone] | quiet off', says: 'no sounds here between two times of day' },
+  freeze: { usage: 'freeze <run>', says: 'stop a run whose decision was not yours, until an admin has looked' },
 }
 
 const kinds = Object.keys(grammar) as readonly CommandKind[]
@@ -61,7 +76,7 @@ function unknownCommand(name: string, rest: readonly string[]): Result<never> {
 type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<string, string> }
 
 const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason'])
-const flagsWithout = new Set(['dry-run', 'confirm'])
+const flagsWithout = new Set(['dry-run', 'confirm', 'decisions'])
 
 function splitOptions(words: readonly string[]): Result<Options> {
   const plain: string[] = []
@@ -91,6 +106,22 @@ function unknownFlag(name: string): Result<never> {
 function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
   const [first, ...rest] = words
   switch (kind) {
+    case 'link':
+      return rest.length > 0 ? tooMany(kind) : accepted({ kind, code: first ?? null })
+    case 'actor':
+      return buildActor(words)
+    case 'subscribe':
+      return rest.length > 0
+        ? tooMany(kind)
+        : accepted({ kind, project: projectOf(first), level: flags.has('decisions') ? 'decisions' : 'all' })
+    case 'unsubscribe':
+      return rest.length > 0 ? tooMany(kind) : accepted({ kind, project: projectOf(first) })
+    case 'mute':
+      return /^[1-9]\d{0,3}h?$/.test(first ?? '')
+        ? accepted({ kind, hours: Number.parseInt(first ?? '', 10), project: projectOf(rest[0]) })
+        : usage(kind)
+    case 'quiet':
+      return buildQuiet(words)
     case 'gates':
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
@@ -118,6 +149,43 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
       return rest.length > 0 ? tooMany(kind) : withRun(kind, first, (run) => ({ kind, run }))
+  }
+}
+
+const projectOf = (word: string | undefined): string | null => (word === undefined || word === 'all' ? null : word)
+
+function buildActor([verb = '', ...rest]: readonly string[]): Result<Command> {
+  const [who, changes] = verb === 'role' ? [rest[0], rest.slice(1)] : ['', rest]
+  const named = changes.map((word) => ({ name: word.replace(/^[+-]/, ''), isTaken: word.startsWith('-') }))
+  const unknown = named.find(({ name }) => !roles.some((role) => role === name))
+  if (unknown)
+    return refused(
+      'usage',
+      `There is no role ${unknown.name}.`,
+      `Did you mean ${nearest(unknown.name, [...roles]) ?? roles.join(', ')}?`,
+    )
+  const pick = (isTaken: boolean): readonly Role[] =>
+    roles.filter((role) => named.some((change) => change.name === role && change.isTaken === isTaken))
+  const complete = verb === 'list' ? rest.length === 0 : verb === 'add' ? pick(true).length === 0 : named.length > 0
+  if (!complete || who === undefined || (verb !== 'list' && verb !== 'add' && verb !== 'role')) return usage('actor')
+  return accepted({ kind: 'actor', verb, who, grant: pick(false), revoke: pick(true) })
+}
+
+/** `22`, `22:30`; with a zone as the IANA names them. */
+function buildQuiet([from, to, zone = 'UTC', ...rest]: readonly string[]): Result<Command> {
+  if (from === 'off' && to === undefined) return accepted({ kind: 'quiet', from: null, to: null, zone: 'UTC' })
+  const times = [from, to].map((word) => /^([01]?\d|2[0-3])(?::([0-5]\d))?$/.exec(word ?? ''))
+  const [start, end] = times.map((match) => match && `${match[1]?.padStart(2, '0')}:${match[2] ?? '00'}`)
+  if (!start || !end || rest.length > 0) return usage('quiet')
+  if (!isZone(zone)) return refused('usage', `${zone} is not a time zone.`, 'Write one such as Europe/Berlin.')
+  return accepted({ kind: 'quiet', from: start, to: end, zone })
+}
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
   }
 }
 

@@ -136,6 +136,10 @@ export const sayDecision = (gate: GateCard): string => {
   return `  gate ${gate.name} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
 }
 
+/** `✓ gate anchor approved by Ann at 2026-11-23 14:05 UTC`: what a card says of a gate that is closed. */
+export const sayVerdict = (gate: GateCard): string =>
+  `${gate.verdict === 'approved' ? '✓' : '✗'} ${sayDecision(gate).trim()}`
+
 /** `2026-11-23 14:05 UTC`. */
 export const sayTime = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
@@ -208,11 +212,58 @@ export function sayReply(reply: Reply): readonly string[] {
       return reply.text.split('\n')
     case 'diff':
       return reply.files.flatMap((file) => [file.name, ...diffLines(file.before, file.after)])
+    default:
+      return sayPersonal(reply)
+  }
+}
+
+type Personal = Extract<Reply, { kind: 'whoami' | 'link_code' | 'linked' | 'people' | 'following' | 'quiet' }>
+
+/** About people and places rather than runs. */
+function sayPersonal(reply: Personal): readonly string[] {
+  switch (reply.kind) {
     case 'whoami':
-      return [`You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`]
+      return [
+        `You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`,
+        ...(reply.roles.length === 0
+          ? ['  Ask an admin for one, or say /link with the code of an account that has it.']
+          : []),
+      ]
+    case 'link_code':
+      return [
+        `Code ${reply.code}${reply.expiresAt ? `, good until ${sayTime(reply.expiresAt)}` : ''}, once.`,
+        `  Say /link ${reply.code} in private at the account that shall belong to ${reply.for ?? 'the first admin'}.`,
+      ]
+    case 'linked':
+      return [`✓ This account is linked. Roles: ${reply.roles.join(', ') || 'none'}.`]
+    case 'people':
+      return table(
+        ['person', 'name', 'roles', 'accounts'],
+        reply.people.map((person) => [
+          person.pseudonym,
+          person.label,
+          person.roles.join(', ') || 'none',
+          person.surfaces.join(', '),
+        ]),
+      )
+    case 'following':
+      return [sayFollowing(reply)]
+    case 'quiet':
+      return [
+        reply.from === null
+          ? '✓ Sounds at any time.'
+          : `✓ No sounds here from ${reply.from} to ${reply.to} (${reply.zone}).`,
+      ]
     default:
       return unreachable(reply)
   }
+}
+
+function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'following' }>): string {
+  const what = project ?? 'every project'
+  if (level === 'nothing') return `✓ This place hears no more of ${what}.`
+  if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
+  return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
 }
 
 function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
@@ -233,6 +284,8 @@ function sayChange({ change, card }: Extract<Reply, { kind: 'changed' }>): strin
       return `✓ Run ${card.handle} goes on.`
     case 'retry':
       return `✓ Run ${card.handle} tries once more.`
+    case 'freeze':
+      return `✓ Run ${card.handle} is frozen until an admin has looked at it.`
     case 'cancel':
       return card.state === 'cancelled'
         ? `✓ Run ${card.handle} is cancelled.`

@@ -1,6 +1,8 @@
 import { handleOf } from '../core/model/handle.ts'
 import type { Database } from '../core/store/database.ts'
+import { placeCards } from '../core/store/card.ts'
 import { markSent, takeMessages } from '../core/store/outbox.ts'
+import { noted } from './cards.ts'
 import type { Listener, Message } from './surface.ts'
 
 const batch = 50
@@ -9,20 +11,20 @@ const batch = 50
 const takenForMs = 30_000
 
 /**
- * Sends what the outbox holds to every surface, oldest first, outside any transaction, and marks what every surface
- * took. A relay that dies in between, or a surface that is away, lets a message be sent again later; one bad message
- * does not keep the others back.
+ * Tells every listener what the outbox holds, oldest first, outside any transaction; then, in one transaction, asks for
+ * the cards that show it and marks it as sent. A relay that dies in between, or a listener that is away, lets a message
+ * be told again later; one bad message does not keep the others back.
  */
 export class Relay {
   readonly #db: Database
-  readonly #surfaces: readonly Listener[]
-  readonly #onFault: (surface: string, error: unknown) => void
+  readonly #listeners: readonly Listener[]
+  readonly #onFault: (listener: string, error: unknown) => void
   #timer: NodeJS.Timeout | null = null
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(db: Database, surfaces: readonly Listener[], onFault: (surface: string, error: unknown) => void) {
+  constructor(db: Database, listeners: readonly Listener[], onFault: (listener: string, error: unknown) => void) {
     this.#db = db
-    this.#surfaces = surfaces
+    this.#listeners = listeners
     this.#onFault = onFault
   }
 
@@ -52,19 +54,33 @@ export class Relay {
     const rows = await this.#db.run(takeMessages, { most: batch, forMs: takenForMs })
     const sent: typeof rows = []
     for (const row of rows) if (await this.#tell({ ...row, handle: handleOf(row.number) })) sent.push(row)
-    if (sent.length > 0) {
-      await this.#db.run(markSent, { runs: sent.map((row) => row.runId), ids: sent.map((row) => row.id) })
-    }
+    if (sent.length > 0) await this.#settle(sent)
     return rows.length
   }
 
-  /** True when every surface took it. */
+  async #settle(
+    sent: readonly { readonly runId: string; readonly id: string; readonly topic: string }[],
+  ): Promise<void> {
+    const runs = sent.map((row) => row.runId)
+    const notes = sent.flatMap(({ runId, id, topic }) => {
+      const note = Object.hasOwn(noted, topic) ? noted[topic] : undefined
+      return note ? [{ run_id: runId, id, topic, is_decision: note.isDecision }] : []
+    })
+    await this.#db.transaction(async (tx) => {
+      await Promise.all([
+        tx.run(placeCards, { runs: [...new Set(runs)], notes }),
+        tx.run(markSent, { runs, ids: sent.map((row) => row.id) }),
+      ])
+    })
+  }
+
+  /** True when every listener took it. */
   async #tell({ runId, handle, topic, payload }: Message): Promise<boolean> {
     let isTaken = true
-    for (const surface of this.#surfaces) {
-      await surface.send({ runId, handle, topic, payload }).catch((error: unknown) => {
+    for (const listener of this.#listeners) {
+      await listener.send({ runId, handle, topic, payload }).catch((error: unknown) => {
         isTaken = false
-        this.#onFault(surface.name, error)
+        this.#onFault(listener.name, error)
       })
     }
     return isTaken

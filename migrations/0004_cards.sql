@@ -105,6 +105,11 @@ create table app.quarantine (
 -- One person with several accounts counts once: the actor that this one turned out to be.
 alter table app.actors add column same_as uuid references app.actors (id);
 
+create index actors_same_as on app.actors (same_as) where same_as is not null;
+
+-- A role that was taken back stays on record.
+alter table app.actor_roles add column revoked_at timestamptz;
+
 do $$
 begin
   if exists (select from pg_roles where rolname = 'qp_app') then
@@ -118,8 +123,7 @@ begin
     grant select, insert, update (used_by, used_at) on app.link_codes to qp_app;
     grant select, insert on app.quarantine to qp_app;
     grant update (same_as) on app.actors to qp_app;
-    grant update (actor_id) on pii.accounts to qp_app;
-    grant delete on app.actor_roles to qp_app;
+    grant update (granted_at, revoked_at) on app.actor_roles to qp_app;
   end if;
 end
 $$;

@@ -41,6 +41,23 @@ export type Command =
   | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
   | { readonly kind: 'diff'; readonly run: string }
   | { readonly kind: 'whoami' }
+  /** Without a code: ask for one. */
+  | { readonly kind: 'link'; readonly code: string | null }
+  | {
+      readonly kind: 'actor'
+      readonly verb: 'list' | 'add' | 'role'
+      /** Whose roles change: a pseudonym or a label; empty otherwise. */
+      readonly who: string
+      readonly grant: readonly Role[]
+      readonly revoke: readonly Role[]
+    }
+  /** Without a project: all of them. */
+  | { readonly kind: 'subscribe'; readonly project: string | null; readonly level: 'all' | 'decisions' }
+  | { readonly kind: 'unsubscribe'; readonly project: string | null }
+  | { readonly kind: 'mute'; readonly project: string | null; readonly hours: number }
+  /** `22:00` to `07:00` in a time zone; null takes it back. */
+  | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
+  | { readonly kind: 'freeze'; readonly run: string }
 
 export type CommandKind = Command['kind']
 
@@ -60,13 +77,35 @@ export type Reply =
       readonly quorum: number
       readonly card: RunCard
     }
-  | { readonly kind: 'changed'; readonly change: 'pause' | 'resume' | 'retry' | 'cancel'; readonly card: RunCard }
+  | {
+      readonly kind: 'changed'
+      readonly change: 'pause' | 'resume' | 'retry' | 'cancel' | 'freeze'
+      readonly card: RunCard
+    }
   | { readonly kind: 'budget'; readonly handle: string; readonly money: Money; readonly asked: GateCard | null }
   | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }
   | { readonly kind: 'artifacts'; readonly handle: string; readonly artifacts: readonly ArtifactLine[] }
   | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly text: string }
   | { readonly kind: 'diff'; readonly handle: string; readonly files: readonly FileDiff[] }
+  /** `for`: whose account it will be; null: the first admin's. */
+  | { readonly kind: 'link_code'; readonly code: string; readonly expiresAt: Date | null; readonly for: string | null }
+  | { readonly kind: 'linked'; readonly roles: readonly Role[] }
+  | { readonly kind: 'people'; readonly people: readonly PersonLine[] }
+  | {
+      readonly kind: 'following'
+      readonly project: string | null
+      readonly level: 'all' | 'decisions' | 'nothing'
+      readonly mutedUntil: Date | null
+    }
+  | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
   | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
+
+export type PersonLine = {
+  readonly pseudonym: string
+  readonly label: string
+  readonly roles: readonly Role[]
+  readonly surfaces: readonly string[]
+}
 
 /** What a change answers: kept for whoever asks the same again, and drawn into a `Reply` as things then stand. */
 export type Answer =
@@ -88,7 +127,7 @@ export type Done = {
 export type FileDiff = { readonly name: string; readonly before: string | null; readonly after: string }
 
 /** Which roles may ask for what; any one suffices. A command without a line here does not compile, and an empty line means nobody. */
-export const needs: Readonly<Record<CommandKind, readonly Role[]>> = {
+export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = {
   run: ['operator', 'admin'],
   status: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   runs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
@@ -105,5 +144,13 @@ export const needs: Readonly<Record<CommandKind, readonly Role[]>> = {
   logs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   artifacts: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   diff: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
-  whoami: ['viewer', 'operator', 'approver', 'admin', 'auditor', 'data_steward'],
+  whoami: 'anyone',
+  link: 'anyone',
+  actor: ['admin'],
+  subscribe: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  unsubscribe: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  mute: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  quiet: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  // Whoever may decide may also say that a decision was not theirs.
+  freeze: ['operator', 'approver', 'admin'],
 }

@@ -31,9 +31,16 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   const number = numberOf(command.run) ?? 0
   const [run, gates] = await Promise.all([lockedRun(tx, command.run), tx.run(lockGates, { number })])
   if (!run.ok) return run
+  if (run.value.reasonCode === 'freeze') {
+    return refused(
+      'wrong_state',
+      `Run ${command.run} is frozen: nothing is decided until an admin has looked at it.`,
+      `An admin goes on with /resume ${command.run}.`,
+    )
+  }
   const gate = openGate(command, run.value, gates)
   if (!gate.ok) return gate
-  const role = mayDecide(gate.value, run.value.startedBy, { actorId: actor.id, roles: actor.roles })
+  const role = mayDecide(gate.value, gate.value.starter, { actorId: actor.id, roles: actor.roles })
   if (!role.ok) return role
   const stale = checkShown(command, gate.value)
   if (stale) return stale

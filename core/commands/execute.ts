@@ -4,13 +4,15 @@ import type { Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { appendAudit } from '../store/audit.ts'
 import { findAnswer, keepAnswer } from '../store/inbox.ts'
-import type { Executor } from '../store/database.ts'
+import type { Database, Executor } from '../store/database.ts'
 import { budget } from './budget.ts'
 import type { Answer, Command, Done, Reply } from './command.ts'
 import type { Desk, Request } from './desk.ts'
 import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
+import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
+import { link, manageActors } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
 import { pseudonymOf } from '../store/gate.ts'
@@ -20,9 +22,12 @@ import { pseudonymOf } from '../store/gate.ts'
  * Throws a Fault when the database is away; nothing was done then, or it was done and a repeat will say so.
  */
 export async function execute(desk: Desk, actor: Actor, command: Command, deliveryId: string): Promise<Result<Reply>> {
-  const allowed = needs[command.kind].some((role) => actor.roles.includes(role))
+  const wanted = needs[command.kind]
+  const allowed = wanted === 'anyone' || wanted.some((role) => actor.roles.includes(role))
   if (!allowed) return refusedFor(command, actor)
   if (isReading(command)) return read({ tx: desk.db, desk, actor, command, deliveryId })
+  // About people and places, not runs: saying the same twice does no harm, and a code must not be kept anywhere.
+  if (isPersonal(command)) return attend(desk.db, actor, command)
   const answer = await once({ desk, actor, command, deliveryId })
   desk.poke()
   return answer.ok ? accepted(await drawAnswer(desk.db, answer.value)) : answer
@@ -33,6 +38,23 @@ type Reading = Extract<Command, { kind: 'status' | 'runs' | 'gates' | 'logs' | '
 const readingKinds: ReadonlySet<string> = new Set(['status', 'runs', 'gates', 'logs', 'artifacts', 'diff', 'whoami'])
 
 const isReading = (command: Command): command is Reading => readingKinds.has(command.kind)
+
+type Personal = Extract<Command, { kind: 'link' | 'actor' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }>
+
+const personalKinds: ReadonlySet<string> = new Set(['link', 'actor', 'subscribe', 'unsubscribe', 'mute', 'quiet'])
+
+const isPersonal = (command: Command): command is Personal => personalKinds.has(command.kind)
+
+async function attend(db: Database, actor: Actor, command: Personal): Promise<Result<Reply>> {
+  switch (command.kind) {
+    case 'link':
+      return link(db, actor, command)
+    case 'actor':
+      return manageActors(db, actor, command)
+    default:
+      return follow(db, actor, command)
+  }
+}
 
 /** Thrown to undo what a delivery did the second time. */
 class Repeated extends Error {}
@@ -45,7 +67,7 @@ async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
     .update(JSON.stringify([actor.id, command]))
     .digest('hex')
   const work = async (tx: Executor): Promise<Result<Answer>> => {
-    const done = await change({ ...asked, tx } as Request<Exclude<Command, Reading>>)
+    const done = await change({ ...asked, tx } as Request<Exclude<Command, Reading | Personal>>)
     const answer = done.ok ? accepted(done.value.answer) : done
     // One flight; the audit's lock is the last.
     const [, kept] = await Promise.all([
@@ -72,7 +94,7 @@ const refusedReuse = refused(
   'Send it again under a new id.',
 )
 
-function change(request: Request<Exclude<Command, Reading>>): Promise<Result<Done>> {
+function change(request: Request<Exclude<Command, Reading | Personal>>): Promise<Result<Done>> {
   const { command } = request
   switch (command.kind) {
     case 'run':
@@ -85,6 +107,7 @@ function change(request: Request<Exclude<Command, Reading>>): Promise<Result<Don
     case 'resume':
     case 'retry':
     case 'cancel':
+    case 'freeze':
       return intervene({ ...request, command })
     case 'budget':
       return budget({ ...request, command })
@@ -115,7 +138,14 @@ async function read(request: Request<Reading>): Promise<Result<Reply>> {
 }
 
 function refusedFor(command: Command, actor: Actor): Result<Reply> {
-  const wanted = needs[command.kind].join(' or ')
+  const roles = needs[command.kind]
+  const wanted = roles === 'anyone' ? 'none' : roles.join(' or ')
   const have = actor.roles.length === 0 ? 'You have no role yet' : `You are ${actor.roles.join(', ')}`
-  return refused('not_allowed', `/${command.kind} needs the role ${wanted}. ${have}.`, 'Ask an admin for it.')
+  return refused(
+    'not_allowed',
+    `/${command.kind} needs the role ${wanted}. ${have}.`,
+    actor.roles.length === 0
+      ? 'Ask an admin for one, or say /link with the code of an account that has it.'
+      : 'Ask an admin for it.',
+  )
 }

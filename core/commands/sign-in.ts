@@ -14,7 +14,7 @@ export type Account = { readonly surface: string; readonly account: string; read
 /** The person behind a terminal account, made at first sight; the first one ever becomes admin, later ones may look. */
 export async function signIn(db: Database, { surface, account, label }: Account): Promise<Actor> {
   const [known] = await db.run(findAccount, { surface, account })
-  if (known) return { id: known.actorId, roles: known.roles, label: known.label, surface }
+  if (known) return { id: known.actorId, roles: known.roles, label: known.label, surface, at: null }
   await db.transaction(async (tx) => {
     await tx.run(lockPeople, {})
     const [made] = await tx.run(findAccount, { surface, account })

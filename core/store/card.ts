@@ -1,5 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { statement } from './statement.ts'
+
+/** What the buttons of a card carry: 128 random bits in 22 letters. */
+export const cardKey = (): string => randomBytes(16).toString('base64url')
 
 /** Shows a run at the place it was asked for, from the same commit on. */
 export const insertRunCard = statement({
@@ -102,6 +106,7 @@ const takenCard = z.object({
   place: z.json(),
   root: z.json(),
   wanted: z.number(),
+  failures: z.number(),
   shownSha256: z.string().nullable(),
   eventSeq: z.number(),
 })
@@ -140,7 +145,7 @@ export const takeCards = statement({
       c.kind, c.subject, c.topic, c.place,
       (select root.place from app.cards root where root.run_id = c.run_id and root.destination_id = c.destination_id
         and root.kind = 'run' and root.id <> c.id) as root,
-      c.wanted, c.shown_sha256, r.event_seq
+      c.wanted, c.failures, c.shown_sha256, r.event_seq
     from taken
     join pii.addresses a on a.destination_id = taken.id
     cross join lateral (
@@ -177,11 +182,11 @@ export const cardShown = statement({
  */
 export const cardFailed = statement({
   name: 'card_failed',
-  params: ['run', 'id', 'isCounted', 'waitMs', 'gaveUp', 'placeWaitMs'],
+  params: ['run', 'id', 'waitMs', 'gaveUp', 'placeWaitMs'],
   row: z.object({ id: z.string() }),
   sql: `
     with failed as (
-      update app.cards c set failures = c.failures + case when :isCounted::boolean then 1 else 0 end,
+      update app.cards c set failures = c.failures + 1,
         next_at = app.clock_now() + :waitMs::float8 * interval '1 millisecond', gave_up = :gaveUp::text
       where c.run_id = :run::uuid and c.id = :id::uuid
       returning c.destination_id

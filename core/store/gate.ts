@@ -44,16 +44,22 @@ const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha25
   g.opened_at, g.expires_at, g.verdict, g.decided_by,
   (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
 
-/** All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. */
+/**
+ * All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. Somebody
+ * whose accounts were joined since is one person here: the votes and the start of any of them are theirs.
+ */
 export const lockGates = statement({
   name: 'lock_gates',
   params: ['number'],
-  row: gateRow.extend({ votes: z.array(z.object({ actorId: z.string(), choice })) }),
+  row: gateRow.extend({ starter: z.string(), votes: z.array(z.object({ actorId: z.string(), choice })) }),
   sql: `
     select ${gateColumns},
+      (select coalesce(a.same_as, r.started_by) from app.runs r left join app.actors a on a.id = r.started_by
+       where r.id = g.run_id) as starter,
       coalesce((
-        select jsonb_agg(jsonb_build_object('actorId', v.actor_id, 'choice', v.choice) order by v.at, v.actor_id)
-        from app.votes v where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
+        select jsonb_agg(jsonb_build_object('actorId', coalesce(a.same_as, v.actor_id), 'choice', v.choice)
+          order by v.at, v.actor_id)
+        from app.votes v left join app.actors a on a.id = v.actor_id where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
     from app.gates g
     where g.run_id = (select r.id from app.runs r where r.number = :number::bigint)
     order by g.opened_at, g.id

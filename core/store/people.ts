@@ -12,9 +12,12 @@ export const findAccount = statement({
     roles: z.array(z.enum(roles as unknown as [(typeof roles)[number]])),
   }),
   sql: `
-    select a.actor_id, a.label,
-      array(select r.role from app.actor_roles r where r.actor_id = a.actor_id order by r.role) as roles
+    select p.id as actor_id, a.label,
+      array(select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null order by r.role) as roles
     from pii.accounts a
+    cross join lateral (
+      select coalesce(x.same_as, x.id) as id from app.actors x where x.id = a.actor_id
+    ) p
     where a.surface = :surface::text and a.account = :account::text`,
 })
 
@@ -38,7 +41,8 @@ export const grantRole = statement({
   row: z.object({ actorId: z.string() }),
   sql: `
     insert into app.actor_roles (actor_id, role) values (:actor::uuid, :role::text)
-    on conflict (actor_id, role) do nothing
+    on conflict (actor_id, role) do update set revoked_at = null, granted_at = app.clock_now()
+      where actor_roles.revoked_at is not null
     returning actor_id`,
 })
 
@@ -47,7 +51,7 @@ export const hasAdmin = statement({
   name: 'has_admin',
   params: [],
   row: z.object({ hasAdmin: z.boolean() }),
-  sql: `select exists (select from app.actor_roles r where r.role = 'admin') as has_admin`,
+  sql: `select exists (select from app.actor_roles r where r.role = 'admin' and r.revoked_at is null) as has_admin`,
 })
 
 /** Serializes sign-ins of new people for the length of a transaction. */
