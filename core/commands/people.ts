@@ -73,6 +73,7 @@ async function redeem(db: Database, actor: Actor, code: string): Promise<Result<
 
 async function becomeFirst(tx: Executor, actor: Actor, roles: readonly Role[]): Promise<Result<Reply>> {
   const [admin] = await tx.run(hasAdmin, {})
+  if (actor.roles.includes('admin')) return accepted({ kind: 'linked', roles: actor.roles })
   if (admin?.hasAdmin) return refused('wrong_state', 'There is an admin already.', 'Ask them for a role.')
   for (const role of roles) await tx.run(grantRole, { actor: actor.id, role })
   await appendAudit(tx, [entry(systemActor, 'role.grant', actor.id, { roles: [...roles], because: 'first admin' })])
@@ -80,7 +81,7 @@ async function becomeFirst(tx: Executor, actor: Actor, roles: readonly Role[]): 
 }
 
 async function join(tx: Executor, actor: Actor, to: string): Promise<Result<Reply>> {
-  if (actor.id === to) return refused('wrong_state', 'These accounts are linked already.', 'See /whoami.')
+  if (actor.id === to) return accepted({ kind: 'linked', roles: actor.roles })
   if (actor.roles.length > 0) {
     return refused(
       'wrong_state',

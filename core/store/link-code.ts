@@ -16,14 +16,15 @@ export const insertLinkCode = statement({
     returning expires_at`,
 })
 
-/** Uses up a code, once; no row when it is wrong, used or too old. */
+/** Uses up a code; whoever it worked for may say it again. No row when it is wrong, somebody else's, or too old. */
 export const useLinkCode = statement({
   name: 'use_link_code',
   params: ['sha256', 'actor'],
   row: z.object({ actorId: z.string().nullable(), roles: roleList }),
   sql: `
     update app.link_codes c set used_by = :actor::uuid, used_at = app.clock_now()
-    where c.code_sha256 = :sha256::text and c.used_at is null and c.expires_at > app.clock_now()
+    where c.code_sha256 = :sha256::text and c.expires_at > app.clock_now()
+      and (c.used_at is null or c.used_by = :actor::uuid or c.actor_id = :actor::uuid)
     returning c.actor_id, c.roles`,
 })
 
@@ -116,7 +117,7 @@ export const insertQuarantine = statement({
   row: z.object({ deliveryId: z.string() }),
   sql: `
     insert into app.quarantine (source, delivery_id, body, why)
-    values (:source::text, :deliveryId::text, :body::jsonb, :why::text)
+    values (:source::text, :deliveryId::text, coalesce(:body::jsonb, 'null'), :why::text)
     on conflict (source, delivery_id) do nothing
     returning delivery_id`,
 })
