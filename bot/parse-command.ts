@@ -39,6 +39,7 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   unsubscribe: { usage: 'unsubscribe [project]', says: 'show no more runs here' },
   mute: { usage: 'mute <hours> [project]', says: 'show nothing here for a while' },
   quiet: { usage: 'quiet <from> <to> [zone] | quiet off', says: 'no sounds here between two times of day' },
+  delegate: { usage: 'delegate <who> <hours>', says: 'let somebody decide in your place for a while; 0 ends it' },
   freeze: { usage: 'freeze <run>', says: 'stop a run whose decision was not yours, until an admin has looked' },
 }
 
@@ -116,6 +117,10 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
         : accepted({ kind, project: projectOf(first), level: flags.has('decisions') ? 'decisions' : 'all' })
     case 'unsubscribe':
       return rest.length > 0 ? tooMany(kind) : accepted({ kind, project: projectOf(first) })
+    case 'delegate':
+      return first !== undefined && /^\d{1,4}h?$/.test(rest[0] ?? '')
+        ? accepted({ kind, who: first, hours: Number.parseInt(rest[0] ?? '', 10) })
+        : usage(kind)
     case 'mute':
       return /^[1-9]\d{0,3}h?$/.test(first ?? '')
         ? accepted({ kind, hours: Number.parseInt(first ?? '', 10), project: projectOf(rest[0]) })

@@ -217,7 +217,10 @@ export function sayReply(reply: Reply): readonly string[] {
   }
 }
 
-type Personal = Extract<Reply, { kind: 'whoami' | 'link_code' | 'linked' | 'people' | 'following' | 'quiet' }>
+type Personal = Extract<
+  Reply,
+  { kind: 'whoami' | 'link_code' | 'linked' | 'delegated' | 'people' | 'following' | 'quiet' }
+>
 
 /** About people and places rather than runs. */
 function sayPersonal(reply: Personal): readonly string[] {
@@ -236,6 +239,12 @@ function sayPersonal(reply: Personal): readonly string[] {
       ]
     case 'linked':
       return [`✓ This account is linked. Roles: ${reply.roles.join(', ') || 'none'}.`]
+    case 'delegated':
+      return [
+        reply.until
+          ? `✓ ${reply.label} may decide in your place until ${sayTime(reply.until)}, under their own name.`
+          : `✓ ${reply.label} no longer decides in your place.`,
+      ]
     case 'people':
       return table(
         ['person', 'name', 'roles', 'accounts'],

@@ -92,6 +92,14 @@ create table app.link_codes (
   constraint link_codes_used_by check ((used_by is null) = (used_at is null))
 );
 
+-- Somebody who acts for somebody else for a while: with their roles of operator and approver, under their own name.
+create table app.delegations (
+  from_actor uuid not null references app.actors (id),
+  to_actor uuid not null references app.actors (id),
+  until timestamptz not null,
+  primary key (to_actor, from_actor)
+);
+
 -- An event that could not be taken in after many tries, put aside for an operator.
 create table app.quarantine (
   source text not null,
@@ -121,6 +129,7 @@ begin
       gave_up) on app.cards to qp_app;
     grant select, insert, update (taken_at) on app.prompts to qp_app;
     grant select, insert, update (used_by, used_at) on app.link_codes to qp_app;
+    grant select, insert, update (until) on app.delegations to qp_app;
     grant select, insert on app.quarantine to qp_app;
     grant update (same_as) on app.actors to qp_app;
     grant update (granted_at, revoked_at) on app.actor_roles to qp_app;

@@ -58,6 +58,8 @@ export type Command =
   /** `22:00` to `07:00` in a time zone; null takes it back. */
   | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
   | { readonly kind: 'freeze'; readonly run: string }
+  /** Zero hours end it. */
+  | { readonly kind: 'delegate'; readonly who: string; readonly hours: number }
 
 export type CommandKind = Command['kind']
 
@@ -90,6 +92,7 @@ export type Reply =
   /** `for`: whose account it will be; null: the first admin's. */
   | { readonly kind: 'link_code'; readonly code: string; readonly expiresAt: Date | null; readonly for: string | null }
   | { readonly kind: 'linked'; readonly roles: readonly Role[] }
+  | { readonly kind: 'delegated'; readonly label: string; readonly until: Date | null }
   | { readonly kind: 'people'; readonly people: readonly PersonLine[] }
   | {
       readonly kind: 'following'
@@ -153,4 +156,5 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   quiet: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   // Whoever may decide may also say that a decision was not theirs.
   freeze: ['operator', 'approver', 'admin'],
+  delegate: ['operator', 'approver'],
 }

@@ -12,7 +12,7 @@ import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
 import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
-import { link, manageActors } from './people.ts'
+import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
 import { pseudonymOf } from '../store/gate.ts'
@@ -39,9 +39,20 @@ const readingKinds: ReadonlySet<string> = new Set(['status', 'runs', 'gates', 'l
 
 const isReading = (command: Command): command is Reading => readingKinds.has(command.kind)
 
-type Personal = Extract<Command, { kind: 'link' | 'actor' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }>
+type Personal = Extract<
+  Command,
+  { kind: 'link' | 'actor' | 'delegate' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
+>
 
-const personalKinds: ReadonlySet<string> = new Set(['link', 'actor', 'subscribe', 'unsubscribe', 'mute', 'quiet'])
+const personalKinds: ReadonlySet<string> = new Set([
+  'link',
+  'actor',
+  'delegate',
+  'subscribe',
+  'unsubscribe',
+  'mute',
+  'quiet',
+])
 
 const isPersonal = (command: Command): command is Personal => personalKinds.has(command.kind)
 
@@ -51,6 +62,8 @@ async function attend(db: Database, actor: Actor, command: Personal): Promise<Re
       return link(db, actor, command)
     case 'actor':
       return manageActors(db, actor, command)
+    case 'delegate':
+      return standIn(db, actor, command)
     default:
       return follow(db, actor, command)
   }

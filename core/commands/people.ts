@@ -10,6 +10,7 @@ import type { Database, Executor } from '../store/database.ts'
 import { pseudonymOf } from '../store/gate.ts'
 import {
   countAdmins,
+  delegate,
   insertActor,
   insertLinkCode,
   joinActors,
@@ -22,6 +23,7 @@ import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Reply } from './command.ts'
 
 type Link = Extract<Command, { kind: 'link' }>
+type Delegate = Extract<Command, { kind: 'delegate' }>
 type ActorCommand = Extract<Command, { kind: 'actor' }>
 
 /** How long a code is good for. */
@@ -122,13 +124,9 @@ async function changeRoles(db: Database, actor: Actor, { who, grant, revoke }: A
   return db
     .transaction(async (tx) => {
       await tx.run(lockPeople, {})
-      const people = await tx.run(listPeople, {})
-      const meant = people.filter(({ id, label }) => pseudonymOf(id) === who || id === who || label === who)
-      const [person] = meant
-      if (!person || meant.length > 1) {
-        const problem = person ? `${meant.length} people are called ${who}.` : `There is nobody called ${who}.`
-        return refused('not_found', problem, 'See /actor list, and use the name that begins with actor-.')
-      }
+      const found = await findPerson(tx, who)
+      if (!found.ok) return found
+      const person = found.value
       for (const role of grant) await tx.run(grantRole, { actor: person.id, role })
       for (const role of revoke) await tx.run(revokeRole, { actor: person.id, role })
       const [left] = await tx.run(countAdmins, {})
@@ -141,6 +139,28 @@ async function changeRoles(db: Database, actor: Actor, { who, grant, revoke }: A
       if (!(error instanceof LastAdmin)) throw error
       return refused('wrong_state', 'That would leave nobody who may administer.', 'Make somebody else admin first.')
     })
+}
+
+/** Lets somebody decide in one's place for a while, under their own name. */
+export async function standIn(db: Database, actor: Actor, { who, hours }: Delegate): Promise<Result<Reply>> {
+  return db.transaction(async (tx) => {
+    const found = await findPerson(tx, who)
+    if (!found.ok) return found
+    const { id, label } = found.value
+    if (id === actor.id) return refused('usage', 'You act for yourself already.', 'Name somebody else.')
+    const [row] = await tx.run(delegate, { from: actor.id, to: id, forMs: hours * 3_600_000 })
+    await appendAudit(tx, [entry(actor.id, 'role.delegate', id, { hours })])
+    return accepted<Reply>({ kind: 'delegated', label, until: hours === 0 ? null : (row?.until ?? null) })
+  })
+}
+
+async function findPerson(tx: Executor, who: string): Promise<Result<Person>> {
+  const people = await tx.run(listPeople, {})
+  const meant = people.filter(({ id, label }) => pseudonymOf(id) === who || id === who || label === who)
+  const [person] = meant
+  if (person && meant.length === 1) return accepted(person)
+  const problem = person ? `${meant.length} people are called ${who}.` : `There is nobody called ${who}.`
+  return refused('not_found', problem, 'Ask them for the name that /whoami shows, which begins with actor-.')
 }
 
 /** Thrown to undo what would leave nobody in charge. */

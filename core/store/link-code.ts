@@ -79,6 +79,18 @@ export const revokeRole = statement({
     returning r.actor_id`,
 })
 
+/** Lets somebody act for somebody else from now on for so long; zero ends it. */
+export const delegate = statement({
+  name: 'delegate',
+  params: ['from', 'to', 'forMs'],
+  row: z.object({ until: z.date() }),
+  sql: `
+    insert into app.delegations (from_actor, to_actor, until)
+    values (:from::uuid, :to::uuid, app.clock_now() + :forMs::float8 * interval '1 millisecond')
+    on conflict (to_actor, from_actor) do update set until = excluded.until
+    returning until`,
+})
+
 /** How many people may administer. */
 export const countAdmins = statement({
   name: 'count_admins',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { roles } from '../model/plan.ts'
 import { statement } from './statement.ts'
 
-/** The person behind an account of a surface, with the roles held now. */
+/** The person behind an account of a surface, with the roles held now, those of people they stand in for included. */
 export const findAccount = statement({
   name: 'find_account',
   params: ['surface', 'account'],
@@ -13,7 +13,13 @@ export const findAccount = statement({
   }),
   sql: `
     select p.id as actor_id, a.label,
-      array(select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null order by r.role) as roles
+      array(
+        select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null
+        union
+        select r.role from app.delegations d join app.actor_roles r on r.actor_id = d.from_actor
+        where d.to_actor = p.id and d.until > app.clock_now() and r.revoked_at is null
+          and r.role in ('operator', 'approver')
+        order by 1) as roles
     from pii.accounts a
     cross join lateral (
       select coalesce(x.same_as, x.id) as id from app.actors x where x.id = a.actor_id

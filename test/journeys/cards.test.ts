@@ -189,6 +189,23 @@ test('two accounts of one person are one person: roles are shared, and a second 
   await cardWhen(house, handle, isAtEnd)
 })
 
+test('somebody who stands in decides under their own name, and only as long as it lasts', async () => {
+  const scene = await open()
+  const { house, chats } = scene
+  const handle = await startIn(scene)
+  const ann = () => chats.caller('telegram', 'ann')
+  const approve = { kind: 'approve', run: handle, gate: null, sha256: null } as const
+  const bobSays = (hours: number) =>
+    chats.reception.ask(chats.caller('slack', 'bob'), { kind: 'delegate', who: 'ann', hours })
+  expect(denied(await chats.reception.ask(ann(), approve))).toMatchObject({ code: 'not_allowed' })
+  agreed(await bobSays(2))
+  agreed(await bobSays(0))
+  expect(denied(await chats.reception.ask(ann(), approve))).toMatchObject({ code: 'not_allowed' })
+  agreed(await bobSays(2))
+  agreed(await chats.reception.ask(ann(), approve))
+  expect((await cardWhen(house, handle, isAtEnd)).gates).toMatchObject([{ decidedBy: 'ann' }])
+})
+
 test('who decided hears of it in private, and can freeze the run if it was not them', async () => {
   const scene = await open()
   const { house, chats, slack } = scene

@@ -306,6 +306,7 @@ async function comeAboard(voyage: Voyage): Promise<void> {
   if (added.kind !== 'link_code') throw new Error(added.kind)
   await voyage.say('mate', 'mate', { kind: 'link', code: added.code })
   await captain({ ...people, verb: 'role', who: added.for ?? '', grant: ['operator'], revoke: ['viewer'] })
+  await voyage.say('mate', 'deck', { kind: 'delegate', who: 'captain', hours: 1 })
   await voyage.say('mate', 'deck', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'gone', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'deck', { kind: 'quiet', from: '22:00', to: '07:00', zone: 'UTC' })
