@@ -89,10 +89,15 @@ const queues: ReadonlySet<string> = new Set([
   'runs_lock_holder',
   'outbox_unsent',
   'cards_due',
+  'daily_costs_closed',
 ])
 
 /** Pages of a list, read from an end up to a limit. */
-const lists: Readonly<Record<string, string>> = { list_runs: 'runs_number', list_open_gates: 'gates_open' }
+const lists: Readonly<Record<string, string>> = {
+  list_runs: 'runs_number',
+  list_open_gates: 'gates_open',
+  remind_of_gates: 'gates_open',
+}
 
 /** Scans that look at every row: no condition, or one that compares with nothing but constants. */
 function wholeReads(name: string, node: Node): string[] {

@@ -53,6 +53,8 @@ export const readOutput = z.object({
     seconds: z.number(),
     policy: z.array(z.string()),
   }),
+  /** Days that the run is kept once it is over, as the project asks; null: the server's default. */
+  retentionDays: z.number().nullable().default(null),
 })
 
 export type ReadOutput = z.infer<typeof readOutput>
