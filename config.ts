@@ -20,6 +20,10 @@ export type Config = {
   readonly concurrency: number
   /** Runs of one person that run at once, over all workers. */
   readonly actorConcurrency: number
+  /** Which part of the program this process is, where the command line does not say. */
+  readonly role: Role
+  /** Days that a finished run is kept at most, whatever its project asks for. */
+  readonly retentionDays: number
   readonly logLevel: 'info' | 'warn' | 'error'
   /** Null: where the output is a terminal. */
   readonly colour: boolean | null
@@ -31,6 +35,11 @@ export type Config = {
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
+
+/** Parts of the program that may run as processes of their own; `migrate` ends when the schema is up to date. */
+export const roles = ['all', 'bot', 'worker', 'cron', 'migrate'] as const
+
+export type Role = (typeof roles)[number]
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -95,6 +104,8 @@ const Variables = z
     QP_POLL_MS: whole('QP_POLL_MS', 'milliseconds', 10, 60_000, 1_000),
     QP_CONCURRENCY: whole('QP_CONCURRENCY', 'runs', 1, 10_000, 64),
     QP_ACTOR_CONCURRENCY: whole('QP_ACTOR_CONCURRENCY', 'runs', 1, 10_000, 8),
+    QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
+    QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
     // Other programs' variables: never an error, whatever they hold.
     NO_COLOR: z.string().optional(),
@@ -156,6 +167,8 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Config {
     pollMs: values.QP_POLL_MS,
     concurrency: values.QP_CONCURRENCY,
     actorConcurrency: values.QP_ACTOR_CONCURRENCY,
+    role: values.QP_ROLE,
+    retentionDays: values.QP_RETENTION_DAYS,
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,

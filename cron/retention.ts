@@ -9,10 +9,10 @@ import {
   purgeListRuns,
   purgeMonth,
   purgeRuns,
-  purgerRole,
   purgeTicks,
   purgeTraces,
 } from '../core/store/retention.ts'
+import { purgerRole } from '../core/store/role.ts'
 import type { Hands, Schedule } from './work.ts'
 
 /** Removes finished runs whose retention has passed, and bytes that nobody names any more. */

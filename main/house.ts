@@ -38,6 +38,8 @@ export type House = {
   readonly stateDir: string
   readonly connection: Connection
   readonly db: Database
+  /** What `db` acts as; null: the login. */
+  readonly role: string | null
   readonly recipes: Recipes
   readonly desk: Desk
   readonly log: EngineLog
@@ -152,6 +154,7 @@ async function wire(
     stateDir,
     connection,
     db,
+    role,
     recipes,
     desk: { db, recipes, pipelines: known, poke },
     log,

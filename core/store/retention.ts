@@ -2,10 +2,9 @@ import { z } from 'zod'
 import { statement } from './statement.ts'
 
 /** What removes runs for good. Run as `purgerRole`: the running program may delete nothing. */
-export const purgerRole = 'qp_purger'
 
 /** Days a finished run is kept where its project names none. */
-export const defaultRetentionDays = 90
+const defaultRetentionDays = 90
 
 /**
  * Whether run `r` may go. Its days are its project's, as its first step read them, or its parent's; never above the

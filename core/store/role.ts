@@ -80,6 +80,27 @@ export async function chooseRole(connection: Connection): Promise<string | null>
   }
 }
 
+/** What removes runs for good: migration 0007 says what that allows. */
+export const purgerRole = 'qp_purger'
+
+const grantToPurger = statement({
+  name: 'grant_to_purger',
+  params: [],
+  row: z.object({}),
+  sql: `select from (select app.grant_to_purger()) granted`,
+})
+
+/**
+ * Whom to act as where runs are removed: `purgerRole`, or null for the login itself, where the whole program acts as
+ * that. Undefined: this login may remove nothing. `owner` acts as the login.
+ */
+export async function choosePurger(owner: Database, acting: string | null): Promise<string | null | undefined> {
+  const [state] = await owner.run(readRole, { role: purgerRole })
+  if (!state?.mayBecome) return acting === null ? null : undefined
+  if (!state.isGranted) await owner.run(grantToPurger, {})
+  return purgerRole
+}
+
 const insufficientPrivilege = '42501'
 
 const notTheOwner = (cause: unknown): Fault =>

@@ -1,8 +1,7 @@
 import { onTestFinished } from 'vitest'
 import type { Hands, Schedule } from '../../cron/work.ts'
 import { Database } from '../../core/store/database.ts'
-import { purgerRole } from '../../core/store/retention.ts'
-import { appRole } from '../../core/store/role.ts'
+import { appRole, purgerRole } from '../../core/store/role.ts'
 import type { TestDatabase } from './postgres.ts'
 
 /** What the operator was told. */

@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { Relay } from '../bot/relay.ts'
+import type { Ask } from '../bot/surface.ts'
+import { exitCodes } from '../bot/terminal/command-line.ts'
+import type { Screen } from '../bot/terminal/screen.ts'
+import type { Role } from '../config.ts'
+import { openScheduler } from './cron.ts'
+import type { House } from './house.ts'
+import { version } from './house.ts'
+import { openSurfaces } from './surfaces.ts'
+
+type Start = {
+  readonly screen: Screen
+  readonly house: House
+  readonly role: Role
+  readonly askAs: (house: House) => Promise<Ask>
+  readonly signal: AbortSignal
+}
+
+/** A part of the program that is under way, and how it is stopped in order. */
+type Part = {
+  /** Resolves when it ended by itself; most parts never do. */
+  readonly ended: Promise<unknown>
+  stop(): Promise<void>
+}
+
+const never = new Promise<never>(() => undefined)
+
+/** `qp start`: the parts of a role, until the process is told to stop or a person leaves the terminal. */
+export async function start({ screen, house, role, askAs, signal }: Start): Promise<number> {
+  screen.print(`QuantaPilot ${version}`, `✓ database  ${house.databaseKind}, schema up to date`)
+  if (role === 'migrate') return exitCodes.done
+  const parts: Part[] = []
+  try {
+    if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
+    if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
+    if (role === 'all' || role === 'bot') parts.push(beBot(screen, house, await askAs(house)))
+    if (!screen.isInteractive || role === 'worker' || role === 'cron')
+      screen.print('No terminal here: working until stopped.')
+    if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...parts.map(({ ended }) => ended)])
+  } finally {
+    // The last one first: nobody is asked for anything while the rest ends.
+    for (const part of parts.toReversed()) await part.stop()
+  }
+  return exitCodes.done
+}
+
+/** Its end comes with the house, which gives back what it holds. */
+async function beWorker(screen: Screen, house: House): Promise<Part> {
+  await house.work()
+  screen.print('✓ author    built-in (no model key)')
+  return { ended: never, stop: () => Promise.resolve() }
+}
+
+async function beCron(screen: Screen, house: House): Promise<Part> {
+  const { scheduler, close } = await openScheduler(house)
+  scheduler.start()
+  screen.print('✓ schedules run here')
+  return {
+    ended: never,
+    stop: async () => {
+      await scheduler.stop()
+      await close()
+    },
+  }
+}
+
+function beBot(screen: Screen, house: House, ask: Ask): Part {
+  const { surfaces, listeners } = openSurfaces(screen, ask)
+  const relay = new Relay(house.db, listeners, (surface, error) =>
+    house.log('warn', 'a message was not sent', { surface, error }),
+  )
+  relay.start(500)
+  if (screen.isInteractive) screen.print('Type /help. Ctrl-C stops; runs survive.')
+  return {
+    ended: Promise.race([never, ...surfaces.map((surface) => surface.start())]),
+    stop: async () => {
+      for (const surface of surfaces) await surface.stop()
+      await relay.stop()
+    },
+  }
+}
