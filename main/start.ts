@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { Relay } from '../bot/relay.ts'
 import type { Ask } from '../bot/surface.ts'
 import { exitCodes } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
@@ -7,7 +6,7 @@ import type { Role } from '../config.ts'
 import { openScheduler } from './cron.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
-import { openSurfaces } from './surfaces.ts'
+import { startBot } from './surfaces.ts'
 
 type Start = {
   readonly screen: Screen
@@ -27,14 +26,15 @@ type Part = {
 const never = new Promise<never>(() => undefined)
 
 /** `qp start`: the parts of a role, until the process is told to stop or a person leaves the terminal. */
-export async function start({ screen, house, role, askAs, signal }: Start): Promise<number> {
+export async function start(opening: Start): Promise<number> {
+  const { screen, house, role, signal } = opening
   screen.print(`QuantaPilot ${version}`, `✓ database  ${house.databaseKind}, schema up to date`)
   if (role === 'migrate') return exitCodes.done
   const parts: Part[] = []
   try {
     if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
     if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
-    if (role === 'all' || role === 'bot') parts.push(beBot(screen, house, await askAs(house)))
+    if (role === 'all' || role === 'bot') parts.push(await beBot(opening))
     if (!screen.isInteractive || role === 'worker' || role === 'cron')
       screen.print('No terminal here: working until stopped.')
     if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...parts.map(({ ended }) => ended)])
@@ -65,18 +65,8 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
   }
 }
 
-function beBot(screen: Screen, house: House, ask: Ask): Part {
-  const { surfaces, listeners } = openSurfaces(screen, ask)
-  const relay = new Relay(house.db, listeners, (surface, error) =>
-    house.log('warn', 'a message was not sent', { surface, error }),
-  )
-  relay.start(500)
+async function beBot({ screen, house, askAs }: Start): Promise<Part> {
+  const bot = await startBot({ screen, house, askAs })
   if (screen.isInteractive) screen.print('Type /help. Ctrl-C stops; runs survive.')
-  return {
-    ended: Promise.race([never, ...surfaces.map((surface) => surface.start())]),
-    stop: async () => {
-      for (const surface of surfaces) await surface.stop()
-      await relay.stop()
-    },
-  }
+  return bot
 }

@@ -1,7 +1,7 @@
 import type { Actor } from '../model/actor.ts'
 import { appendAudit } from '../store/audit.ts'
 import type { Database } from '../store/database.ts'
-import { findDestination, insertDestination, reopenDestination } from '../store/destination.ts'
+import { findDestination, insertDestination, reopenDestination, subscribeHome } from '../store/destination.ts'
 import { findAccount, insertAccount, lockPeople } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
 
@@ -39,6 +39,17 @@ async function meet(db: Database, visitor: Visitor): Promise<Actor> {
     if (!place) await tx.run(insertDestination, { id: uuidv7(), surface, address, actor: isPrivate ? actor : null })
   })
   return greet(db, visitor)
+}
+
+/** Lets the place of a configuration hear of every run, until people there say otherwise. */
+export async function follows(db: Database, surface: string, address: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.run(lockPeople, {})
+    const [known] = await tx.run(findDestination, { surface, address })
+    const destination = known?.id ?? uuidv7()
+    if (!known) await tx.run(insertDestination, { id: destination, surface, address, actor: null })
+    await tx.run(subscribeHome, { destination })
+  })
 }
 
 /** Audits what somebody tried who cannot be a person of ours. */

@@ -65,6 +65,18 @@ export const subscribe = statement({
     returning level, nullif(muted_until, '-infinity') as muted_until`,
 })
 
+/** Shows every run at a place that was never asked about; what people said since stands. */
+export const subscribeHome = statement({
+  name: 'subscribe_home',
+  params: ['destination'],
+  row: z.object({ level: z.string() }),
+  sql: `
+    insert into app.subscriptions (destination_id, project_id, level)
+    values (:destination::uuid, '00000000-0000-0000-0000-000000000000', 'all')
+    on conflict (destination_id, project_id) do nothing
+    returning level`,
+})
+
 /** The project that people mean by a name or an address; the newest of that name. */
 export const findProject = statement({
   name: 'find_project',

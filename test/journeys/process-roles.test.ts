@@ -69,14 +69,21 @@ test('migrate ends by itself; a role that is none is a sentence', { timeout: 60_
     out: expect.stringContaining('schema up to date'),
     err: '',
   })
-  for (const words of [['start', '--role', 'wroker'], ['start', '--role'], ['start', '--role', 'cron', 'now']]) {
+  for (const words of [
+    ['start', '--role', 'wroker'],
+    ['start', '--role'],
+    ['start', '--role', 'cron', 'now'],
+  ]) {
     expect(await qp(state, ...words)).toMatchObject({ exitCode: 2, out: expect.stringContaining('--role all|bot|') })
   }
 })
 
 test('an operator runs a schedule by hand, and sees when each ran last', { timeout: 60_000 }, async () => {
   const state = await openState()
-  expect(await qp(state, 'cron', '--once', 'stuck-sweep')).toMatchObject({ exitCode: 0, out: expect.stringContaining('✓ stuck-sweep  stuck 0') })
+  expect(await qp(state, 'cron', '--once', 'stuck-sweep')).toMatchObject({
+    exitCode: 0,
+    out: expect.stringContaining('✓ stuck-sweep  stuck 0'),
+  })
   const json = await qp(state, 'cron', '--once', 'retention', '--json')
   expect(JSON.parse(json.out)).toMatchObject({ ok: true, kind: 'done', detail: { runs: 0 } })
   const listed = await qp(state, 'cron')

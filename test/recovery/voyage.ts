@@ -10,6 +10,7 @@ import type { Board, Caller, Place, Post, Reception } from '../../bot/surface.ts
 import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Desk } from '../../core/commands/desk.ts'
 import { execute } from '../../core/commands/execute.ts'
+import { follows } from '../../core/commands/greet.ts'
 import { sendSignal } from '../../core/commands/send-signal.ts'
 import { cardOf } from '../../core/commands/show.ts'
 import { signIn } from '../../core/commands/sign-in.ts'
@@ -310,6 +311,7 @@ async function comeAboard(voyage: Voyage): Promise<void> {
   await voyage.say('mate', 'deck', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'gone', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'deck', { kind: 'quiet', from: '22:00', to: '07:00', zone: 'UTC' })
+  await voyage.surely(({ db }) => follows(db, 'wall', 'home'))
   await voyage.surely(async ({ reception }) => {
     const caller = callerAt('mate', 'deck')
     await reception.expectWords(caller, '1', { kind: 'reject', run: 'r7k2', ...decide })
