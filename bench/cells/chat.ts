@@ -53,7 +53,6 @@ export async function chat(bed: Bed): Promise<Figure[]> {
   const worker = workerOn(db, recipe)
   await worker.begin()
   const desk = { db, recipes: () => recipe, pipelines: { gated: recipe }, poke: () => worker.poke() }
-  const reception = openReception(desk, () => undefined)
   const slates = surfaces.map((name) => new Slate(name))
   const look = async (handle: string) => {
     const card = await cardOf(db, handle)
@@ -61,8 +60,13 @@ export async function chat(bed: Bed): Promise<Figure[]> {
     return card.value
   }
   const onFault = (surface: string, error: unknown): void => console.error(surface, error)
-  const relay = new Relay(db, [], onFault)
   const cards = new CardRelay({ db, boards: slates, look, onFault })
+  const relay = new Relay({ db, listeners: [], onFault, onCards: () => cards.poke() })
+  const reception = openReception(
+    desk,
+    () => undefined,
+    () => relay.poke(),
+  )
   relay.start(250)
   cards.start(250)
   try {

@@ -165,14 +165,23 @@ class Ship {
         await life.at('after the sending')
       },
     }
-    this.#relay = new Relay(this.db, [surface], () => undefined)
+    this.#relay = new Relay({
+      db: this.db,
+      listeners: [surface],
+      onFault: () => undefined,
+      onCards: () => undefined,
+    })
     const look = async (handle: string): Promise<RunCard> => {
       const card = await cardOf(this.db, handle)
       if (!card.ok) throw new Error(card.refusal.message)
       return card.value
     }
     this.#cards = new CardRelay({ db: this.db, boards: [networkIn(world, life)], look, onFault: () => undefined })
-    this.reception = openReception(this.desk, () => undefined)
+    this.reception = openReception(
+      this.desk,
+      () => undefined,
+      () => this.#relay.poke(),
+    )
   }
 
   /** As at every start: what died on this machine before is declared dead first. */
