@@ -30,7 +30,7 @@ export const sections = (lines: readonly string[], room: number): types.KnownBlo
 
 /** A line in bold; its own asterisks stay asterisks. */
 export function bold(line: string): string {
-  const text = cut(harmless(line).replaceAll('*', '∗').trim(), most.section - 2)
+  const text = cut(harmless(line).replaceAll('*', '∗').replaceAll('\n', ' ').trim(), most.section - 2)
   return text === '' ? '…' : `*${text}*`
 }
 

@@ -4,7 +4,7 @@ import { addressOf } from './place.ts'
 
 /** What Slack sends, read field by field: names we do not use are not looked at. */
 
-const id = z.string().min(1).max(64)
+const id = z.string().min(1).max(200)
 
 /** A slash command, https://docs.slack.dev/interactivity/implementing-slash-commands */
 export const Typed = z.object({

@@ -16,7 +16,7 @@ export type Gate = {
   readonly secret: string
   readonly log: Log
   /** Resolves when all is done; what is acknowledged before that is answered at once. */
-  feed(event: ReceiverEvent): Promise<void>
+  readonly feed: (event: ReceiverEvent) => Promise<void>
 }
 
 /** More than Slack ever sends. */

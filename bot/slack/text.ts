@@ -31,7 +31,7 @@ export function pieces(lines: readonly string[], most: number): readonly string[
       piece = line
     }
   }
-  return piece.trim() === '' ? done : [...done, piece]
+  return [...done, piece].filter((whole) => whole.trim() !== '')
 }
 
 function slices(line: string, most: number): readonly string[] {

@@ -204,7 +204,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
   function view(method: string, args: Arguments): Arguments | string {
     const given = args['view'] as Arguments
     if (refuseBlocks(given['blocks']) !== null) return 'invalid_arguments'
-    if (String(given['private_metadata'] ?? '').length > 3_000) return 'invalid_arguments'
+    if (words(given['private_metadata']).length > 3_000) return 'invalid_arguments'
     const ts = effect(method, args)
     return { view: { id: `V${ts}`, ...given } }
   }
@@ -244,15 +244,17 @@ export const person = (id: string, name: string, more: Arguments = {}): Argument
   ...more,
 })
 
+const words = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 const refuse = (args: Arguments): string | null => {
-  const text = String(args['text'] ?? '')
+  const text = words(args['text'])
   const blocks = args['blocks'] as readonly unknown[] | undefined
   if (text === '' && (blocks ?? []).length === 0) return 'no_text'
   return text.length > 40_000 ? 'msg_too_long' : refuseBlocks(blocks)
 }
 
 const looks = (args: Arguments, thread: string | null): Message => ({
-  text: String(args['text'] ?? ''),
+  text: words(args['text']),
   blocks: (args['blocks'] as readonly unknown[] | undefined) ?? [],
   thread,
 })

@@ -17,9 +17,9 @@ export type SlackRoom = {
   /** All that was logged, as text. */
   readonly log: string[]
   /** Posts a body as Slack does, signed; `headers` come on top. */
-  post(kind: RequestKind, body: object, headers?: Record<string, string>): Promise<HttpAnswer>
+  readonly post: (kind: RequestKind, body: object, headers?: Record<string, string>) => Promise<HttpAnswer>
   /** Starts it; its end is awaited when the test ends. */
-  begin(): Promise<void>
+  readonly begin: () => Promise<void>
 }
 
 /** A workspace, the surface in it and a reception that remembers. Over HTTP unless a socket is asked for. */

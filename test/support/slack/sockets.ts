@@ -34,7 +34,10 @@ export function openSockets(server: Server): Sockets {
     live.push(socket)
     socket.on('close', () => void live.splice(live.indexOf(socket), 1))
     socket.on('message', (data) => {
-      const { envelope_id, payload } = JSON.parse(String(data)) as { envelope_id: string; payload?: unknown }
+      const { envelope_id, payload } = JSON.parse((data as Buffer).toString('utf8')) as {
+        envelope_id: string
+        payload?: unknown
+      }
       if (lost > 0) {
         lost -= 1
         return socket.terminate()
@@ -54,22 +57,23 @@ export function openSockets(server: Server): Sockets {
         live.at(-1)?.send(text)
       }),
     renew: () => {
-      for (const socket of [...live]) socket.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' }))
+      for (const socket of live) socket.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' }))
     },
     cut: () => {
-      for (const socket of [...live]) socket.terminate()
+      for (const socket of live) socket.terminate()
     },
     loseAcks: (times) => void (lost = times),
     opened: () => opened,
     whenOpened: async (times) => {
       const deadline = performance.now() + 10_000
-      while (opened < times) {
+      for (;;) {
+        if (opened >= times) return
         if (performance.now() > deadline) throw new Error(`${opened} connections, not ${times}`)
         await delay(5)
       }
     },
     close: () => {
-      for (const socket of [...live]) socket.terminate()
+      for (const socket of live) socket.terminate()
       sockets.close()
     },
   }
