@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from 'vitest'
+import { describe, expect, it, test, vi } from 'vitest'
 import { accepted, Fault, refused } from '../../core/model/problem.ts'
 import { botToken, person } from '../../test/support/slack/fake.ts'
 import { ada, encode, openSlackRoom, signingSecret } from '../../test/support/slack/open.ts'
@@ -377,6 +377,19 @@ const gate = {
   decidedBy: null,
   decidedAt: null,
 }
+
+test('a Slack that is away at the start is asked again until it is there', async () => {
+  const { fake, log, begin } = await openSlackRoom()
+  fake.trouble('auth.test', '500', 2)
+  await begin()
+  await vi.waitFor(() => expect(fake.calls).toEqual(['auth.test', 'auth.test', 'auth.test']), { timeout: 4_000 })
+  expect(log.filter((line) => line.includes('does not answer yet'))).toHaveLength(2)
+})
+
+test('the channel of the configuration is an address', async () => {
+  const { slack } = await openSlackRoom()
+  expect(await slack.destination()).toBe('T01/C01')
+})
 
 describe('a token that Slack takes back', () => {
   it.each(['token_revoked', 'invalid_auth', 'token_expired', 'account_inactive'])(

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { refused } from '../../core/model/problem.ts'
 import { appToken } from '../../test/support/slack/fake.ts'
 import { ada, openSlackRoom } from '../../test/support/slack/open.ts'
 import { commandOf, homeOf, pressOf, submissionOf } from '../../test/support/slack/sign.ts'
@@ -24,6 +25,7 @@ describe('a socket, with no public address', () => {
   it('that Slack renews loses nothing and doubles nothing', async () => {
     const { fake, reception, begin } = await openSlackRoom({ socket: true })
     await begin()
+    const began = performance.now()
     const sent: Promise<unknown>[] = []
     for (let n = 0; n < 5; n++) {
       sent.push(fake.sockets.send('slash_commands', commandOf(ada, '/approve', `r7k${n}`, fake.responseUrl())))
@@ -32,6 +34,8 @@ describe('a socket, with no public address', () => {
       sent.push(fake.sockets.send('interactive', pressOf(ada, `b${n}`, fake.responseUrl())))
     }
     await Promise.all(sent)
+    // A broken connection would be waited for, each time longer: five of them at least 3.8 s.
+    expect(performance.now() - began).toBeLessThan(3_000)
     expect(reception.asked.map(({ command }) => (command.kind === 'approve' ? command.run : '')).sort()).toEqual([
       'r7k0',
       'r7k1',
@@ -40,6 +44,23 @@ describe('a socket, with no public address', () => {
       'r7k4',
     ])
     expect(reception.pressed.map(({ data }) => data).sort()).toEqual(['b0', 'b1', 'b2', 'b3', 'b4'])
+  })
+
+  it('that Slack renews while something is being done brings the outcome on the next one, and does it once', async () => {
+    const { fake, reception, begin } = await openSlackRoom({ socket: true })
+    await begin()
+    let release: (answer: ReturnType<typeof refused>) => void = () => undefined
+    reception.answer = () =>
+      new Promise((resolve) => {
+        release = resolve
+      })
+    const answer = fake.sockets.send('slash_commands', commandOf(ada, '/cancel', 'r7k2', fake.responseUrl()))
+    await vi.waitFor(() => expect(reception.asked).toHaveLength(1))
+    fake.sockets.renew()
+    await fake.sockets.whenOpened(2)
+    release(refused('wrong_state', 'Run r7k2 has ended.'))
+    expect(await answer).toEqual({ response_type: 'ephemeral', text: '✗ Run r7k2 has ended.' })
+    expect(reception.asked).toHaveLength(1)
   })
 
   it('that breaks before an acknowledgement gets through brings the same thing again, which has one effect', async () => {

@@ -19,9 +19,10 @@ const helloMs = 15_000
 const longestWaitMs = 60_000
 
 /**
- * Keeps a socket to Slack open until the signal is aborted. Slack renews each connection every few hours and says so
- * first: the next one is opened before the old one goes. Bolt's own reconnecting is not used: a failure in it ends the
- * process as an unhandled rejection, and it waits five seconds each time. Throws a Fault where asking again is of no use.
+ * Keeps a socket to Slack open until the signal is aborted. Slack renews each connection every few hours and says so:
+ * the next one is opened at once, and what was not acknowledged on the old one comes again on it. Bolt's own
+ * reconnecting is not used: a failure in it ends the process as an unhandled rejection, and it waits five seconds each
+ * time. Throws a Fault where asking again is of no use.
  */
 export async function keepSocket(options: SocketOptions): Promise<void> {
   const { signal, log } = options
@@ -35,6 +36,7 @@ export async function keepSocket(options: SocketOptions): Promise<void> {
       if (why === 'renewed' || performance.now() - opened > longestWaitMs) failures = 0
       else failures += 1
     } catch (error) {
+      if (signal.aborted) return
       const fault = faultOf('apps.connections.open', error, 'SLACK_APP_TOKEN')
       if (!fault.retryable) throw fault
       failures += 1
