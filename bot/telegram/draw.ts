@@ -104,7 +104,8 @@ function documentOf(reply: Reply, text: string): Document | null {
   }
 }
 
+/** grammY writes the name into a header as it is, so it may hold nothing that ends one. */
 function fileName(path: string): string {
-  const name = (path.split('/').at(-1) ?? path).slice(-100)
+  const name = (path.split('/').at(-1) ?? path).replaceAll(/[^\p{L}\p{N}_.-]/gu, '_').slice(-100)
   return name.includes('.') ? name : `${name}.md`
 }

@@ -19,8 +19,11 @@ export type Effect = {
   readonly client: string
 }
 
-/** What goes wrong with the next calls: `drop` loses the answer after the effect, the others come before it. */
-export type Trouble = 'drop' | 'reset' | '500' | 'html' | 'garbled entities' | 'hang'
+/**
+ * What goes wrong with the next calls. `drop` loses the answer after the effect, the others come before it; with `die`
+ * the process that called is gone at that moment, before the effect or after it.
+ */
+export type Trouble = 'drop' | 'reset' | '500' | 'html' | 'garbled entities' | 'die before' | 'die after'
 
 type Poll = { readonly res: ServerResponse; readonly offset: number; readonly limit: number }
 
@@ -77,6 +80,10 @@ export class BotApi {
   /** Where a client calls that can be killed by its name. */
   rootOf(client: string): string {
     return `${this.root}/${client}`
+  }
+
+  isDead(client: string): boolean {
+    return this.#dead.has(client)
   }
 
   /** From now on nothing that this client does has an effect, as if its process were gone. */
@@ -158,8 +165,8 @@ export class BotApi {
     const chat = z.coerce.number().safeParse(payload['chat_id']).data ?? null
     this.calls.push({ method, client, chat })
     const trouble = this.#troubles.get(method)?.shift()
-    if (trouble === 'reset') return void req.socket.destroy()
-    if (trouble === 'hang') return
+    if (trouble === 'die before') this.kill(client)
+    if (trouble === 'reset' || trouble === 'die before') return void req.socket.destroy()
     if (trouble === 'html') return void res.writeHead(502).end('<html>Bad Gateway</html>')
     try {
       if (trouble === '500') throw new Refused(500, 'Internal Server Error')
@@ -169,7 +176,8 @@ export class BotApi {
       if (method === 'getUpdates') return this.#getUpdates(payload, res)
       const result = this.#do(method, payload, chat)
       this.ledger.push({ method, chat, payload, at: this.now, client })
-      if (trouble === 'drop') return void req.socket.destroy()
+      if (trouble === 'die after') this.kill(client)
+      if (trouble === 'drop' || trouble === 'die after') return void req.socket.destroy()
       answer(res, 200, { ok: true, result })
     } catch (error) {
       if (!(error instanceof Refused)) throw error
