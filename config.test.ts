@@ -21,6 +21,7 @@ test('nothing needs to be set', () => {
     beatMs: 10_000,
     reapMs: 5_000,
     actorConcurrency: 8,
+    telegram: null,
     logLevel: 'warn',
     colour: null,
   })
@@ -134,4 +135,37 @@ test.each([
 
 test('a process for one run gets no token of Slack’s', () => {
   expect(JSON.stringify(load({ ...slackTokens, QP_STATE_DIR: '/x' }).childEnvironment)).not.toContain('canary')
+})
+
+const token = '123456:ABCdefGHIjklMNOpqrSTUvwxYZ012345678'
+
+test('a token is enough for Telegram, and may come from a file', () => {
+  const usual = { token, chatId: null, webhookSecret: null, apiRoot: 'https://api.telegram.org' }
+  expect(load({ TELEGRAM_BOT_TOKEN: token }).telegram).toEqual(usual)
+  expect(load({ TELEGRAM_BOT_TOKEN_FILE: '/t' }, { '/t': `${token}\n` }).telegram).toEqual(usual)
+})
+
+test('Telegram may have a chat, a topic, a webhook’s secret and a server of one’s own', () => {
+  const environment = {
+    TELEGRAM_BOT_TOKEN: token,
+    TELEGRAM_CHAT_ID: '-1001234567890/17',
+    TELEGRAM_WEBHOOK_SECRET: 'abcdefgh_12345678',
+    TELEGRAM_API_ROOT: 'http://127.0.0.1:8081/',
+  }
+  expect(load(environment).telegram).toEqual({
+    token,
+    chatId: '-1001234567890/17',
+    webhookSecret: 'abcdefgh_12345678',
+    apiRoot: 'http://127.0.0.1:8081',
+  })
+})
+
+test.each([
+  ['TELEGRAM_BOT_TOKEN', 'canary-no-token'],
+  ['TELEGRAM_CHAT_ID', '@canary'],
+  ['TELEGRAM_WEBHOOK_SECRET', 'canary'],
+  ['TELEGRAM_API_ROOT', 'canary'],
+])('a wrong %s is named and not repeated', (name, value) => {
+  expect(() => load({ [name]: value })).toThrow(name)
+  expect(() => load({ [name]: value })).not.toThrow('canary')
 })

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { readSlackSettings, type SlackSettings, slackSecrets, slackVariables } from './bot/slack/environment.ts'
+import type { TelegramSettings } from './bot/telegram/environment.ts'
+import { telegramSecrets, telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -25,6 +27,8 @@ export type Config = {
   readonly role: Role
   /** Days that a finished run is kept at most, whatever its project asks for. */
   readonly retentionDays: number
+  /** Null: no bot on Telegram. */
+  readonly telegram: TelegramSettings | null
   readonly logLevel: 'info' | 'warn' | 'error'
   /** Null: where the output is a terminal. */
   readonly colour: boolean | null
@@ -112,6 +116,7 @@ const Variables = z
     QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
     QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
+    ...telegramVariables,
     // Other programs' variables: never an error, whatever they hold.
     NO_COLOR: z.string().optional(),
     FORCE_COLOR: z.string().optional(),
@@ -126,7 +131,7 @@ const Variables = z
     when: ({ issues }) => issues.length === 0,
   })
 
-const secrets = ['DATABASE_URL', ...slackSecrets] as const
+const secrets = ['DATABASE_URL', ...slackSecrets, ...telegramSecrets] as const
 
 const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
 
@@ -178,6 +183,7 @@ function configOf(
     actorConcurrency: values.QP_ACTOR_CONCURRENCY,
     role: values.QP_ROLE,
     retentionDays: values.QP_RETENTION_DAYS,
+    telegram: telegramSettings(values),
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
