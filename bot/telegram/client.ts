@@ -72,10 +72,7 @@ export class Client {
   #faultOf(error: unknown, chat: number | null): Fault {
     if (error instanceof GrammyError) return this.#refusedBy(error, chat)
     // The error inside an HttpError names the URL, and the URL holds the token: nothing of it goes on.
-    if (error instanceof HttpError) {
-      const message = 'Telegram cannot be reached: check the network and TELEGRAM_API_ROOT'
-      return new Fault({ code: 'TRANSIENT_NETWORK', message, retryable: true })
-    }
+    if (error instanceof HttpError) return outOfReach()
     return new Fault({ code: 'FATAL', message: `Telegram: ${this.#harmless(String(error))}`, retryable: false })
   }
 
@@ -85,6 +82,8 @@ export class Client {
       if (chat !== null) this.#notBefore.set(chat, performance.now() + waitMs)
       return tooFast(chat, waitMs)
     }
+    // A proxy may answer in JSON of its own.
+    if (typeof status !== 'number' || typeof description !== 'string') return outOfReach()
     const { migrate_to_chat_id: movedTo } = parameters
     const said = `${this.#harmless(description)} (${status}, ${method})`
     if (movedTo !== undefined)
@@ -107,6 +106,12 @@ export class Client {
   #harmless(text: string): string {
     return text.replaceAll(this.#token, '…')
   }
+}
+
+/** Telegram cannot be reached, or somebody else answers in its place. */
+export function outOfReach(): Fault {
+  const message = 'Telegram cannot be reached: check the network and TELEGRAM_API_ROOT'
+  return new Fault({ code: 'TRANSIENT_NETWORK', message, retryable: true })
 }
 
 const refusal = (message: string): Fault => new Fault({ code: 'PRECONDITION_FAILED', message, retryable: false })

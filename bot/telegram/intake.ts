@@ -49,7 +49,8 @@ export class Intake {
   async #command({ words, isAddressed, caller, spot }: Did<'command'>): Promise<void> {
     const asked = linkOf(words)
     const name = asked[0]?.toLowerCase() ?? ''
-    if (name === 'help' || (name === 'start' && asked.length === 1)) return this.#voice.say(spot, help)
+    if (name === 'help' || (name === 'start' && asked.length === 1))
+      return isAddressed ? this.#voice.say(spot, help) : undefined
     const parsed = parseCommand(asked)
     if (parsed.ok) return this.#ask(caller, parsed.value, spot)
     // In a group it may well be a command for another bot.

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
 import { Fault } from '../../core/model/problem.ts'
 import type { Client } from './client.ts'
+import { outOfReach } from './client.ts'
 import type { Backoff, Taker } from './taker.ts'
 import { waitMs } from './taker.ts'
 import type { Log } from './voice.ts'
@@ -36,11 +38,15 @@ export async function poll({ client, taker, log, backoff, signal }: PollOptions)
   if (offset > 0) await confirm(client, offset, log)
 }
 
-const getUpdates = (client: Client, offset: number, until: AbortSignal) =>
-  client.call(
-    (api, signal) => api.getUpdates({ offset, timeout: pollSeconds, allowed_updates: allowedUpdates }, signal),
-    until,
-  )
+/** What a batch must be for us to go on after it; each update is read by itself. */
+const Batch = z.array(z.looseObject({ update_id: z.int() }))
+
+async function getUpdates(client: Client, offset: number, until: AbortSignal): Promise<z.infer<typeof Batch>> {
+  const wanted = { offset, timeout: pollSeconds, allowed_updates: allowedUpdates }
+  const batch = Batch.safeParse(await client.call((api, signal) => api.getUpdates(wanted, signal), until))
+  if (!batch.success) throw outOfReach()
+  return batch.data
+}
 
 async function confirm(client: Client, offset: number, log: Log): Promise<void> {
   try {

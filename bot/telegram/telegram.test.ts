@@ -76,6 +76,7 @@ describe('a command', () => {
     ['what people say', 'approve r7k2, says Bob'],
     ['a command for another bot', '/approve@other_bot r7k2'],
     ['a command that another bot may know', '/weather'],
+    ['what every bot hears', '/start'],
   ])('in a group, %s is left alone', async (_, text) => {
     const api = await openRoom()
     const { reception } = startIn(api)
@@ -119,6 +120,30 @@ describe('a command', () => {
     api.write(places.group, bob, '/cancel r7k2')
     await allTaken(api)
     expect(textsIn(api, places.group)).toEqual(['✗ You may not cancel.\n  Ask an operator.'])
+  })
+
+  test('answers wait as long as Telegram asks, and no call comes before', async () => {
+    const api = await openRoom()
+    api.hasLimits = true
+    startIn(api)
+    api.write(places.ann, ann, '/gates')
+    api.write(places.ann, ann, '/gates')
+    await allTaken(api)
+    const [first, second] = api.effects('sendMessage').map(({ at }) => at)
+    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(1_000)
+    expect(api.calls.filter(({ method }) => method === 'sendMessage')).toHaveLength(3)
+  })
+
+  test('an answer that must wait for a minute keeps nobody else waiting', async () => {
+    const api = await openRoom()
+    const { reception } = startIn(api)
+    api.trouble('sendMessage', 'flood')
+    api.write(places.group, ann, '/gates')
+    await allTaken(api)
+    api.write(places.ann, ann, '/gates')
+    await allTaken(api)
+    expect(reception.memory.asked).toHaveLength(2)
+    expect(textsIn(api, places.ann)).toEqual(['Nothing waits for a decision.'])
   })
 
   test('the list of commands is told to Telegram', async () => {
@@ -407,12 +432,12 @@ describe('polling', () => {
   test('a network that comes and goes is waited for, and the token stays out of the log', async () => {
     const api = await openRoom()
     api.trouble('getMe', 'reset', '500')
-    api.trouble('getUpdates', 'html', 'reset', '500')
+    api.trouble('getUpdates', 'html', 'odd', 'reset', '500')
     api.write(places.ann, ann, '/gates')
     const { reception, log } = startIn(api)
     await allTaken(api)
     expect(reception.memory.asked).toHaveLength(1)
-    expect(log.length).toBeGreaterThan(3)
+    expect(log.length).toBeGreaterThan(4)
     expect(log.join('\n')).not.toContain('canary')
   })
 

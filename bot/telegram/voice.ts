@@ -14,7 +14,7 @@ export type Log = (level: 'info' | 'warn' | 'error', message: string, fields: Re
 
 /** An answer is tried this often, and an update waits this long for it before the next one is taken in. */
 const tries = 5
-const patienceMs = 5_000
+const patienceMs = 3_000
 
 type Markup = InlineKeyboardMarkup | ForceReply
 

@@ -23,7 +23,16 @@ export type Effect = {
  * What goes wrong with the next calls. `drop` loses the answer after the effect, the others come before it; with `die`
  * the process that called is gone at that moment, before the effect or after it.
  */
-export type Trouble = 'drop' | 'reset' | '500' | 'html' | 'garbled entities' | 'die before' | 'die after'
+export type Trouble =
+  | 'drop'
+  | 'reset'
+  | '500'
+  | 'html'
+  | 'flood'
+  | 'odd'
+  | 'garbled entities'
+  | 'die before'
+  | 'die after'
 
 type Poll = { readonly res: ServerResponse; readonly offset: number; readonly limit: number }
 
@@ -168,7 +177,10 @@ export class BotApi {
     if (trouble === 'die before') this.kill(client)
     if (trouble === 'reset' || trouble === 'die before') return void req.socket.destroy()
     if (trouble === 'html') return void res.writeHead(502).end('<html>Bad Gateway</html>')
+    if (trouble === 'odd') return answer(res, 200, { error: 'a proxy' })
     try {
+      if (trouble === 'flood')
+        throw new Refused(429, 'Too Many Requests: retry after 60', { parameters: { retry_after: 60 } })
       if (trouble === '500') throw new Refused(500, 'Internal Server Error')
       if (bot !== this.token) throw new Refused(401, 'Unauthorized')
       if (trouble === 'garbled entities' && Array.isArray(payload['entities']) && payload['entities'].length > 0)
