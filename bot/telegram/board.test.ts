@@ -161,6 +161,7 @@ describe('the token', () => {
     ['html', 'TRANSIENT_NETWORK', true],
     ['500', 'TRANSIENT_NETWORK', true],
     ['drop', 'TRANSIENT_NETWORK', true],
+    ['echo', 'VALIDATION_ERROR', false],
   ] as const)('is not in the fault when the network fails (%s)', async (trouble, code, retryable) => {
     const api = await openRoom()
     api.trouble('sendMessage', trouble)

@@ -39,6 +39,8 @@ const anonymous = { id: 1_087_968_824, is_bot: true, first_name: 'Group', userna
 test.each([
   ['an anonymous admin', { from: anonymous, sender_chat: { id: -42 } }],
   ['a person who speaks as a channel', { from: { ...anonymous, id: 136_817_688 }, sender_chat: { id: -7 } }],
+  ['a person who speaks for a chat', { sender_chat: { id: -7 } }],
+  ['Telegram’s relay of channel posts', { from: { ...ann, id: 777_000 } }],
   ['a bot', { from: { ...ann, is_bot: true } }],
   ['a forwarded message', { forward_origin: { type: 'user' } }],
   ['a forwarded message of an old server', { forward_date: 1 }],

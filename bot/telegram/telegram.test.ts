@@ -240,7 +240,7 @@ describe('a button', () => {
     await expect.poll(() => answers(api), { timeout: 5_000 }).toMatchObject([{ text: 'Working on it…' }])
     resolve()
     await allTaken(api)
-    expect(answers(api)).toHaveLength(1)
+    expect(api.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
     expect(textsIn(api, places.group)).toContain('You are Ann Lee (heron). Roles: approver.')
   })
 
@@ -310,6 +310,19 @@ describe('a decision that needs words', () => {
     await allTaken(api)
     const command: Command = { ...reject, reason: 'Too big.' }
     expect(reception.memory.asked).toMatchObject([{ command, caller: { account: '5512' } }])
+  })
+
+  test('keeps the words while the decision is tried again', async () => {
+    const { api, reception, reply } = await askedForWords()
+    const { update_id } = reply(ann, 'Too big.')
+    const take = reception.takeWords.bind(reception)
+    let takes = 0
+    reception.takeWords = (caller, prompt) => (takes++ === 0 ? take(caller, prompt) : Promise.resolve(null))
+    let failures = 2
+    reception.moment = (_, id) =>
+      id === String(update_id) && failures-- > 0 ? Promise.reject(awayFault()) : Promise.resolve()
+    await allTaken(api)
+    expect(reception.memory.asked).toMatchObject([{ command: { reason: 'Too big.' } }])
   })
 
   test('takes nobody else’s', async () => {
@@ -406,6 +419,36 @@ describe('polling', () => {
     await telegram.stop()
     expect(performance.now() - begun).toBeLessThan(1_000)
     expect(await ended).toBe('stopped')
+  })
+
+  test('a stop while something is being taken in confirms it when it is durable', async () => {
+    const api = await openRoom()
+    const { telegram, reception, ended } = startIn(api)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let isBegun = false
+    reception.moment = () => ((isBegun = true), promise)
+    api.write(places.ann, ann, '/gates')
+    await expect.poll(() => isBegun).toBe(true)
+    const stopped = telegram.stop()
+    resolve()
+    await stopped
+    expect(await ended).toBe('stopped')
+    expect(reception.memory.asked).toHaveLength(1)
+    expect(api.waiting).toBe(0)
+  })
+
+  test('a stop while something fails leaves it for the next process', async () => {
+    const api = await openRoom()
+    const { telegram, reception, ended } = startIn(api, 'one', { backoff: { baseMs: 60_000, capMs: 60_000 } })
+    let isBegun = false
+    reception.moment = () => ((isBegun = true), Promise.reject(awayFault()))
+    api.write(places.ann, ann, '/gates')
+    await expect.poll(() => isBegun).toBe(true)
+    await telegram.stop()
+    await ended
+    const next = startIn(api, 'two', {}, new RecordedReception(reception.memory))
+    await allTaken(api)
+    expect(next.reception.memory.asked).toHaveLength(1)
   })
 
   test('a wrong token ends it with a sentence that names the variable and not the token', async () => {

@@ -30,6 +30,7 @@ export type Trouble =
   | 'html'
   | 'flood'
   | 'odd'
+  | 'echo'
   | 'garbled entities'
   | 'die before'
   | 'die after'
@@ -181,6 +182,7 @@ export class BotApi {
     try {
       if (trouble === 'flood')
         throw new Refused(429, 'Too Many Requests: retry after 60', { parameters: { retry_after: 60 } })
+      if (trouble === 'echo') throw new Refused(400, `Bad Request: ${req.url}`)
       if (trouble === '500') throw new Refused(500, 'Internal Server Error')
       if (bot !== this.token) throw new Refused(401, 'Unauthorized')
       if (trouble === 'garbled entities' && Array.isArray(payload['entities']) && payload['entities'].length > 0)
