@@ -135,6 +135,14 @@ const secrets = ['DATABASE_URL', ...slackSecrets, ...telegramSecrets] as const
 
 const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
 
+/** Names that are other programs' and that we only heed. */
+const heeded = ['NO_COLOR', 'FORCE_COLOR', 'TERM', 'COLUMNS', 'PATH', 'SSH_AUTH_SOCK']
+
+/** Every variable that an operator may set for us, a secret with the name of its file behind it. */
+export const environmentNames: readonly string[] = Object.keys(Variables.shape)
+  .filter((name) => !heeded.includes(name))
+  .flatMap((name) => (secrets.some((secret) => secret === name) ? [name, `${name}_FILE`] : [name]))
+
 type Given = Readonly<Record<string, string | undefined>>
 
 /** Takes each secret from the file that `<name>_FILE` names, as containers hand them in. */
