@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -27,6 +27,7 @@ import { openReception } from '../../main/reception.ts'
 import { administer } from '../support/administer.ts'
 import { agreed, isAtEnd, isAtGate, testSettings } from '../support/house.ts'
 import { kind, pipelineOf } from '../support/recipe.ts'
+import { isOfSchedules } from '../support/schedules.ts'
 import { Fate, Life, MortalDatabase, writes } from '../support/mortal.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -391,22 +392,11 @@ for (const file of await readdir(store)) {
   if (file.endsWith('.ts') && !file.endsWith('.test.ts')) await import(join(store, file))
 }
 
-/** Statements that no ship ever sends, with the tests that die at them, or that show what a death there leaves. */
-const elsewhere = {
-  'reminder.ts': 'test/schedules/schedules.test.ts',
-  'retention.ts': 'test/schedules/retention.test.ts',
-  'rollup.ts': 'test/schedules/schedules.test.ts',
-  'tick.ts': 'test/schedules/ticks.test.ts',
-}
-
-const sentElsewhere = new Set<string>()
-for (const file of Object.keys(elsewhere)) {
-  const text = await readFile(join(store, file), 'utf8')
-  for (const [, name = ''] of text.matchAll(/name: '(\w+)'/g)) sentElsewhere.add(name)
-}
-
-/** Every other statement that writes is a place to die at, from the moment it is declared. */
-const statements = declared.filter((each) => writes(each) && !sentElsewhere.has(each.name)).map(({ name }) => name)
+/** Every statement that writes is a place to die at, from the moment it is declared. */
+const statements = declared
+  .filter(writes)
+  .map(({ name }) => name)
+  .filter((name) => !isOfSchedules(name))
 
 /** Commits, by the last statement before them. */
 const commits = [
