@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readSlackSettings, type SlackSettings, slackSecrets, slackVariables } from './bot/slack/environment.ts'
 import type { TelegramSettings } from './bot/telegram/environment.ts'
 import { telegramSecrets, telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
+import { type GitHubSettings, gitHubSecrets, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -39,6 +40,8 @@ export type Config = {
   readonly sshAuthSock: string | null
   /** Null: Slack is off. */
   readonly slack: SlackSettings | null
+  /** Null: branches are all that is made on a GitHub repository. */
+  readonly github: GitHubSettings | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
@@ -64,12 +67,14 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   const { values, problems } = withSecretFiles(given, readText)
   const parsed = Variables.safeParse(values)
   problems.push(...unknownVariables(given), ...(parsed.error?.issues.map((issue) => issue.message) ?? []))
+  const github = parsed.success ? gitHubSettings(parsed.data) : { settings: null, problem: null }
+  if (github.problem !== null) problems.push(github.problem)
   if (!parsed.success || problems.length > 0) {
     return refused('invalid_input', problems.join('\n'), 'Correct the environment and start again.')
   }
   const slack = readSlackSettings(parsed.data)
   if (!slack.ok) return slack
-  return accepted(configOf(parsed.data, { given, slack: slack.value }))
+  return accepted({ ...configOf(parsed.data, given), slack: slack.value, github: github.settings })
 }
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
@@ -125,13 +130,14 @@ const Variables = z
     PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
     SSH_AUTH_SOCK: z.string().optional(),
     ...slackVariables,
+    ...gitHubVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
     when: ({ issues }) => issues.length === 0,
   })
 
-const secrets = ['DATABASE_URL', ...slackSecrets, ...telegramSecrets] as const
+const secrets = ['DATABASE_URL', ...slackSecrets, ...telegramSecrets, ...gitHubSecrets] as const
 
 const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
 
@@ -174,10 +180,7 @@ function unknownVariables(given: Given): string[] {
   })
 }
 
-function configOf(
-  values: z.infer<typeof Variables>,
-  { given, slack }: { readonly given: Given; readonly slack: SlackSettings | null },
-): Config {
+function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config, 'slack' | 'github'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,
@@ -197,7 +200,6 @@ function configOf(
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
     path: values.PATH,
     sshAuthSock: values.SSH_AUTH_SOCK ?? null,
-    slack,
     childEnvironment: childEnvironmentOf(given),
   }
 }

@@ -70,6 +70,7 @@ export function sayCard(card: RunCard): readonly string[] {
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
+  if (card.pullRequest) lines.push(`  pull request #${card.pullRequest.number}  ${card.pullRequest.url}`)
   lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines

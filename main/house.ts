@@ -7,6 +7,8 @@ import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import { createGitHub, type GitHub } from '../adapters/github/github.ts'
+import { createRateGate } from '../adapters/github/rate-gate.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
@@ -132,7 +134,12 @@ async function wire(
   await assertServer(db)
   await assertRole(db, role)
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
-  const known = program.pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
+  const github = gitHubOf(config)
+  const known = program.pipelines({
+    source: sourceOf(config, stateDir, github),
+    author: createBuiltinAuthor(),
+    codeHost: github?.codeHost ?? null,
+  })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
   const loners = new Set<RunningProcess>()
@@ -167,10 +174,16 @@ async function wire(
       await (await worker)?.stop()
       // Each gives its run back before it ends, which takes as long as the steps under way may take.
       await Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 })))
+      await github?.close()
       await db.close()
       await stopServer()
     },
   }
+}
+
+/** GitHub as configured; null when it is not. Close it to give its tokens back. */
+export function gitHubOf({ github }: Config): GitHub | null {
+  return github && createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
 }
 
 /** How long a process that stops waits for the steps that finish rather than abort. */
@@ -198,7 +211,7 @@ const recipesOf =
     return recipe && (wanted === newest || recipe.version === wanted) ? recipe : null
   }
 
-function sourceOf(config: Config, stateDir: string) {
+function sourceOf(config: Config, stateDir: string, github: GitHub | null) {
   return createGitSourceControl({
     stateDir,
     allowedSchemes: config.allowFileUrls ? ['https', 'ssh', 'file'] : ['https', 'ssh'],
@@ -206,6 +219,7 @@ function sourceOf(config: Config, stateDir: string) {
     allowedHosts: config.allowedHosts,
     env: gitEnvironment(config),
     gitTimeoutMs: 120_000,
+    ...(github ? { credentialFor: github.credentialFor } : {}),
   })
 }
 

@@ -108,7 +108,7 @@ describe('an https host', () => {
 
   it('is reached at the addresses that were checked, whatever its name leads to a moment later', async () => {
     const place = await locate(`${host.url}/shop.git`, options())
-    const { call } = await reach(place, options(), signal)
+    const { call } = await reach(place, options(), { write: false, signal })
     const pin = new RegExp(`^http\\.curloptResolve=localhost:${new URL(host.url).port}:127\\.0\\.0\\.1`)
     expect(call.config).toContainEqual(expect.stringMatching(pin))
     expect(JSON.stringify(call.config)).not.toContain(visitor.password)

@@ -39,6 +39,7 @@ export async function cardOf(db: Executor, handle: string): Promise<Result<RunCa
     outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
     gates: gates.map(gateCard),
+    pullRequest: row.pullRequest,
     startedBy: row.startedByLabel ?? 'the system',
   })
 }
