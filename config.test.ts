@@ -169,3 +169,47 @@ test.each([
   expect(() => load({ [name]: value })).toThrow(name)
   expect(() => load({ [name]: value })).not.toThrow('canary')
 })
+
+const key = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----'
+
+test('GitHub is reached with a token or as an App, and an Enterprise’s host follows from its API', () => {
+  expect(load({}).github).toBeNull()
+  // Other programs set this one too.
+  expect(load({ GITHUB_API_URL: 'https://api.github.com' }).github).toBeNull()
+  expect(load({ GITHUB_TOKEN: 'github_pat_1' }).github).toEqual({
+    apiUrl: 'https://api.github.com',
+    host: 'github.com',
+    identity: { kind: 'token', token: 'github_pat_1' },
+    webhookSecrets: [],
+  })
+  const app = load(
+    {
+      GITHUB_APP_ID: '4711',
+      GITHUB_PRIVATE_KEY_FILE: '/run/secrets/key',
+      GITHUB_API_URL: 'https://git.example.org/api/v3/',
+      GITHUB_WEBHOOK_SECRET: 'new-secret-0123456 old-secret-0123456',
+    },
+    { '/run/secrets/key': `${key}\n` },
+  )
+  expect(app.github).toEqual({
+    apiUrl: 'https://git.example.org/api/v3',
+    host: 'git.example.org',
+    identity: { kind: 'app', appId: '4711', privateKey: key },
+    webhookSecrets: ['new-secret-0123456', 'old-secret-0123456'],
+  })
+})
+
+test.each<[Record<string, string>, string]>([
+  [{ GITHUB_APP_ID: '4711' }, 'GITHUB_APP_ID is set without GITHUB_PRIVATE_KEY'],
+  [{ GITHUB_PRIVATE_KEY: key }, 'GITHUB_PRIVATE_KEY is set without GITHUB_APP_ID'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: key }, 'are both set: keep the token or the App'],
+  [{ GITHUB_WEBHOOK_SECRET: 'long-enough-secret' }, 'GITHUB_WEBHOOK_SECRET is set without'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: ' ' }, 'GITHUB_WEBHOOK_SECRET must have 16 characters'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: 'long-enough-secret short' }, 'GITHUB_WEBHOOK_SECRET must have 16'],
+  [{ GITHUB_TOKEN: 'two words' }, 'GITHUB_TOKEN must be one word'],
+  [{ GITHUB_APP_ID: 'Iv1.8a', GITHUB_PRIVATE_KEY: key }, 'GITHUB_APP_ID must be the number'],
+  [{ GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: 'MIIE' }, 'GITHUB_PRIVATE_KEY must be the .pem file'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_API_URL: 'http://git.example.org' }, 'GITHUB_API_URL must be an https address'],
+])('%j is refused with what to do', (environment, sentence) => {
+  expect(() => load(environment)).toThrow(sentence)
+})

@@ -81,6 +81,11 @@ describe('a card', () => {
     expect(sayRunLine({ ...card, state: 'failed', waitingFor: null })).toContain('✗ failed')
   })
 
+  test('leads to the pull request, where there is one', () => {
+    const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7' }
+    expect(sayCard({ ...card, pullRequest })).toContain('  pull request #7  https://github.com/ada/shop/pull/7')
+  })
+
   test('warns at 80 % of the budget', () => {
     const money = { ...card.money, spentMicros: 8_000_000 }
     expect(sayCard({ ...card, money }).join('\n')).toContain('! over 80 %')

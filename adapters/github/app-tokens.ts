@@ -2,8 +2,8 @@ import { createAppAuth } from '@octokit/auth-app'
 import { z } from 'zod'
 import { Fault } from '../../core/model/problem.ts'
 import { type ClientOptions, connect, orStopped } from './client.ts'
-import type { Credentials, Permissions } from './credentials.ts'
-import { type Asked, title } from './fault.ts'
+import { type Credentials, type Permissions, sayPermissions } from './credentials.ts'
+import type { Asked } from './fault.ts'
 import { fullName, isSameRepository, type Repository } from './repository.ts'
 
 export type AppTokensOptions = ClientOptions & {
@@ -49,17 +49,31 @@ export function createAppTokens(options: AppTokensOptions): Credentials {
   return {
     kind: 'installation',
     tokenFor: async (repository, permissions, signal) => {
-      const key = JSON.stringify([fullName(repository).toLowerCase(), Object.entries(permissions).sort()])
-      for (;;) {
-        const entry = cached.get(key) ?? mintAnew(repository, permissions)
-        cached.set(key, entry)
+      const key = `${fullName(repository).toLowerCase()} ${sayPermissions(permissions)}`
+      const take = async (entry: Promise<Minted>): Promise<Minted> => {
         const minted = await orStopped(entry, signal).catch((error: unknown) => {
           if (!signal.aborted) forget(key, entry)
           throw error
         })
-        arm(minted, () => forget(key, entry))
-        if (minted.usableUntil > performance.now()) return minted.token
-        forget(key, entry)
+        if (live.has(minted)) arm(minted, () => forget(key, entry))
+        return minted
+      }
+      signal.throwIfAborted()
+      const known = cached.get(key)
+      if (known) {
+        const minted = await take(known)
+        if (live.has(minted) && minted.usableUntil > performance.now()) return minted.token
+        forget(key, known)
+      }
+      const entry = cached.get(key) ?? mintAnew(repository, permissions)
+      cached.set(key, entry)
+      return (await take(entry)).token
+    },
+    forget: (token) => {
+      for (const minted of live) {
+        if (minted.token !== token) continue
+        clearTimeout(minted.timer)
+        live.delete(minted)
       }
     },
     whoami: async (signal) => {
@@ -154,12 +168,6 @@ const notGranted =
       cause: error,
     })
   }
-
-/** `Contents: write and Pull requests: read`. */
-export const sayPermissions = (permissions: Permissions): string =>
-  Object.entries(permissions)
-    .map(([name, level]) => `${title(name)}: ${level}`)
-    .join(' and ')
 
 const wrongInstallation = (repository: Repository): Fault =>
   new Fault({

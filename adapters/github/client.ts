@@ -80,11 +80,11 @@ function retried<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> 
  * the signal; when its turn comes it does, and is not sent.
  */
 export async function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
   let stop = nothing
   const stopped = new Promise<never>((_, reject) => {
     stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
   })
   try {
     return await Promise.race([work, stopped])

@@ -125,8 +125,8 @@ const readings: readonly Reading[] = [
     when: status(403),
     code: 'PRECONDITION_FAILED',
     retryable: false,
-    says: ({ headers }, { of, as, needs }) =>
-      `${as === 'token' ? 'GITHUB_TOKEN' : 'The GitHub App'} may not do this in ${of}: give it ${named(headers['x-accepted-github-permissions']) ?? needs}, then /retry.`,
+    says: (_, { of, as, needs }) =>
+      `${as === 'token' ? 'GITHUB_TOKEN' : 'The GitHub App'} may not do this in ${of}: give it ${needs}, then /retry.`,
   },
   {
     when: status(404),
@@ -153,18 +153,18 @@ const readings: readonly Reading[] = [
     retryable: false,
     says: (_, { of }) => `GitHub refuses this in ${of} as it stands.`,
   },
-  {
-    when: () => true,
-    code: 'VALIDATION_ERROR',
-    retryable: false,
-    says: (_, { of }) => `GitHub refuses this for ${of}.`,
-  },
 ]
+
+/** For anything else. */
+const refusal: Omit<Reading, 'when'> = {
+  code: 'VALIDATION_ERROR',
+  retryable: false,
+  says: (_, { of }) => `GitHub refuses this for ${of}.`,
+}
 
 /** What a failed call means for the operator, with GitHub's own words and no secret in it. */
 export function faultOf(failure: Failure, asked: Asked, now: number, cause: unknown): Fault {
-  // The last reading fits all.
-  const { code, retryable, says } = readings.find(({ when }) => when(failure, asked)) ?? (readings.at(-1) as Reading)
+  const { code, retryable, says } = readings.find(({ when }) => when(failure, asked)) ?? refusal
   const words = failure.words === '' ? '' : ` (GitHub: ${failure.words})`
   const retryAfterMs = limitMs(failure, now)
   return new Fault({
@@ -200,22 +200,6 @@ function isLimit({ status, headers, words }: Failure): boolean {
     /secondary rate|rate limit exceeded|abuse detection/i.test(words)
   )
 }
-
-/** `pull_requests=write; issues=write` → `Pull requests: write or Issues: write`. */
-function named(header: string | undefined): string | null {
-  const ways = (header ?? '').split(';').map((way) =>
-    way
-      .split(',')
-      .map((pair) => /^\s*(\w+)=(\w+)\s*$/.exec(pair))
-      .flatMap((found) => (found ? [`${title(found[1] ?? '')}: ${found[2]}`] : []))
-      .join(' and '),
-  )
-  return ways.filter(Boolean).join(' or ') || null
-}
-
-/** `pull_requests` → `Pull requests`. */
-export const title = (permission: string): string =>
-  (permission.charAt(0).toUpperCase() + permission.slice(1)).replaceAll('_', ' ')
 
 function skewOf(theirs: string | undefined): string {
   const at = Date.parse(theirs ?? '')

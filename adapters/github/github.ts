@@ -1,9 +1,9 @@
-import { assert } from '../../core/model/problem.ts'
+import { assert, Fault } from '../../core/model/problem.ts'
 import type { CodeHost, RateGate } from '../../core/ports.ts'
-import { createAppTokens, sayPermissions } from './app-tokens.ts'
+import { createAppTokens } from './app-tokens.ts'
 import { readProtection, setCheckRun, setStatus } from './check.ts'
 import { type Api, type ClientOptions, connect } from './client.ts'
-import type { Credentials, Permissions } from './credentials.ts'
+import { type Credentials, type Permissions, sayPermissions } from './credentials.ts'
 import type { GitHubSettings } from './environment.ts'
 import { createPersonalToken } from './personal-token.ts'
 import { comment, merge, openPullRequest } from './pull-request.ts'
@@ -21,18 +21,18 @@ export type GitHubOptions = Pick<GitHubSettings, 'apiUrl' | 'host' | 'identity'>
 }
 
 /** GitHub or a GitHub Enterprise, as one identity. */
-export interface GitHub {
+export type GitHub = {
   readonly codeHost: CodeHost
   /** What git needs to read or write at an https address; null where that is not ours. */
-  credentialFor(
+  readonly credentialFor: (
     address: string,
     use: { readonly write: boolean },
     signal: AbortSignal,
-  ): Promise<{ readonly username: string; readonly password: string } | null>
+  ) => Promise<{ readonly username: string; readonly password: string } | null>
   /** As whom GitHub knows us, in words. Throws a `Fault` when it does not. */
-  whoami(signal: AbortSignal): Promise<string>
+  readonly whoami: (signal: AbortSignal) => Promise<string>
   /** Takes back the tokens that are still valid. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 export function createGitHub(options: GitHubOptions): GitHub {
@@ -69,7 +69,10 @@ function codeHostOf({ client, credentials, host }: Parts): CodeHost {
     assert(repository, `${address} is not served by ${host}`)
     const token = await credentials.tokenFor(repository, permissions, signal)
     const asked = { of: fullName(repository), as: credentials.kind, needs: sayPermissions(permissions) }
-    return await work(connect(client, { token, asked, signal }), repository)
+    return await work(connect(client, { token, asked, signal }), repository).catch((error: unknown) => {
+      if (error instanceof Fault && error.code === 'TOOL_FAILURE') credentials.forget(token)
+      throw error
+    })
   }
   const isApp = credentials.kind === 'installation'
   return {

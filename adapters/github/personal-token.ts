@@ -8,6 +8,8 @@ const user = z.object({ login: z.string() })
 export const createPersonalToken = (token: string, options: ClientOptions): Credentials => ({
   kind: 'token',
   tokenFor: () => Promise.resolve(token),
+  // There is no other: whoever runs this must make one.
+  forget: () => undefined,
   whoami: async (signal) => {
     const asked = { of: 'GitHub', as: 'token', needs: 'Metadata: read' } as const
     const { data } = await connect(options, { token, asked, signal }).request('GET /user')
