@@ -19,8 +19,9 @@ const spareMs = 5 * 60 * 1_000
 type Minted = {
   readonly token: string
   readonly repository: Repository
+  /** On the clock of `performance.now()`. */
   readonly usableUntil: number
-  timer: NodeJS.Timeout
+  timer?: NodeJS.Timeout
 }
 
 /** Tokens of a GitHub App's installation: one repository and the named permissions each, an hour at most, revoked when idle and at the end. */
@@ -127,7 +128,7 @@ async function mint(options: AppTokensOptions, repository: Repository, { permiss
   // By GitHub's clock at both ends, whatever ours says.
   const lifeMs = Date.parse(minted.expires_at) - Date.parse(answer.headers.date ?? new Date().toISOString())
   const usableUntil = performance.now() + lifeMs - spareMs
-  const result: Minted = { token: minted.token, repository, usableUntil, timer: setTimeout(() => undefined, 0).unref() }
+  const result: Minted = { token: minted.token, repository, usableUntil }
   const [only, ...others] = minted.repositories ?? []
   if (only === undefined || others.length > 0 || !isSameRepository(only.full_name, fullName(repository))) {
     await revokeToken(options, result)

@@ -14,7 +14,7 @@ export type GitHubOptions = Pick<GitHubSettings, 'apiUrl' | 'host' | 'identity'>
   readonly gate: RateGate
   /** See `ClientOptions`; true unless given. */
   readonly isPaced?: boolean
-  /** 30 s unless given. */
+  /** A minute unless given: as long as twenty pull requests take to have their turn. */
   readonly timeoutMs?: number
   /** See `AppTokensOptions`; three minutes unless given. */
   readonly idleMs?: number
@@ -36,7 +36,7 @@ export type GitHub = {
 }
 
 export function createGitHub(options: GitHubOptions): GitHub {
-  const client: ClientOptions = { isPaced: true, timeoutMs: 30_000, ...options }
+  const client: ClientOptions = { isPaced: true, timeoutMs: 60_000, ...options }
   const credentials = credentialsOf(options, client)
   return {
     codeHost: codeHostOf({ client, credentials, host: options.host }),

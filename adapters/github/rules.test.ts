@@ -16,7 +16,10 @@ describe('a repository of GitHub', () => {
 
   it('may have dots, dashes and underscores', () => {
     expect(repositoryOf('https://github.com/a-b/.github', 'github.com')).toEqual({ owner: 'a-b', name: '.github' })
-    expect(repositoryOf('https://github.com/a_corp/x.y-z_1.git', 'github.com')).toEqual({ owner: 'a_corp', name: 'x.y-z_1' })
+    expect(repositoryOf('https://github.com/a_corp/x.y-z_1.git', 'github.com')).toEqual({
+      owner: 'a_corp',
+      name: 'x.y-z_1',
+    })
   })
 
   it.each([
@@ -60,7 +63,14 @@ describe('an answer of GitHub', () => {
     [403, {}, 'Resource not accessible', 'PRECONDITION_FAILED', false, null],
     [403, {}, 'You have exceeded a secondary rate limit', 'RATE_LIMIT', true, 60_000],
     [403, { 'retry-after': '5' }, 'slow down', 'RATE_LIMIT', true, 5_000],
-    [403, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': `${now / 1_000 + 30}` }, 'x', 'RATE_LIMIT', true, 31_000],
+    [
+      403,
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': `${now / 1_000 + 30}` },
+      'x',
+      'RATE_LIMIT',
+      true,
+      31_000,
+    ],
     [403, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': `${now / 1_000 - 30}` }, 'x', 'RATE_LIMIT', true, 1_000],
     [429, { 'retry-after': '9' }, 'words', 'RATE_LIMIT', true, 9_000],
     [429, {}, 'words', 'RATE_LIMIT', true, 60_000],
