@@ -206,6 +206,7 @@ test.each<[Record<string, string>, string]>([
   [{ GITHUB_WEBHOOK_SECRET: 'long-enough-secret' }, 'GITHUB_WEBHOOK_SECRET is set without'],
   [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: ' ' }, 'GITHUB_WEBHOOK_SECRET must have 16 characters'],
   [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: 'long-enough-secret short' }, 'GITHUB_WEBHOOK_SECRET must have 16'],
+  [{ QP_GIT_CA_FILE: 'company.pem' }, 'QP_GIT_CA_FILE must be the whole path'],
   [{ GITHUB_TOKEN: 'two words' }, 'GITHUB_TOKEN must be one word'],
   [{ GITHUB_APP_ID: 'Iv1.8a', GITHUB_PRIVATE_KEY: key }, 'GITHUB_APP_ID must be the number'],
   [{ GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: 'MIIE' }, 'GITHUB_PRIVATE_KEY must be the .pem file'],

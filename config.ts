@@ -40,6 +40,8 @@ export type Config = {
   readonly sshAuthSock: string | null
   /** Null: Slack is off. */
   readonly slack: SlackSettings | null
+  /** PEM file of the authorities git trusts instead of the system's; null: the system's. */
+  readonly gitCaFile: string | null
   /** Null: branches are all that is made on a GitHub repository. */
   readonly github: GitHubSettings | null
   /** What a second process of this program needs to come to the same configuration. */
@@ -112,6 +114,10 @@ const Variables = z
     QP_STATE_DIR: z.string().default('.quantapilot'),
     QP_ALLOWED_HOSTS: hosts.optional(),
     QP_ALLOW_FILE_URLS: yesOrNo('QP_ALLOW_FILE_URLS'),
+    QP_GIT_CA_FILE: z
+      .string()
+      .startsWith('/', 'QP_GIT_CA_FILE must be the whole path of a PEM file, such as /etc/ssl/company.pem.')
+      .optional(),
     QP_LEASE_MS: whole('QP_LEASE_MS', 'milliseconds', 500, 3_600_000, 30_000),
     QP_BEAT_MS: whole('QP_BEAT_MS', 'milliseconds', 100, 600_000, 10_000),
     QP_REAP_MS: whole('QP_REAP_MS', 'milliseconds', 100, 600_000, 5_000),
@@ -200,6 +206,7 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
     path: values.PATH,
     sshAuthSock: values.SSH_AUTH_SOCK ?? null,
+    gitCaFile: values.QP_GIT_CA_FILE ?? null,
     childEnvironment: childEnvironmentOf(given),
   }
 }

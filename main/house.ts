@@ -219,6 +219,7 @@ function sourceOf(config: Config, stateDir: string, github: GitHub | null) {
     allowedHosts: config.allowedHosts,
     env: gitEnvironment(config),
     gitTimeoutMs: 120_000,
+    ...(config.gitCaFile === null ? {} : { caFile: config.gitCaFile }),
     ...(github ? { credentialFor: github.credentialFor } : {}),
   })
 }

@@ -442,6 +442,18 @@ test.each(cases)('%s is named with what to do', async (_, become, code, sentence
   expect(fake.state.tokens).toEqual([])
 })
 
+test('a token for more than the one repository is given back unused', async () => {
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  await fake.repository('olivia/secret', {})
+  const { codeHost } = fake.as(fake.app([{ repositories: ['olivia/shop', 'olivia/secret'] }]))
+  fake.state.mintsTooMuch = true
+  const fault = await faultOf(codeHost.protection(shop.address, 'main', signal))
+  expect(fault).toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+  expect(fake.state.tokens).toMatchObject([{ revoked: true }])
+  expect(fake.state.requests.some((line) => line.includes('/branches/'))).toBe(false)
+})
+
 test('a token that GitHub takes back early is asked for anew by the next try', async () => {
   const fake = await startGitHub()
   const shop = await shopOn(fake)

@@ -140,8 +140,14 @@ export type Doorman = (visit: GitVisit) => number
 const knowsOne: Doorman = ({ username, password }) =>
   username === visitor.username && password === visitor.password ? 200 : 401
 
+export type Door = {
+  readonly doorman: Doorman
+  /** Answers what is asked below `/api/`, where the host has more than git. */
+  readonly api?: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+}
+
 /** Starts `git http-backend` behind TLS with a certificate of its own, and Basic authentication. */
-export async function startGitHost(root: string, doorman: Doorman = knowsOne): Promise<GitHost> {
+export async function startGitHost(root: string, door: Door = { doorman: knowsOne }): Promise<GitHost> {
   identity ??= makeCertificate(root)
   const tls = await identity
   const caFile = join(root, 'ca.pem')
@@ -149,9 +155,9 @@ export async function startGitHost(root: string, doorman: Doorman = knowsOne): P
   const requests: string[] = []
   const server = createServer(tls, (request, response) => {
     requests.push(`${request.method} ${request.url?.split('?')[0]}`)
-    answer({ root, doorman }, request, response).catch((error: unknown) =>
-      response.destroy(new Error('backend', { cause: error })),
-    )
+    const isApi = door.api !== undefined && request.url?.startsWith('/api/') === true
+    const answered = isApi ? door.api(request, response) : answer({ root, ...door }, request, response)
+    answered.catch((error: unknown) => response.destroy(new Error('backend', { cause: error })))
   })
   const port = await listen(server)
   return { url: `https://localhost:${port}`, caFile, requests, close: () => stop(server) }
@@ -195,9 +201,9 @@ function visitOf(request: IncomingMessage, url: URL): GitVisit {
   return { repository, write, username, password }
 }
 
-type Door = { readonly root: string; readonly doorman: Doorman }
+type Entrance = { readonly root: string; readonly doorman: Doorman }
 
-async function answer({ root, doorman }: Door, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer({ root, doorman }: Entrance, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'https://localhost')
   if (url.pathname.startsWith('/moved'))
     return void response.writeHead(302, { location: `/shop.git/info/refs${url.search}` }).end()

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { git } from '../../adapters/git/source-control.fixtures.ts'
+import { runProcess, startProcess } from '../../adapters/process/run.ts'
 import type { RunCard } from '../../core/model/card.ts'
 import { administer } from '../support/administer.ts'
 import { allGranted, startGitHub } from '../support/github/github.ts'
@@ -17,6 +18,7 @@ import {
   type World,
 } from '../support/house.ts'
 import type { TestDatabase } from '../support/postgres.ts'
+import { openState, program, until } from '../support/program.ts'
 
 const readme =
   '# Shop\n\nA shop for parts.\n\n## Features\n\n- Customers must pay by card.\n- A clerk can refund an order.\n'
@@ -221,4 +223,51 @@ test('without a code host a run ends at its branch, as before', async () => {
   expect(card).toMatchObject({ state: 'succeeded', pullRequest: null })
   expect(shop.pulls).toEqual([])
   expect(await git(shop.folder, ['branch', '--list', 'quantapilot/*'])).toContain(card.handle)
+})
+
+test('the program itself, set up by its environment, opens the pull request, and doctor says as whom', {
+  timeout: 120_000,
+}, async () => {
+  const fake = await startGitHub()
+  const shop = await fake.repository('olivia/shop', { 'README.md': readme })
+  const identity = fake.app([{ repositories: ['olivia/shop'] }])
+  const state = await openState()
+  const variables = {
+    GITHUB_APP_ID: identity.appId,
+    GITHUB_PRIVATE_KEY: identity.privateKey,
+    GITHUB_API_URL: `${fake.url}/api/v3`,
+    NODE_EXTRA_CA_CERTS: fake.caFile,
+    QP_GIT_CA_FILE: fake.caFile,
+    QP_ALLOWED_HOSTS: 'localhost',
+    QP_LOG_LEVEL: 'info',
+  }
+  const start = (word: string) => {
+    const { env, ...rest } = program(state, word)
+    return { ...rest, env: { ...env, ...variables } }
+  }
+  const limits = { timeoutMs: 30_000, maxOutputBytes: 1_000_000 }
+  const doctor = await runProcess({ ...start('doctor'), ...limits })
+  expect(doctor.stdout.toString()).toMatch(/✓ github +acts as the App quantapilot-test/)
+
+  const worker = await startProcess({ ...start('start'), stdout: 'pipe', stderr: 'pipe' })
+  let said = doctor.stdout.toString() + doctor.stderr
+  for (const stream of [worker.stdout, worker.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  onTestFinished(async () => void (await worker.kill()))
+  const handle = await startFactory(state, shop.address)
+  const card = async (): Promise<RunCard | null> => {
+    const reply = agreed(await state.ask({ kind: 'status', run: handle, page: 1 }))
+    return reply.kind === 'card' ? reply.card : null
+  }
+  await until(async () => {
+    const now = await card()
+    return now !== null && (isAtGate(now) || isAtEnd(now))
+  }, 'the gate')
+  agreed(await state.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+  await until(async () => (await card())?.state === 'succeeded', 'the end')
+  expect((await card())?.pullRequest).toMatchObject({ number: shop.pulls[0]?.number })
+  expect(await worker.kill({ graceMs: 20_000 })).toEqual({ exitCode: 0 })
+  expect(fake.state.tokens.length).toBeGreaterThanOrEqual(4)
+  expect(fake.state.tokens.every(({ revoked }) => revoked)).toBe(true)
+  expect(said).toContain('QuantaPilot')
+  expect(said).not.toMatch(/canary|PRIVATE KEY/)
 })

@@ -38,6 +38,8 @@ export type FakeGitHub = {
   /** `https://localhost:4711` */
   readonly url: string
   readonly apiUrl: string
+  /** Vouches for it. */
+  readonly caFile: string
   /** A bare repository with these files in one commit on `main`. */
   repository(
     fullName: string,
@@ -61,7 +63,8 @@ export const allGranted = { contents: 'write', pull_requests: 'write', checks: '
 export async function startGitHub(): Promise<FakeGitHub> {
   const state = newState()
   const root = await mkdtemp(join(tmpdir(), 'qp-github-'))
-  const host = await startGitHost(root, doormanOf(state))
+  const api = (request: IncomingMessage, response: ServerResponse) => serve(state, request, response)
+  const host = await startGitHost(root, { doorman: doormanOf(state), api })
   const server = createServer((request, response) => {
     serve(state, request, response).catch(() => response.destroy())
   })
@@ -76,6 +79,7 @@ export async function startGitHub(): Promise<FakeGitHub> {
     state,
     url: host.url,
     apiUrl,
+    caFile: host.caFile,
     repository: async (fullName, files) => {
       const folder = join(root, `${fullName}.git`)
       const made = {

@@ -98,7 +98,11 @@ const headOf = (folder: string, branch: string): Promise<string | null> =>
 
 type AppRoute = (state: State, request: Request, parts: readonly string[]) => Promise<Answer>
 
-const mintBody = z.object({ repositories: z.array(z.string()), permissions: z.record(z.string(), z.string()) })
+/** Without these, a token holds all the installation has. */
+const mintBody = z.object({
+  repositories: z.array(z.string()).optional(),
+  permissions: z.record(z.string(), z.string()).optional(),
+})
 
 const appRoutes: readonly (readonly [RegExp, AppRoute])[] = [
   [
@@ -125,11 +129,13 @@ const appRoutes: readonly (readonly [RegExp, AppRoute])[] = [
       const installation = requireApp(state, request).installations.find((each) => each.id === Number(id))
       if (!installation) throw new Refusal(404, 'Not Found')
       if (installation.isSuspended) throw new Refusal(403, 'This installation has been suspended')
-      const { repositories: names, permissions } = mintBody.parse(request.body)
-      const repositories = installation.repositories.filter((each) =>
-        names.some((name) => sameName(each.split('/')[1] ?? '', name)),
+      const { repositories: names, permissions = installation.permissions } = mintBody.parse(request.body)
+      const isNamed = (each: string): boolean => names?.some((name) => sameName(each.split('/')[1] ?? '', name)) ?? true
+      const repositories = installation.repositories.filter((each) => isNamed(each) || state.mintsTooMuch)
+      if (
+        names !== undefined &&
+        !names.every((name) => repositories.some((each) => sameName(each.split('/')[1] ?? '', name)))
       )
-      if (repositories.length !== names.length)
         throw new Refusal(
           422,
           'There is at least one repository that does not exist or is not accessible to the parent installation.',
@@ -158,7 +164,7 @@ const appRoutes: readonly (readonly [RegExp, AppRoute])[] = [
           token: token.token,
           expires_at: `${new Date(token.expiresAt).toISOString().slice(0, 19)}Z`,
           permissions: token.permissions,
-          repositories: repositories.map((full_name) => ({ full_name })),
+          ...(names === undefined ? {} : { repositories: repositories.map((full_name) => ({ full_name })) }),
         },
       }
     },

@@ -113,6 +113,8 @@ export type State = {
   aheadMs: number
   /** Of the tokens it mints. */
   tokenLifeMs: number
+  /** Answers with every repository of the installation, whichever were asked for. */
+  mintsTooMuch: boolean
   nextId: number
   /** What the world does while a request is on its way. */
   beforeAnswer: (line: string) => Promise<void>
@@ -127,6 +129,7 @@ export const newState = (): State => ({
   app: null,
   aheadMs: 0,
   tokenLifeMs: 3_600_000,
+  mintsTooMuch: false,
   nextId: 1,
   beforeAnswer: () => Promise.resolve(),
 })
