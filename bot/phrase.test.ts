@@ -1,3 +1,4 @@
+import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { diffLines, sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine, table } from './phrase.ts'
@@ -84,6 +85,8 @@ describe('a card', () => {
   test('leads to the pull request, where there is one', () => {
     const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7' }
     expect(sayCard({ ...card, pullRequest })).toContain('  pull request #7  https://github.com/ada/shop/pull/7')
+    const drawn = drawRun({ ...card, pullRequest }, 'key')
+    expect(drawn.lines).toContain('pull request #7  https://github.com/ada/shop/pull/7')
   })
 
   test('warns at 80 % of the budget', () => {

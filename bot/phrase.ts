@@ -70,7 +70,7 @@ export function sayCard(card: RunCard): readonly string[] {
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
-  if (card.pullRequest) lines.push(`  pull request #${card.pullRequest.number}  ${card.pullRequest.url}`)
+  if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
   lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines
@@ -84,6 +84,10 @@ export function sayBudget(money: Money): string {
   const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
 }
+
+/** `pull request #7  https://github.com/ada/shop/pull/7`. */
+export const sayPullRequest = ({ number, url }: NonNullable<RunCard['pullRequest']>): string =>
+  `pull request #${number}  ${url}`
 
 /** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
 export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
