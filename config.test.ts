@@ -67,6 +67,24 @@ test('a secret may come from a file', () => {
   expect(() => load({ DATABASE_URL: 'postgres://a@b/c', DATABASE_URL_FILE: '/x' })).toThrow('keep one')
 })
 
+test('mail is on where there is a server and a sender, and its password may come from a file', () => {
+  expect(load({ QP_PUBLIC_URL: 'https://qp.example.org' }).mail).toBeNull()
+  const environment = { SMTP_URL_FILE: '/run/secrets/smtp', SMTP_FROM: 'qp@example.org' }
+  expect(load(environment, { '/run/secrets/smtp': 'smtp://qp:canary@mail.example.org\n' }).mail).toMatchObject({
+    host: 'mail.example.org',
+    port: 587,
+    login: { user: 'qp', password: 'canary' },
+  })
+  expect(() => load({ SMTP_URL: 'smtp://mail.example.org' })).toThrow('set both, or neither')
+})
+
+test('the secret of webhooks must be long, and may come from a file', () => {
+  expect(load({ QP_SECRET_FILE: '/run/secrets/qp' }, { '/run/secrets/qp': `${'k'.repeat(32)}\n` }).secret).toBe(
+    'k'.repeat(32),
+  )
+  expect(() => load({ QP_SECRET: 'short' })).toThrow('at least 32 characters')
+})
+
 test.each([
   [{ NO_COLOR: '1', FORCE_COLOR: '1' }, false],
   [{ FORCE_COLOR: '1' }, true],

@@ -4,6 +4,8 @@ import { readSlackSettings, type SlackSettings, slackSecrets, slackVariables } f
 import type { TelegramSettings } from './bot/telegram/environment.ts'
 import { telegramSecrets, telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
 import { type GitHubSettings, gitHubSecrets, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
+import type { MailSettings } from './bot/mail/settings.ts'
+import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -44,6 +46,12 @@ export type Config = {
   readonly gitCaFile: string | null
   /** Null: branches are all that is made on a GitHub repository. */
   readonly github: GitHubSettings | null
+  /** Null: no mail is sent. */
+  readonly mail: MailSettings | null
+  /** Hosts that webhooks may go to, private ones included; null: any public host. */
+  readonly webhookHosts: readonly string[] | null
+  /** What the signing secrets of webhooks are derived from; null: a file of the state folder. */
+  readonly secret: string | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
@@ -97,13 +105,14 @@ const yesOrNo = (name: string) =>
     .transform((value) => ['1', 'true', 'yes'].includes(value))
     .default(false)
 
-const hosts = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
-  .refine(
-    (list) => list.length > 0 && list.every((host) => /^[a-z0-9.:-]+$/i.test(host)),
-    'QP_ALLOWED_HOSTS must be host names with commas between, such as github.com,git.example.org.',
-  )
+const hosts = (name: string, such: string) =>
+  z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
+    .refine(
+      (list) => list.length > 0 && list.every((host) => /^[a-z0-9.:-]+$/i.test(host)),
+      `${name} must be host names with commas between, such as ${such}.`,
+    )
 
 const Variables = z
   .object({
@@ -112,7 +121,10 @@ const Variables = z
       .regex(/^postgres(ql)?:\/\//, 'DATABASE_URL must begin with postgresql://, such as postgresql://user@host/name.')
       .optional(),
     QP_STATE_DIR: z.string().default('.quantapilot'),
-    QP_ALLOWED_HOSTS: hosts.optional(),
+    QP_ALLOWED_HOSTS: hosts('QP_ALLOWED_HOSTS', 'github.com,git.example.org').optional(),
+    QP_WEBHOOK_HOSTS: hosts('QP_WEBHOOK_HOSTS', 'hooks.example.org,ci.internal').optional(),
+    QP_SECRET: z.string().min(32, 'QP_SECRET must be at least 32 characters that nobody can guess.').optional(),
+    ...mailEnvironment,
     QP_ALLOW_FILE_URLS: yesOrNo('QP_ALLOW_FILE_URLS'),
     QP_GIT_CA_FILE: z
       .string()
@@ -142,10 +154,21 @@ const Variables = z
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
     when: ({ issues }) => issues.length === 0,
   })
+  .refine((values) => (values.SMTP_URL === undefined) === (values.SMTP_FROM === undefined), {
+    error: 'SMTP_URL and SMTP_FROM belong together: set both, or neither.',
+    when: ({ issues }) => issues.length === 0,
+  })
 
-const secrets = ['DATABASE_URL', ...slackSecrets, ...telegramSecrets, ...gitHubSecrets] as const
+const secrets = [
+  'DATABASE_URL',
+  ...slackSecrets,
+  ...telegramSecrets,
+  ...gitHubSecrets,
+  'SMTP_URL',
+  'QP_SECRET',
+] as const
 
-const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
+const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE'].filter((name) => name.startsWith('QP_'))
 
 /** Names that are other programs' and that we only heed. */
 const heeded = ['NO_COLOR', 'FORCE_COLOR', 'TERM', 'COLUMNS', 'PATH', 'SSH_AUTH_SOCK']
@@ -207,6 +230,9 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
     path: values.PATH,
     sshAuthSock: values.SSH_AUTH_SOCK ?? null,
     gitCaFile: values.QP_GIT_CA_FILE ?? null,
+    mail: mailSettings(values),
+    webhookHosts: values.QP_WEBHOOK_HOSTS ?? null,
+    secret: values.QP_SECRET ?? null,
     childEnvironment: childEnvironmentOf(given),
   }
 }

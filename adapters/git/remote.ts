@@ -4,7 +4,7 @@ import { Fault } from '../../core/model/problem.ts'
 import { type Address, type AddressRules, parseAddress } from './address.ts'
 import { type Folder, openFolder } from './folder.ts'
 import type { GitCall } from './git-command.ts'
-import { type HostRules, resolveHost } from './host.ts'
+import { type HostRules, resolveHost } from '../network/host.ts'
 
 /** A user name and token for https; `null` when the host needs none. */
 export type Credential = { readonly username: string; readonly password: string }
