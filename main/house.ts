@@ -26,6 +26,7 @@ import { Database } from '../core/store/database.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
+import { readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
 export const programDir = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url))
@@ -155,6 +156,8 @@ async function wire(
     await made.begin()
     return made
   }
+  const secret = await readSecret(config.secret, stateDir)
+  const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
   const poke = (): void => void worker?.then((made) => made.poke())
   return {
     config,
@@ -163,7 +166,7 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, recipes, pipelines: known, poke },
+    desk: { db, recipes, pipelines: known, webhooks, poke },
     log,
     databaseKind,
     work: async () => {

@@ -20,7 +20,7 @@ export async function approve(bed: Bed): Promise<Figure[]> {
   const poke = (): void => {
     committedAt = machineNow()
   }
-  const desk = { db, recipes, pipelines: { gated: recipe }, poke }
+  const desk = { db, recipes, pipelines: { gated: recipe }, webhooks: { secretOf: String, allowedHosts: null }, poke }
   const foreman = await Foreman.hire({ address, recipe: 'gated', ledgerFile: '', settings: {} })
   try {
     return await withClient(address, async (client) => {

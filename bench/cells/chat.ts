@@ -52,7 +52,13 @@ export async function chat(bed: Bed): Promise<Figure[]> {
   const recipe = gated(() => undefined)
   const worker = workerOn(db, recipe)
   await worker.begin()
-  const desk = { db, recipes: () => recipe, pipelines: { gated: recipe }, poke: () => worker.poke() }
+  const desk = {
+    db,
+    recipes: () => recipe,
+    pipelines: { gated: recipe },
+    poke: () => worker.poke(),
+    webhooks: { secretOf: () => '', allowedHosts: [] },
+  }
   const slates = surfaces.map((name) => new Slate(name))
   const look = async (handle: string) => {
     const card = await cardOf(db, handle)

@@ -15,6 +15,7 @@ import { intervene } from './intervene.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
+import { drawWebhooks, webhook } from './webhook.ts'
 import { pseudonymOf } from '../store/gate.ts'
 
 /**
@@ -30,7 +31,9 @@ export async function execute(desk: Desk, actor: Actor, command: Command, delive
   if (isPersonal(command)) return attend(desk.db, actor, command)
   const answer = await once({ desk, actor, command, deliveryId })
   desk.poke()
-  return answer.ok ? accepted(await drawAnswer(desk.db, answer.value)) : answer
+  if (!answer.ok) return answer
+  const { value } = answer
+  return accepted(value.kind === 'webhook' ? await drawWebhooks(desk, value) : await drawAnswer(desk.db, value))
 }
 
 type Reading = Extract<Command, { kind: 'status' | 'runs' | 'gates' | 'logs' | 'artifacts' | 'diff' | 'whoami' }>
@@ -124,6 +127,8 @@ function change(request: Request<Exclude<Command, Reading | Personal>>): Promise
       return intervene({ ...request, command })
     case 'budget':
       return budget({ ...request, command })
+    case 'webhook':
+      return webhook({ ...request, command })
   }
 }
 

@@ -45,7 +45,7 @@ export async function cardOf(db: Executor, handle: string): Promise<Result<RunCa
 }
 
 /** Draws what a change answered, on the run as it stands by now. */
-export async function drawAnswer(db: Executor, answer: Answer): Promise<Reply> {
+export async function drawAnswer(db: Executor, answer: Exclude<Answer, { kind: 'webhook' }>): Promise<Reply> {
   const found = await cardOf(db, answer.run)
   assert(found.ok, `run ${answer.run} was changed and is not there`)
   const card = found.value

@@ -155,7 +155,13 @@ class Ship {
     const isolate = async (run: string): Promise<void> =>
       void (await runAlone(place, run, new AbortController().signal))
     this.#worker = new Worker({ ...place, isolate })
-    this.desk = { db: this.db, recipes, pipelines: known, poke: () => this.#worker.poke() }
+    this.desk = {
+      db: this.db,
+      recipes,
+      pipelines: known,
+      webhooks: { secretOf: String, allowedHosts: null },
+      poke: () => this.#worker.poke(),
+    }
     const surface = {
       name: 'harbour master',
       start: () => Promise.resolve(),

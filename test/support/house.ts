@@ -85,7 +85,8 @@ export async function openTestHouse(
     const recipe = known[name]
     return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
   }
-  const desk: Desk = { db, recipes, pipelines: known, poke: () => workers.forEach((worker) => worker.poke()) }
+  const webhooks = { secretOf: (id: string) => `secret of ${id}`, allowedHosts: null }
+  const desk: Desk = { db, recipes, pipelines: known, webhooks, poke: () => workers.forEach((worker) => worker.poke()) }
   const actor = await signIn(db, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop()
