@@ -1,8 +1,13 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import type { RequestListener } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { Fault } from '../../core/model/problem.ts'
+import { runProcess } from '../process/run.ts'
 import type { WebhookOptions } from './send.ts'
 import { sendWebhook } from './send.ts'
 
@@ -131,3 +136,35 @@ test('an endpoint that is down is tried again', async () => {
   // Somebody listens, and does not speak TLS.
   expect(await faultOf(send(`https://127.0.0.1:${port}/`))).toMatchObject({ retryable: true })
 })
+
+test('over https the endpoint must prove its name', async () => {
+  const { key, cert } = await aCertificate()
+  const names: unknown[] = []
+  const server = createHttpsServer({ key, cert }, (request, response) => {
+    names.push([request.headers.host?.split(':')[0], request.method])
+    response.writeHead(204).end()
+  })
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', () => ready()))
+  onTestFinished(() => new Promise<void>((closed) => server.close(() => closed())))
+  const { port } = server.address() as AddressInfo
+  expect(await send(`https://localhost:${port}/hook`, { ...here, ca: cert })).toMatchObject({ status: 204 })
+  expect(names).toEqual([['localhost', 'POST']])
+  expect(await faultOf(send(`https://localhost:${port}/hook`))).toMatchObject({ retryable: true })
+  // The certificate is for the name, not for the number.
+  expect(await faultOf(send(`https://127.0.0.1:${port}/hook`, { ...here, ca: cert }))).toMatchObject({
+    retryable: true,
+  })
+  expect(names).toHaveLength(1)
+})
+
+async function aCertificate(): Promise<{ readonly key: string; readonly cert: string }> {
+  const cwd = await mkdtemp(join(tmpdir(), 'qp-tls-'))
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }))
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  const args = ['req', ...kind, '-keyout', 'key.pem', '-out', 'cert.pem', ...subject]
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin' }
+  const made = await runProcess({ command: 'openssl', args, cwd, env, timeoutMs: 20_000, maxOutputBytes: 100_000 })
+  expect(made.exitCode, made.stderr).toBe(0)
+  return { key: await readFile(join(cwd, 'key.pem'), 'utf8'), cert: await readFile(join(cwd, 'cert.pem'), 'utf8') }
+}

@@ -14,7 +14,7 @@ const retryAfterMs = 60_000
  * (5xx), or whoever set SMTP_URL (login, TLS). Holds no address, no password and no words of the server.
  */
 export function mailFault(error: unknown): Fault {
-  const { code = '', responseCode = 0 } = SmtpError.catch({}).parse(error)
+  const { code = '', responseCode = 0 } = SmtpError.safeParse(error).data ?? {}
   if (responseCode >= 400 && responseCode < 500) return later(`The mail server asks for patience (${responseCode}).`)
   if (code === 'EAUTH' || code === 'ENOAUTH' || responseCode === 530) {
     return never('FATAL', 'The mail server did not accept the login: correct the user and password of SMTP_URL.')

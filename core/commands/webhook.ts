@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
 import { publicKinds } from '../model/transition.ts'
+import type { WebhookLine } from '../model/webhook.ts'
 import { webhookHandle } from '../model/webhook.ts'
 import type { AuditDraft } from '../store/audit.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -74,10 +75,13 @@ async function withOne(request: Act<'remove' | 'test'>): Promise<Result<Done>> {
 /** Draws what a command about webhooks answers, as things now stand. */
 export async function drawWebhooks(desk: Desk, { did, id }: Extract<Answer, { kind: 'webhook' }>): Promise<Reply> {
   const rows = await desk.db.run(listWebhooks, {})
-  const webhooks = rows
-    .filter((row) => id === null || row.id === id)
-    .map(({ id: _, number, ...line }) => ({ ...line, handle: webhookHandle(number) }))
+  const webhooks = rows.filter((row) => id === null || row.id === id).map(lineOf)
   return { kind: 'webhooks', did, webhooks, secret: did === 'add' && id !== null ? desk.webhooks.secretOf(id) : null }
+}
+
+function lineOf(row: z.infer<typeof listWebhooks.row>): WebhookLine {
+  const { number, address, events, state, waiting, dead, lastError } = row
+  return { handle: webhookHandle(number), address, events, state, waiting, dead, lastError }
 }
 
 const Address = z.url({ protocol: /^https?$/ }).max(2_000)

@@ -16,7 +16,10 @@ const facts: EventFacts = {
 
 const deliveryId = '01900000-0000-7000-8000-000000000004'
 
-const told = (more: Partial<EventFacts>) => JSON.parse(webhookBody({ ...facts, ...more }, deliveryId) ?? 'null')
+type Told = { readonly data: Readonly<Record<string, unknown>> }
+
+const told = (more: Partial<EventFacts>): Told =>
+  JSON.parse(webhookBody({ ...facts, ...more }, deliveryId) ?? 'null') as Told
 
 const sha256 = '9f2c11ab04de'.padEnd(64, '0')
 const commit = 'a'.repeat(40)
@@ -124,7 +127,7 @@ describe('nothing personal leaves', () => {
   )
 
   test('a repository keeps its host and path, and loses who fetches it', () => {
-    const urlOf = (address: string) => told({ address }).data.repo_url
+    const urlOf = (address: string) => told({ address }).data['repo_url']
     expect(urlOf('git@github.com:acme/shop.git')).toBe('ssh://github.com/acme/shop.git')
     expect(urlOf('ssh://ann@git.example.org:2222/shop')).toBe('ssh://git.example.org:2222/shop')
     expect(urlOf('https://ann:pw@github.com/acme/shop?token=1')).toBe('https://github.com/acme/shop')

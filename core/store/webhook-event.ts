@@ -78,17 +78,19 @@ export type EventFacts = {
   readonly runId: string
   readonly correlationId: string
   readonly projectId: string | null
-  readonly sequence: number
+  readonly sequence: number | null
   readonly at: Date
   readonly address: string | null
   readonly branch: string | null
 }
 
+const Fields = z.record(z.string(), z.unknown())
+
 /** The bytes of a delivery; null for what webhooks are never told. The same facts give the same bytes. */
 export function webhookBody(facts: EventFacts, deliveryId: string): string | null {
   const event = webhookEvents.find((known) => known === facts.topic)
   if (event === undefined) return null
-  const given = typeof facts.payload === 'object' && facts.payload !== null ? facts.payload : {}
+  const given = Fields.safeParse(facts.payload).data ?? {}
   const known = event === 'run_started' ? { repoUrl: facts.address, branch: facts.branch } : {}
   return JSON.stringify({
     event,

@@ -83,26 +83,27 @@ const addressMessages = statement({
     payload: z.json(),
     correlationId: z.string(),
     projectId: z.string().nullable(),
-    sequence: z.number(),
+    sequence: z.number().nullable(),
     at: z.date(),
     address: z.string().nullable(),
     branch: z.string().nullable(),
   }),
   sql: `
     select w.id as webhook_id, o.id as message_id, o.run_id, o.topic, o.payload, r.correlation_id, r.project_id,
-      e.seq as sequence, e.at, p.address, (select l.input->>'branch' from app.plans l where l.run_id = o.run_id and l.version = 1) as branch
+      e.seq as sequence, coalesce(e.at, o.created_at) as at, p.address,
+      (select l.input->>'branch' from app.plans l where l.run_id = o.run_id and l.version = 1) as branch
     from unnest(:runs::uuid[], :ids::uuid[]) as m(run_id, id)
     join app.outbox o on o.run_id = m.run_id and o.id = m.id
     join app.webhooks w on w.state = 'active' and o.topic = any(w.events)
     join app.runs r on r.id = o.run_id
     left join app.projects p on p.id = r.project_id
-    cross join lateral (
+    left join lateral (
       select e.seq, e.at from app.events e
       where e.run_id = o.run_id and e.kind = o.topic
       order by e.seq
       offset (select count(*) from app.outbox b where b.run_id = o.run_id and b.topic = o.topic and b.id < o.id)
       limit 1
-    ) e
+    ) e on true
     order by o.created_at, e.seq`,
 })
 
