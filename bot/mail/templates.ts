@@ -1,4 +1,5 @@
 import type { Button, Post } from '../surface.ts'
+import { escaped } from './escaped.ts'
 
 /** A mail without its envelope. */
 export type Letter = { readonly subject: string; readonly text: string; readonly html: string }
@@ -126,13 +127,3 @@ const short = (text: string): string => {
   const letters = [...text]
   return letters.length <= 120 ? text : `${letters.slice(0, 119).join('')}…`
 }
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (letter) => entities[letter] ?? letter)
