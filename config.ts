@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { readSlackSettings, type SlackSettings, slackSecrets, slackVariables } from './bot/slack/environment.ts'
+import { readSlackSettings, type SlackSettings, slackVariables } from './bot/slack/environment.ts'
 import type { TelegramSettings } from './bot/telegram/environment.ts'
-import { telegramSecrets, telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
-import { type GitHubSettings, gitHubSecrets, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
+import { telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
+import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
 import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
 import { nearest } from './core/model/nearest.ts'
@@ -46,6 +46,8 @@ export type Config = {
   readonly gitCaFile: string | null
   /** Null: branches are all that is made on a GitHub repository. */
   readonly github: GitHubSettings | null
+  /** The address people reach this server under; null: it has none. */
+  readonly publicUrl: string | null
   /** Null: no mail is sent. */
   readonly mail: MailSettings | null
   /** Hosts that webhooks may go to, private ones included; null: any public host. */
@@ -159,14 +161,10 @@ const Variables = z
     when: ({ issues }) => issues.length === 0,
   })
 
-const secrets = [
-  'DATABASE_URL',
-  ...slackSecrets,
-  ...telegramSecrets,
-  ...gitHubSecrets,
-  'SMTP_URL',
-  'QP_SECRET',
-] as const
+/** Each of these may come from a file instead, which `<name>_FILE` names, as containers hand secrets in. */
+const secrets = Object.keys(Variables.shape).filter((name) =>
+  /^(DATABASE_URL$|QP_SECRET$|TELEGRAM_|SLACK_|GITHUB_|SMTP_)/.test(name),
+)
 
 const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE'].filter((name) => name.startsWith('QP_'))
 
@@ -176,7 +174,7 @@ const heeded = ['NO_COLOR', 'FORCE_COLOR', 'TERM', 'COLUMNS', 'PATH', 'SSH_AUTH_
 /** Every variable that an operator may set for us, a secret with the name of its file behind it. */
 export const environmentNames: readonly string[] = Object.keys(Variables.shape)
   .filter((name) => !heeded.includes(name))
-  .flatMap((name) => (secrets.some((secret) => secret === name) ? [name, `${name}_FILE`] : [name]))
+  .flatMap((name) => (secrets.includes(name) ? [name, `${name}_FILE`] : [name]))
 
 type Given = Readonly<Record<string, string | undefined>>
 
@@ -224,6 +222,7 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
     role: values.QP_ROLE,
     retentionDays: values.QP_RETENTION_DAYS,
     telegram: telegramSettings(values),
+    publicUrl: values.QP_PUBLIC_URL ?? null,
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
@@ -247,7 +246,7 @@ function colourOf({ NO_COLOR, FORCE_COLOR, TERM }: z.infer<typeof Variables>): b
 function childEnvironmentOf(given: Given): Record<string, string> {
   const handedDown = [...Object.keys(Variables.shape), ...secrets.map((name) => `${name}_FILE`), 'HOME'].filter(
     // A process for one run speaks to nobody.
-    (name) => !name.startsWith('SLACK_'),
+    (name) => !/^(SLACK|TELEGRAM|SMTP)_/.test(name),
   )
   const result: Record<string, string> = {}
   for (const name of handedDown) {

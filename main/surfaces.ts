@@ -1,6 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { CardRelay } from '../bot/card-relay.ts'
+import { MailBoard } from '../bot/mail/board.ts'
 import { Relay } from '../bot/relay.ts'
-import type { Ask, Board, Listener, Surface } from '../bot/surface.ts'
+import { createSlack } from '../bot/slack/slack.ts'
+import type { Ask, Board, Listener, Reception, Surface } from '../bot/surface.ts'
+import { createTelegram } from '../bot/telegram/telegram.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import { TerminalSession } from '../bot/terminal/session.ts'
 import { follows } from '../core/commands/greet.ts'
@@ -8,13 +12,17 @@ import { offerFirstAdmin } from '../core/commands/people.ts'
 import { cardOf } from '../core/commands/show.ts'
 import { assert } from '../core/model/problem.ts'
 import type { House } from './house.ts'
+import { openReception } from './reception.ts'
 import { webhookSender } from './webhooks.ts'
 
 /** A network this process is configured for, as it is wired. */
 type Network = {
-  readonly surface: Surface & Board
-  /** The chat of the configuration that hears of every run; null: none. */
-  readonly home: string | null
+  readonly board: Board
+  /** Null: it only tells, nobody asks there. */
+  readonly surface: Surface | null
+  /** The place of the configuration that hears of every run; null: none. Throws a Fault while the network is away. */
+  readonly home: () => Promise<string | null>
+  readonly stop?: () => void
 }
 
 /** The bot under way: where people are, and what keeps them told. */
@@ -35,37 +43,85 @@ type Opening = {
 }
 
 /** Opens every surface that this process is configured for, and the relays that keep them told. */
-export async function startBot(opening: Opening): Promise<Bot> {
-  const { screen, house } = opening
+export async function startBot({ screen, house, askAs }: Opening): Promise<Bot> {
   const { db, log } = house
   const onFault = (surface: string, error: unknown): void => log('warn', 'a message was not sent', { surface, error })
-  const terminal = screen.isInteractive ? new TerminalSession(screen, await opening.askAs(house)) : null
-  const networks = openNetworks(house)
-  for (const { surface, home } of networks) if (home !== null) await follows(db, surface.name, home)
-  await greetFirstAdmin(screen, house)
-  const surfaces: readonly Surface[] = [...(terminal ? [terminal] : []), ...networks.map(({ surface }) => surface)]
+  const terminal = screen.isInteractive ? new TerminalSession(screen, await askAs(house)) : null
+  const reception = openReception(house.desk, log, () => relay.poke())
+  const networks = openNetworks(house, reception)
+  const cards = new CardRelay({ db, boards: networks.map(({ board }) => board), look: lookIn(house), onFault })
   const listeners: readonly Listener[] = terminal ? [terminal] : []
-  const cards = new CardRelay({ db, boards: networks.map(({ surface }) => surface), look: lookIn(house), onFault })
   const relay = new Relay({ db, listeners, onFault, onCards: () => cards.poke() })
-  relay.start(everyMs)
-  if (networks.length > 0) cards.start(everyMs)
   const webhooks = webhookSender(house)
+  await greetFirstAdmin(screen, house)
+  sayNetworks(screen, networks)
+  relay.start(everyMs)
+  cards.start(everyMs)
   webhooks.start(1_000)
-  const ends = surfaces.map((surface) => surface.start())
+  const stopping = new AbortController()
+  const homes = networks.map((network) => openHome(house, network, stopping.signal))
+  const surfaces = networks.flatMap(({ surface }) => surface ?? [])
+  for (const surface of surfaces) void surface.start().catch((error: unknown) => onStopped(house, surface.name, error))
   return {
-    ended: ends.length === 0 ? new Promise<never>(() => undefined) : Promise.race(ends),
+    ended: terminal ? terminal.start() : new Promise<never>(() => undefined),
     stop: async () => {
+      stopping.abort()
+      await terminal?.stop()
       for (const surface of surfaces) await surface.stop()
-      await relay.stop()
+      await Promise.all([relay.stop(), webhooks.stop(), ...homes])
       await cards.stop()
-      await webhooks.stop()
+      for (const network of networks) network.stop?.()
     },
   }
 }
 
+/** A network that will not have us is said loudly once; the others go on. */
+const onStopped = ({ log }: House, surface: string, error: unknown): void =>
+  log('error', 'a network was left: nobody is heard there until this is started again', { surface, error })
+
+/** Lets the place of a network's configuration hear of every run, as soon as the network answers. */
+async function openHome({ db, log }: House, { board, home }: Network, signal: AbortSignal): Promise<void> {
+  for (let waitMs = 1_000; !signal.aborted; waitMs = Math.min(60_000, waitMs * 2)) {
+    try {
+      const address = await home()
+      if (address !== null) await follows(db, board.name, address)
+      return
+    } catch (error) {
+      log('warn', 'the place of the configuration could not be found yet', { surface: board.name, error })
+      await delay(waitMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
 /** Every network that is configured. A network is added here and nowhere else. */
-function openNetworks(_house: House): readonly Network[] {
-  return []
+function openNetworks({ config, log }: House, reception: Reception): readonly Network[] {
+  const networks: Network[] = []
+  const { telegram: telegramSettings, slack: slackSettings, mail: mailSettings, publicUrl } = config
+  if (telegramSettings) {
+    const { chatId, webhookSecret, ...rest } = telegramSettings
+    const webhook = webhookSecret && publicUrl ? { url: `${publicUrl}/webhooks/telegram`, secret: webhookSecret } : null
+    const telegram = createTelegram({ ...rest, reception, log, webhook })
+    networks.push({ surface: telegram, board: telegram, home: () => Promise.resolve(chatId) })
+  }
+  if (slackSettings) {
+    const slack = createSlack({ ...slackSettings, reception, log })
+    networks.push({ surface: slack, board: slack, home: () => slack.destination() })
+  }
+  if (mailSettings) {
+    const board = new MailBoard(mailSettings)
+    networks.push({ surface: null, board, home: () => Promise.resolve(mailSettings.to), stop: () => board.stop() })
+  }
+  return networks
+}
+
+/** What is on, and for what is off how to set it up. */
+function sayNetworks(screen: Screen, networks: readonly Network[]): void {
+  const pages = { telegram: 'TELEGRAM_BOT_TOKEN', slack: 'SLACK_BOT_TOKEN', mail: 'SMTP_URL' }
+  for (const [name, variable] of Object.entries(pages)) {
+    const isOn = networks.some(({ board }) => board.name === name)
+    const title = `${name.charAt(0).toUpperCase()}${name.slice(1)}`.padEnd(9)
+    screen.print(isOn ? `✓ ${title} on` : `– ${title} off: set ${variable} (docs/${name}.md)`)
+  }
 }
 
 /** Without an admin nobody could ever be given a role: whoever says this code first is it. */

@@ -117,22 +117,3 @@ create index actors_same_as on app.actors (same_as) where same_as is not null;
 
 -- A role that was taken back stays on record.
 alter table app.actor_roles add column revoked_at timestamptz;
-
-do $$
-begin
-  if exists (select from pg_roles where rolname = 'qp_app') then
-    grant select, insert, update (state, closed_because, quiet_from, quiet_to, zone, next_at, taken_until, actor_id)
-      on app.destinations to qp_app;
-    grant select, insert on pii.addresses to qp_app;
-    grant select, insert, update (level, muted_until) on app.subscriptions to qp_app;
-    grant select, insert, update (place, wanted, shown, seen_seq, shown_sha256, is_final, asked_at, next_at, failures,
-      gave_up) on app.cards to qp_app;
-    grant select, insert, update (taken_at) on app.prompts to qp_app;
-    grant select, insert, update (used_by, used_at) on app.link_codes to qp_app;
-    grant select, insert, update (until) on app.delegations to qp_app;
-    grant select, insert on app.quarantine to qp_app;
-    grant update (same_as) on app.actors to qp_app;
-    grant update (granted_at, revoked_at) on app.actor_roles to qp_app;
-  end if;
-end
-$$;

@@ -88,17 +88,6 @@ revoke all on function app.drop_month(text) from public;
 
 -- ---------------------------------------------------------------- who may do what
 
-do $$
-begin
-  if exists (select from pg_roles where rolname = 'qp_app') then
-    grant select, insert, update (finished_at, outcome, detail) on app.ticks to qp_app;
-    grant update (reminded_at) on app.gates to qp_app;
-    grant update (saved_at) on app.artifacts to qp_app;
-    grant select, insert, update (runs, spent_micros, spent_tokens, closed_at) on app.daily_costs to qp_app;
-    grant execute on function app.uuid_floor(timestamptz) to qp_app;
-  end if;
-end
-$$;
 
 -- All that retention may do, in one list: it removes what runs left behind, and says so in the audit. People, their
 -- roles, projects and the audit stay.

@@ -39,19 +39,3 @@ create table app.deliveries (
 
 create index deliveries_due on app.deliveries (webhook_id, next_at) where done_at is null;
 create index deliveries_dead on app.deliveries (webhook_id, done_at) where outcome = 'dead';
-
-do $$
-begin
-  if exists (select from pg_roles where rolname = 'qp_app') then
-    grant select, insert, update (state, ended_at) on app.webhooks to qp_app;
-    grant select, insert, update (attempt, next_at, taken_until, outcome, done_at, status, last_error)
-      on app.deliveries to qp_app;
-  end if;
-  if exists (select from pg_roles where rolname = 'qp_purger') then
-    grant select, delete on app.webhooks, app.deliveries to qp_purger;
-  end if;
-  if exists (select from pg_roles where rolname = 'qp_backup') then
-    grant select on app.webhooks, app.deliveries to qp_backup;
-  end if;
-end
-$$;

@@ -47,9 +47,6 @@ export const gitHubVariables = {
     .optional(),
 }
 
-/** Which of them must not be seen. */
-export const gitHubSecrets = ['GITHUB_TOKEN', 'GITHUB_PRIVATE_KEY', 'GITHUB_WEBHOOK_SECRET'] as const
-
 type Variables = z.infer<z.ZodObject<typeof gitHubVariables>>
 
 /** What the variables mean together; null when nothing is set. Half a configuration is said in a sentence. */

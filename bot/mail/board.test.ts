@@ -52,7 +52,7 @@ async function aMailServer({ refuse = () => null, password, sizeLimit }: Rules =
 
 function aBoard(port: number, more: Partial<MailSettings> = {}): MailBoard {
   const from = { name: 'QuantaPilot', address: 'qp@example.org' }
-  const settings = { host: '127.0.0.1', port, secure: false, login: null, from, publicUrl: null, ...more }
+  const settings = { host: '127.0.0.1', port, secure: false, login: null, from, to: null, publicUrl: null, ...more }
   const board = new MailBoard(settings, timeouts)
   onTestFinished(() => board.stop())
   return board
@@ -175,6 +175,7 @@ test('a server that is away, or says nothing, is tried again', async () => {
       secure: false,
       login: null,
       from: { name: 'Q', address: 'q@example.org' },
+      to: null,
       publicUrl: null,
     },
     { connectMs: 200, answerMs: 200 },
@@ -196,6 +197,7 @@ test('credentials cross no network in the clear', () => {
     secure: false,
     login: null,
     from: { name: '', address: 'q@example.org' },
+    to: null,
     publicUrl: null,
   }
   expect(transportOptions({ ...settings, host: 'mail.example.org' }, timeouts).requireTLS).toBe(true)

@@ -10,12 +10,14 @@ export type MailSettings = {
   /** Null: the server asks nobody who they are. */
   readonly login: { readonly user: string; readonly password: string } | null
   readonly from: { readonly name: string; readonly address: string }
+  /** Who hears of everything; null: those who subscribed. */
+  readonly to: string | null
   /** Without a slash at its end; null: mail holds no links. */
   readonly publicUrl: string | null
 }
 
 /** Reads `smtp://user:pass@host:587` and `smtps://…`; null for anything else. Never repeats what it was given. */
-function readServer(text: string): Omit<MailSettings, 'from' | 'publicUrl'> | null {
+function readServer(text: string): Omit<MailSettings, 'from' | 'to' | 'publicUrl'> | null {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url || !/^smtps?:$/.test(url.protocol) || url.hostname === '') return null
   const [user, password] = [decoded(url.username), decoded(url.password)]
@@ -61,6 +63,7 @@ export const mailEnvironment = {
     readSender,
     'SMTP_FROM must be an address, such as QuantaPilot <quantapilot@example.org>.',
   ).optional(),
+  SMTP_TO: z.email('SMTP_TO must be one address, such as team@example.org.').optional(),
   QP_PUBLIC_URL: z
     .url({
       protocol: /^https?$/,
@@ -74,8 +77,8 @@ const MailVariables = z.object(mailEnvironment)
 
 /** The settings of mail; null where it is off, which is when there is no server to hand it to. */
 export function mailSettings(values: z.infer<typeof MailVariables>): MailSettings | null {
-  const { SMTP_URL: server, SMTP_FROM: from, QP_PUBLIC_URL: publicUrl } = values
-  return server && from ? { ...server, from, publicUrl: publicUrl ?? null } : null
+  const { SMTP_URL: server, SMTP_FROM: from, SMTP_TO: to, QP_PUBLIC_URL: publicUrl } = values
+  return server && from ? { ...server, from, to: to ?? null, publicUrl: publicUrl ?? null } : null
 }
 
 /** A name or address that can only be this machine: nobody can listen on the way. */

@@ -28,9 +28,6 @@ export const slackVariables = {
     .default('https://slack.com/api/'),
 }
 
-/** Which of them may come from a file that `<name>_FILE` names. */
-export const slackSecrets = ['SLACK_BOT_TOKEN', 'SLACK_APP_TOKEN', 'SLACK_SIGNING_SECRET'] as const
-
 export type SlackSettings = {
   readonly botToken: string
   /** Set: events come over a socket, and no public address is needed. */

@@ -34,9 +34,6 @@ export const telegramVariables = {
     .default('https://api.telegram.org'),
 } as const
 
-/** Those that may come from a file as well. */
-export const telegramSecrets = ['TELEGRAM_BOT_TOKEN', 'TELEGRAM_WEBHOOK_SECRET'] as const
-
 /** The settings in these variables, or null where there is no token: then there is no Telegram. */
 export function telegramSettings(values: z.infer<z.ZodObject<typeof telegramVariables>>): TelegramSettings | null {
   if (values.TELEGRAM_BOT_TOKEN === undefined) return null

@@ -4,7 +4,7 @@ import type { Connection } from './database.ts'
 import { Database, sqlState } from './database.ts'
 import { statement } from './statement.ts'
 
-/** What the program acts as where its login may become it: migration 0003 says what that allows. */
+/** What the program acts as where its login may become it: `app.grant_to_app` says what that allows. */
 export const appRole = 'qp_app'
 
 const roleState = z.object({
@@ -80,7 +80,7 @@ export async function chooseRole(connection: Connection): Promise<string | null>
   }
 }
 
-/** What removes runs for good: migration 0007 says what that allows. */
+/** What removes runs for good: `app.grant_to_purger` says what that allows. */
 export const purgerRole = 'qp_purger'
 
 const grantToPurger = statement({
