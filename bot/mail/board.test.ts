@@ -219,6 +219,7 @@ test('SMTP_URL says where mail goes; a wrong one is refused without being repeat
     secure: true,
     login: { user: 'qp', password: 'p@ss' },
     from: { name: 'Parcel Desk', address: 'qp@example.org' },
+    to: null,
     publicUrl: 'https://qp.example.org',
   })
   expect(SMTP_URL.parse('smtp://127.0.0.1:2525')).toMatchObject({ port: 2525, secure: false, login: null })
