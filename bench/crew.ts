@@ -22,7 +22,12 @@ const settings: EngineSettings = {
 }
 
 /** A worker that knows one recipe, under production times unless told otherwise. */
-export function workerOn(db: Database, pipeline: Pipeline, changed: Partial<EngineSettings> = {}): Worker {
+export async function workerOn(
+  address: Address,
+  db: Database,
+  pipeline: Pipeline,
+  changed: Partial<EngineSettings> = {},
+): Promise<Worker> {
   return new Worker({
     db,
     recipes: (name) => (name === pipeline.name ? pipeline : null),

@@ -98,7 +98,7 @@ export async function openStage(): Promise<Stage> {
 }
 
 async function actorOf(house: TestHouse, person: Person): Promise<Actor> {
-  const actor = await signIn(house.db, { surface: 'terminal', account: person, label: person })
+  const actor = await signIn(house.desk, { surface: 'terminal', account: person, label: person })
   return { ...actor, roles: person === 'dora' ? ['viewer'] : ['operator', 'approver'] }
 }
 

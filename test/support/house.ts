@@ -22,6 +22,7 @@ import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { pipelines } from '../../pipelines/index.ts'
+import { forgetKeys, peopleOf } from './people.ts'
 import type { TestDatabase } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
 
@@ -55,7 +56,7 @@ export type TestHouse = {
 /** Opens a house on a fresh database, or on a given one for that account; `more` adds pipelines to the product's own. */
 export async function openTestHouse(
   more: Readonly<Record<string, Pipeline>> = {},
-  given: { readonly database: TestDatabase; readonly account: string } | null = null,
+  given: { readonly database: TestDatabase; readonly account: string; readonly keysDir: string } | null = null,
 ): Promise<TestHouse> {
   const database = given?.database ?? (await createTestDatabase())
   const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
@@ -79,13 +80,15 @@ export async function openTestHouse(
     const recipe = known[name]
     return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
   }
-  const desk: Desk = { db, recipes, pipelines: known, poke: () => workers.forEach((worker) => worker.poke()) }
-  const actor = await signIn(db, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
+  const people = await peopleOf(database.connection, given?.keysDir)
+  const desk: Desk = { db, people, recipes, pipelines: known, poke: () => workers.forEach((worker) => worker.poke()) }
+  const actor = await signIn(desk, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop()
     const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)
     await db.close()
     await database.drop()
+    await forgetKeys(database.connection.database)
     await rm(dir, { recursive: true, force: true })
     expect(broken, 'invariants').toEqual([])
   })
@@ -99,6 +102,7 @@ export async function openTestHouse(
     work: async (settings = {}) => {
       const worker = new Worker({
         db,
+        people,
         recipes,
         settings: { ...testSettings, ...settings },
         log: () => undefined,
