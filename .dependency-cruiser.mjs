@@ -133,7 +133,7 @@ export default {
       severity: 'error',
       from: code('^(bot/(card-)?relay\\.ts$|cron/)'),
       to: {
-        path: '^(?!bot/(surface|phrase|cards)\\.ts$|cron/|core/(store|model)/|core/(ports|pipeline)\\.ts$)',
+        path: '^(?!bot/(surface|phrase|cards|rounds)\\.ts$|cron/|core/(store|model)/|core/(ports|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },

@@ -86,3 +86,52 @@ test('a second process gets what leads to the same configuration, and no other p
   })
   expect(childEnvironment).toEqual({ QP_LEASE_MS: '9000', QP_BEAT_MS: '3000', PATH: '/bin', HOME: '/h' })
 })
+
+const slackTokens = {
+  SLACK_BOT_TOKEN: 'xoxb-canary-1',
+  SLACK_APP_TOKEN: 'xapp-canary-2',
+  SLACK_SIGNING_SECRET: 'canary-0123456789abcdef',
+}
+
+test('Slack is off until a bot token is set, and then needs a way for its events to come in', () => {
+  expect(load({ SLACK_BOT_TOKEN: '', SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: '' }).slack).toBe(null)
+  expect(load({ ...slackTokens, SLACK_CHANNEL: 'C0123ABCD' }).slack).toEqual({
+    botToken: 'xoxb-canary-1',
+    appToken: 'xapp-canary-2',
+    signingSecret: 'canary-0123456789abcdef',
+    channel: 'C0123ABCD',
+    apiRoot: 'https://slack.com/api/',
+  })
+  const files = { '/s/bot': 'xoxb-canary-1\n', '/s/app': 'xapp-canary-2\n' }
+  const fromFiles = load({ SLACK_BOT_TOKEN_FILE: '/s/bot', SLACK_APP_TOKEN_FILE: '/s/app' }, files).slack
+  expect(fromFiles).toMatchObject({ botToken: 'xoxb-canary-1', appToken: 'xapp-canary-2', signingSecret: null })
+})
+
+test.each([
+  [
+    'no way in',
+    { SLACK_BOT_TOKEN: 'xoxb-canary-1' },
+    'SLACK_APP_TOKEN (no public address needed) nor SLACK_SIGNING_SECRET',
+  ],
+  ['an empty way in', { ...slackTokens, SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: '' }, 'set one of them'],
+  ['no bot token', { SLACK_APP_TOKEN: 'xapp-canary-2' }, 'SLACK_APP_TOKEN is set without SLACK_BOT_TOKEN'],
+  ['an empty bot token', { ...slackTokens, SLACK_BOT_TOKEN: '' }, 'is set without SLACK_BOT_TOKEN'],
+  ['a channel alone', { SLACK_CHANNEL: 'C0123ABCD' }, 'SLACK_CHANNEL is set without SLACK_BOT_TOKEN'],
+  ['an empty file', { ...slackTokens, SLACK_BOT_TOKEN: '', SLACK_BOT_TOKEN_FILE: '/empty' }, 'must begin with xoxb-'],
+  ['a rotating token', { ...slackTokens, SLACK_BOT_TOKEN: 'xoxe.xoxb-canary' }, 'with token rotation off'],
+  [
+    'tokens changed about',
+    { ...slackTokens, SLACK_APP_TOKEN: 'xoxb-canary-1' },
+    'SLACK_APP_TOKEN must begin with xapp-',
+  ],
+  ['a short signing secret', { ...slackTokens, SLACK_SIGNING_SECRET: 'canary' }, 'SLACK_SIGNING_SECRET must be'],
+  ['a channel’s name', { ...slackTokens, SLACK_CHANNEL: '#builds' }, 'must be a channel id'],
+] as const)('Slack with %s is refused in a sentence that holds no secret', (_, environment, sentence) => {
+  const result = loadConfig(environment, () => '')
+  expect(result.ok ? '' : result.refusal.message).toContain(sentence)
+  expect(result.ok ? '' : result.refusal.message).not.toContain('canary')
+})
+
+test('a process for one run gets no token of Slack’s', () => {
+  expect(JSON.stringify(load({ ...slackTokens, QP_STATE_DIR: '/x' }).childEnvironment)).not.toContain('canary')
+})

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { readSlackSettings, type SlackSettings, slackSecrets, slackVariables } from './bot/slack/environment.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -34,6 +35,8 @@ export type Config = {
   /** Where programs are looked for. */
   readonly path: string
   readonly sshAuthSock: string | null
+  /** Null: Slack is off. */
+  readonly slack: SlackSettings | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
@@ -62,7 +65,9 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   if (!parsed.success || problems.length > 0) {
     return refused('invalid_input', problems.join('\n'), 'Correct the environment and start again.')
   }
-  return accepted(configOf(parsed.data, given))
+  const slack = readSlackSettings(parsed.data)
+  if (!slack.ok) return slack
+  return accepted(configOf(parsed.data, { given, slack: slack.value }))
 }
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
@@ -117,13 +122,14 @@ const Variables = z
     COLUMNS: z.string().optional(),
     PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
     SSH_AUTH_SOCK: z.string().optional(),
+    ...slackVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
     when: ({ issues }) => issues.length === 0,
   })
 
-const secrets = ['DATABASE_URL'] as const
+const secrets = ['DATABASE_URL', ...slackSecrets] as const
 
 const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
 
@@ -158,7 +164,10 @@ function unknownVariables(given: Given): string[] {
   })
 }
 
-function configOf(values: z.infer<typeof Variables>, given: Given): Config {
+function configOf(
+  values: z.infer<typeof Variables>,
+  { given, slack }: { readonly given: Given; readonly slack: SlackSettings | null },
+): Config {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,
@@ -178,6 +187,7 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Config {
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
     path: values.PATH,
     sshAuthSock: values.SSH_AUTH_SOCK ?? null,
+    slack,
     childEnvironment: childEnvironmentOf(given),
   }
 }
@@ -190,7 +200,10 @@ function colourOf({ NO_COLOR, FORCE_COLOR, TERM }: z.infer<typeof Variables>): b
 }
 
 function childEnvironmentOf(given: Given): Record<string, string> {
-  const handedDown = [...Object.keys(Variables.shape), ...secrets.map((name) => `${name}_FILE`), 'HOME']
+  const handedDown = [...Object.keys(Variables.shape), ...secrets.map((name) => `${name}_FILE`), 'HOME'].filter(
+    // A process for one run speaks to nobody.
+    (name) => !name.startsWith('SLACK_'),
+  )
   const result: Record<string, string> = {}
   for (const name of handedDown) {
     const value = given[name]

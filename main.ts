@@ -128,7 +128,8 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
       } finally {
         helper.end()
         // What happened was shown right here; a session started later need not hear of it again.
-        if (isAlone || helper.works) await new Relay(house.db, [], () => undefined).drain()
+        if (isAlone || helper.works)
+          await new Relay({ db: house.db, listeners: [], onFault: () => undefined, onCards: () => undefined }).drain()
       }
     }),
   )

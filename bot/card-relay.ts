@@ -7,6 +7,7 @@ import { cardFailed, cardShown, refreshRunning, takeCards } from '../core/store/
 import type { Database } from '../core/store/database.ts'
 import { closeDestination } from '../core/store/destination.ts'
 import { drawGate, drawNote, drawReceipt, drawRun } from './cards.ts'
+import { Rounds } from './rounds.ts'
 import type { Board, Post } from './surface.ts'
 
 /** How long a relay has a place for one message; after that another may take it. */
@@ -36,50 +37,53 @@ export type CardRelayOptions = {
  */
 export class CardRelay {
   readonly #options: CardRelayOptions
-  readonly #boards: ReadonlyMap<string, Board>
-  #timer: NodeJS.Timeout | null = null
-  #running: Promise<unknown> = Promise.resolve()
+  /** One for each network: a slow one keeps only its own places waiting. */
+  readonly #rounds: readonly Rounds[]
 
   constructor(options: CardRelayOptions) {
     this.#options = options
-    this.#boards = new Map(options.boards.map((board) => [board.name, board]))
+    this.#rounds = options.boards.map(
+      (board) =>
+        new Rounds(
+          () => this.#serve(board),
+          (error) => options.onFault(board.name, error),
+        ),
+    )
   }
 
   start(everyMs: number): void {
-    const round = (): void => {
-      this.#running = this.drain()
-        .catch((error: unknown) => this.#options.onFault('cards', error))
-        .finally(() => {
-          if (this.#timer !== null) this.#timer = setTimeout(round, everyMs)
-        })
-    }
-    this.#timer = setTimeout(round, 0)
+    for (const rounds of this.#rounds) rounds.start(everyMs)
+  }
+
+  /** There may be something to show. */
+  poke(): void {
+    for (const rounds of this.#rounds) rounds.poke()
   }
 
   async stop(): Promise<void> {
-    if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = null
-    await this.#running
+    await Promise.all(this.#rounds.map((rounds) => rounds.stop()))
   }
 
   /** Shows until nothing is due. */
   async drain(): Promise<void> {
+    await Promise.all(this.#options.boards.map((board) => this.#serve(board)))
+  }
+
+  async #serve(board: Board): Promise<void> {
     const { db } = this.#options
     await db.run(refreshRunning, {})
     for (;;) {
-      const taken = await db.run(takeCards, { surfaces: [...this.#boards.keys()], most: batch, forMs: takenForMs })
+      const taken = await db.run(takeCards, { surface: board.name, most: batch, forMs: takenForMs })
       if (taken.length === 0) return
-      await Promise.all(taken.map((card) => this.#show(card)))
+      await Promise.all(taken.map((card) => this.#show(board, card)))
     }
   }
 
-  async #show(card: TakenCard): Promise<void> {
-    const board = this.#boards.get(card.surface)
-    if (!board) return
+  async #show(board: Board, card: TakenCard): Promise<void> {
     try {
       await this.#draw(board, card)
     } catch (error) {
-      this.#options.onFault(card.surface, error)
+      this.#options.onFault(board.name, error)
       await this.#putOff(card, error)
     }
   }

@@ -21,8 +21,11 @@ const unsaid = z.object({
   sha256: z.string().nullable(),
 })
 
-/** The one counter that every network brings people to: it finds out who they are and does what they ask. */
-export function openReception(desk: Desk, log: EngineLog): Reception {
+/**
+ * The one counter that every network brings people to: it finds out who they are and does what they ask. `onChange` is
+ * called when there may be something to tell.
+ */
+export function openReception(desk: Desk, log: EngineLog, onChange: () => void): Reception {
   const { db } = desk
   const ask: Reception['ask'] = async (caller, command) => {
     if (command.kind === 'link' && !caller.isPrivate) {
@@ -30,6 +33,7 @@ export function openReception(desk: Desk, log: EngineLog): Reception {
     }
     const actor = await greet(desk, caller)
     const answer = await execute(desk, actor, command, caller.deliveryId)
+    onChange()
     if (!answer.ok && answer.refusal.code === 'not_allowed') await denyVisitor(desk, caller, `/${command.kind}`)
     return answer
   }

@@ -44,8 +44,8 @@ export async function startBot(opening: Opening): Promise<Bot> {
   await greetFirstAdmin(screen, house)
   const surfaces: readonly Surface[] = [...(terminal ? [terminal] : []), ...networks.map(({ surface }) => surface)]
   const listeners: readonly Listener[] = terminal ? [terminal] : []
-  const relay = new Relay(db, listeners, onFault)
   const cards = new CardRelay({ db, boards: networks.map(({ surface }) => surface), look: lookIn(house), onFault })
+  const relay = new Relay({ db, listeners, onFault, onCards: () => cards.poke() })
   relay.start(everyMs)
   if (networks.length > 0) cards.start(everyMs)
   const ends = surfaces.map((surface) => surface.start())

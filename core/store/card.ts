@@ -97,7 +97,6 @@ const takenCard = z.object({
   key: z.string(),
   number: z.number(),
   destinationId: z.string(),
-  surface: z.string(),
   address: z.string(),
   isQuiet: z.boolean(),
   kind: z.enum(['run', 'gate', 'note', 'receipt']),
@@ -119,12 +118,12 @@ export type TakenCard = z.infer<typeof takenCard>
  */
 export const takeCards = statement({
   name: 'take_cards',
-  params: ['surfaces', 'most', 'forMs'],
+  params: ['surface', 'most', 'forMs'],
   row: takenCard,
   sql: `
     with places as materialized (
       select d.id from app.destinations d
-      where d.surface = any(:surfaces::text[]) and d.state = 'open'
+      where d.surface = :surface::text and d.state = 'open'
         and d.next_at <= app.clock_now() and d.taken_until <= app.clock_now()
         and exists (select from app.cards c where c.destination_id = d.id and c.shown < c.wanted and c.gave_up is null
           and c.next_at <= app.clock_now())
@@ -135,9 +134,9 @@ export const takeCards = statement({
     taken as (
       update app.destinations d set taken_until = app.clock_now() + :forMs::float8 * interval '1 millisecond'
       from places where d.id = places.id
-      returning d.id, d.surface, d.quiet_from, d.quiet_to, d.zone
+      returning d.id, d.quiet_from, d.quiet_to, d.zone
     )
-    select c.run_id, c.id, c.key, r.number, c.destination_id, taken.surface, a.address,
+    select c.run_id, c.id, c.key, r.number, c.destination_id, a.address,
       coalesce(case when taken.quiet_from <= taken.quiet_to
         then (app.clock_now() at time zone taken.zone)::time between taken.quiet_from and taken.quiet_to
         else (app.clock_now() at time zone taken.zone)::time not between taken.quiet_to and taken.quiet_from

@@ -345,10 +345,11 @@ export class Real implements Distant {
   }
 
   #vehicle({ lease, lane, aboard }: WorkerOf) {
-    const { db, complaints } = this.#stage
+    const { db, complaints, house } = this.#stage
     const known = pipelinesOf((ctx) => (aboard.get(ctx.runId) as Ride).enter(ctx))
     return {
       db,
+      people: house.desk.people,
       lease,
       lane,
       recipes: (name: string) => known[name] ?? null,

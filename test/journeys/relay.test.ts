@@ -28,7 +28,12 @@ test('a message that a surface could not take is sent again later, and the other
   let isAway = true
   const surface = aSurface('chat', ({ topic }) => isAway && topic === 'run_started')
   const faults: string[] = []
-  const relay = new Relay(house.db, [surface], (name) => faults.push(name))
+  const relay = new Relay({
+    db: house.db,
+    listeners: [surface],
+    onFault: (name) => faults.push(name),
+    onCards: () => undefined,
+  })
   await relay.drain()
   expect(surface.told).toEqual(['gate_requested'])
   expect(faults).toEqual(['chat'])

@@ -61,14 +61,18 @@ export function openChats(house: TestHouse, walls: readonly Board[]): Chats {
     if (!card.ok) throw new Error(card.refusal.message)
     return card.value
   }
-  const relay = new Relay(house.db, [], onFault)
+  const relay = new Relay({ db: house.db, listeners: [], onFault, onCards: () => undefined })
   const cards = new CardRelay({ db: house.db, boards: walls, look, onFault })
   onTestFinished(async () => {
     await relay.stop()
     await cards.stop()
   })
   return {
-    reception: openReception(house.desk, () => undefined),
+    reception: openReception(
+      house.desk,
+      () => undefined,
+      () => undefined,
+    ),
     faults,
     caller: (surface, account, address) => ({
       surface,
