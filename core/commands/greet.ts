@@ -21,10 +21,7 @@ type Lobby = Pick<Desk, 'db' | 'people'>
 export async function greet(desk: Lobby, visitor: Visitor): Promise<Actor> {
   const { db, people } = desk
   const { surface, address } = visitor
-  const [person, [place]] = await Promise.all([
-    people.find(db, visitor),
-    db.run(findDestination, { surface, address }),
-  ])
+  const [person, [place]] = await Promise.all([people.find(db, visitor), db.run(findDestination, { surface, address })])
   if (!person || !place) return meet(desk, visitor)
   const owner = visitor.isPrivate ? person.actorId : null
   if (place.state === 'closed' || place.actorId !== owner)

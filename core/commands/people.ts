@@ -169,7 +169,9 @@ async function everybody({ db, people }: Registry): Promise<Person[]> {
 }
 
 async function findPerson(registry: Registry, who: string): Promise<Result<Person>> {
-  const meant = (await everybody(registry)).filter(({ id, label }) => pseudonymOf(id) === who || id === who || label === who)
+  const meant = (await everybody(registry)).filter(
+    ({ id, label }) => pseudonymOf(id) === who || id === who || label === who,
+  )
   const [person] = meant
   if (person && meant.length === 1) return accepted(person)
   const problem = person ? `${meant.length} people are called ${who}.` : `There is nobody called ${who}.`

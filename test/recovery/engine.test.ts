@@ -336,7 +336,7 @@ test('an actor never has more runs running than its cap, whoever claims', async 
   const place = {
     db: house.db,
     people: house.desk.people,
-      recipes: house.desk.recipes,
+    recipes: house.desk.recipes,
     settings: { ...testSettings, actorCap: 3, beatMs: 60_000, leaseMs: 60_000 },
     log: () => undefined,
     onParked: () => undefined,

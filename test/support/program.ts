@@ -22,7 +22,11 @@ export async function openState(
   const database = await createStateFolder()
   // The program takes its user for the same person as the house does.
   const { username, uid } = userInfo()
-  const house = await openTestHouse(more, { database, account: `${username}:${uid}`, keysDir: join(database.stateDir, 'keys') })
+  const house = await openTestHouse(more, {
+    database,
+    account: `${username}:${uid}`,
+    keysDir: join(database.stateDir, 'keys'),
+  })
   return { ...house, stateDir: database.stateDir, launcher }
 }
 
