@@ -10,6 +10,7 @@ import type { Actor } from '../core/model/actor.ts'
 import { Database } from '../core/store/database.ts'
 import { listDecisions } from '../core/store/gate.ts'
 import { joinActors } from '../core/store/link-code.ts'
+import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import type { ServerConnection } from './support/administer.ts'
 import { administer, openSession } from './support/administer.ts'
@@ -166,6 +167,12 @@ test('without the keys of a database nothing starts: neither with none nor with 
   await expect(peopleOf(connection, dir)).rejects.toThrow('The folder of keys belongs to another database')
 })
 
+/** How many accounts are in plain text, how many sealed, and what the database says of that. */
+const left = `
+  select (select count(*)::integer from pii.accounts) as accounts,
+    (select count(*)::integer from pii.identities) as sealed, is_plain
+  from pii.keyring`
+
 /** The migrations up to the one that seals, and all of them. */
 async function migrationsUntilSealed(): Promise<{ before: string; all: string }> {
   const all = join(import.meta.dirname, '../migrations')
@@ -180,7 +187,7 @@ async function migrationsUntilSealed(): Promise<{ before: string; all: string }>
   return { before, all }
 }
 
-test('what an older version left in plain text is sealed once, by whoever comes first, and leaves no trace in the tables', async () => {
+test('what an older version left in plain text is sealed whole or not at all, once, by whoever comes first, and leaves no trace in the tables', async () => {
   const { connection, drop } = await createEmptyDatabase()
   onTestFinished(async () => {
     await drop()
@@ -205,6 +212,16 @@ test('what an older version left in plain text is sealed once, by whoever comes 
   const secrets = Object.values(old)
   expect(await inFiles(connection, await folderOf(connection), secrets)).toHaveLength(3)
   await bringTo(all)
+
+  // One that breaks off half way has changed nothing.
+  const keys = openKeyFiles(keysOf(connection.database))
+  let made = 0
+  const breaking = {
+    ...keys,
+    make: (subject: string) => (++made < 3 ? keys.make(subject) : Promise.reject(new Error('killed'))),
+  }
+  await expect(openPeople(connection, breaking)).rejects.toThrow('killed')
+  expect(await administer(connection, left)).toEqual([{ accounts: 1, sealed: 0, is_plain: true }])
 
   const holder = openSession(connection)
   onTestFinished(() => holder.end())
@@ -232,12 +249,9 @@ test('what an older version left in plain text is sealed once, by whoever comes 
   const [remark] = await administer(connection, 'select sealed, body from pii.remarks')
   expect(remark?.['body']).toBeNull()
   expect(await people?.openRemark(id, remark?.['sealed'] as Buffer)).toBe(old.reason)
-  expect(
-    await administer(
-      connection,
-      `select (select count(*)::integer from pii.accounts) as accounts, linked_at = '2026-01-02Z' as is_kept, is_plain
-       from pii.identities, pii.keyring`,
-    ),
-  ).toEqual([{ accounts: 0, is_kept: true, is_plain: false }])
+  expect(await administer(connection, `select linked_at = '2026-01-02Z' as is_kept from pii.identities`)).toEqual([
+    { is_kept: true },
+  ])
+  expect(await administer(connection, left)).toEqual([{ accounts: 0, sealed: 1, is_plain: false }])
   expect(await inFiles(connection, await folderOf(connection), secrets)).toEqual([])
 })
