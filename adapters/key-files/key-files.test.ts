@@ -1,6 +1,8 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { openKeyFiles } from './key-files.ts'
 
@@ -34,6 +36,18 @@ test('everybody who makes a key at once gets the same one', async () => {
   const made = await Promise.all(Array.from({ length: 20 }, () => openKeyFiles(dir).make(ann)))
   expect(new Set(made.map((key) => Buffer.from(key).toString('hex'))).size).toBe(1)
   expect(await readdir(join(dir, 'ef', '12'))).toEqual([ann])
+})
+
+test('whoever is about to write a key takes the one that another process wrote meanwhile', async () => {
+  const dir = await makeFolder()
+  const folder = join(dir, 'ef', '12')
+  const making = openKeyFiles(dir).make(ann)
+  while (!existsSync(folder) || readdirSync(folder).length === 0) await nextTurn()
+  expect(readdirSync(folder)).toEqual([expect.stringMatching(/\.draft$/)])
+  const theirs = Buffer.alloc(32, 7)
+  writeFileSync(join(folder, ann), theirs, { flag: 'wx' })
+  expect(await making).toEqual(theirs)
+  expect(await readdir(folder)).toEqual([ann])
 })
 
 test('a destroyed key is gone for good, in other processes within half a minute, even when a backup brings the file back', async () => {
