@@ -21,6 +21,7 @@ test('nothing needs to be set', () => {
     beatMs: 10_000,
     reapMs: 5_000,
     actorConcurrency: 8,
+    telegram: null,
     logLevel: 'warn',
     colour: null,
   })
@@ -64,6 +65,24 @@ test('a secret may come from a file', () => {
     'DATABASE_URL_FILE names /nowhere, which cannot be read',
   )
   expect(() => load({ DATABASE_URL: 'postgres://a@b/c', DATABASE_URL_FILE: '/x' })).toThrow('keep one')
+})
+
+test('mail is on where there is a server and a sender, and its password may come from a file', () => {
+  expect(load({ QP_PUBLIC_URL: 'https://qp.example.org' }).mail).toBeNull()
+  const environment = { SMTP_URL_FILE: '/run/secrets/smtp', SMTP_FROM: 'qp@example.org' }
+  expect(load(environment, { '/run/secrets/smtp': 'smtp://qp:canary@mail.example.org\n' }).mail).toMatchObject({
+    host: 'mail.example.org',
+    port: 587,
+    login: { user: 'qp', password: 'canary' },
+  })
+  expect(() => load({ SMTP_URL: 'smtp://mail.example.org' })).toThrow('set both, or neither')
+})
+
+test('the secret of webhooks must be long, and may come from a file', () => {
+  expect(load({ QP_SECRET_FILE: '/run/secrets/qp' }, { '/run/secrets/qp': `${'k'.repeat(32)}\n` }).secret).toBe(
+    'k'.repeat(32),
+  )
+  expect(() => load({ QP_SECRET: 'short' })).toThrow('at least 32 characters')
 })
 
 test.each([
@@ -134,4 +153,82 @@ test.each([
 
 test('a process for one run gets no token of Slack’s', () => {
   expect(JSON.stringify(load({ ...slackTokens, QP_STATE_DIR: '/x' }).childEnvironment)).not.toContain('canary')
+})
+
+const token = '123456:ABCdefGHIjklMNOpqrSTUvwxYZ012345678'
+
+test('a token is enough for Telegram, and may come from a file', () => {
+  const usual = { token, chatId: null, webhookSecret: null, apiRoot: 'https://api.telegram.org' }
+  expect(load({ TELEGRAM_BOT_TOKEN: token }).telegram).toEqual(usual)
+  expect(load({ TELEGRAM_BOT_TOKEN_FILE: '/t' }, { '/t': `${token}\n` }).telegram).toEqual(usual)
+})
+
+test('Telegram may have a chat, a topic, a webhook’s secret and a server of one’s own', () => {
+  const environment = {
+    TELEGRAM_BOT_TOKEN: token,
+    TELEGRAM_CHAT_ID: '-1001234567890/17',
+    TELEGRAM_WEBHOOK_SECRET: 'abcdefgh_12345678',
+    TELEGRAM_API_ROOT: 'http://127.0.0.1:8081/',
+  }
+  expect(load(environment).telegram).toEqual({
+    token,
+    chatId: '-1001234567890/17',
+    webhookSecret: 'abcdefgh_12345678',
+    apiRoot: 'http://127.0.0.1:8081',
+  })
+})
+
+test.each([
+  ['TELEGRAM_BOT_TOKEN', 'canary-no-token'],
+  ['TELEGRAM_CHAT_ID', '@canary'],
+  ['TELEGRAM_WEBHOOK_SECRET', 'canary'],
+  ['TELEGRAM_API_ROOT', 'canary'],
+])('a wrong %s is named and not repeated', (name, value) => {
+  expect(() => load({ [name]: value })).toThrow(name)
+  expect(() => load({ [name]: value })).not.toThrow('canary')
+})
+
+const key = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----'
+
+test('GitHub is reached with a token or as an App, and an Enterprise’s host follows from its API', () => {
+  expect(load({}).github).toBeNull()
+  // Other programs set this one too.
+  expect(load({ GITHUB_API_URL: 'https://api.github.com' }).github).toBeNull()
+  expect(load({ GITHUB_TOKEN: 'github_pat_1' }).github).toEqual({
+    apiUrl: 'https://api.github.com',
+    host: 'github.com',
+    identity: { kind: 'token', token: 'github_pat_1' },
+    webhookSecrets: [],
+  })
+  const app = load(
+    {
+      GITHUB_APP_ID: '4711',
+      GITHUB_PRIVATE_KEY_FILE: '/run/secrets/key',
+      GITHUB_API_URL: 'https://git.example.org/api/v3/',
+      GITHUB_WEBHOOK_SECRET: 'new-secret-0123456 old-secret-0123456',
+    },
+    { '/run/secrets/key': `${key}\n` },
+  )
+  expect(app.github).toEqual({
+    apiUrl: 'https://git.example.org/api/v3',
+    host: 'git.example.org',
+    identity: { kind: 'app', appId: '4711', privateKey: key },
+    webhookSecrets: ['new-secret-0123456', 'old-secret-0123456'],
+  })
+})
+
+test.each<[Record<string, string>, string]>([
+  [{ GITHUB_APP_ID: '4711' }, 'GITHUB_APP_ID is set without GITHUB_PRIVATE_KEY'],
+  [{ GITHUB_PRIVATE_KEY: key }, 'GITHUB_PRIVATE_KEY is set without GITHUB_APP_ID'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: key }, 'are both set: keep the token or the App'],
+  [{ GITHUB_WEBHOOK_SECRET: 'long-enough-secret' }, 'GITHUB_WEBHOOK_SECRET is set without'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: ' ' }, 'GITHUB_WEBHOOK_SECRET must have 16 characters'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: 'long-enough-secret short' }, 'GITHUB_WEBHOOK_SECRET must have 16'],
+  [{ QP_GIT_CA_FILE: 'company.pem' }, 'QP_GIT_CA_FILE must be the whole path'],
+  [{ GITHUB_TOKEN: 'two words' }, 'GITHUB_TOKEN must be one word'],
+  [{ GITHUB_APP_ID: 'Iv1.8a', GITHUB_PRIVATE_KEY: key }, 'GITHUB_APP_ID must be the number'],
+  [{ GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: 'MIIE' }, 'GITHUB_PRIVATE_KEY must be the .pem file'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_API_URL: 'http://git.example.org' }, 'GITHUB_API_URL must be an https address'],
+])('%j is refused with what to do', (environment, sentence) => {
+  expect(() => load(environment)).toThrow(sentence)
 })

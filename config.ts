@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { readSlackSettings, type SlackSettings, slackSecrets, slackVariables } from './bot/slack/environment.ts'
+import type { TelegramSettings } from './bot/telegram/environment.ts'
+import { telegramSecrets, telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
+import { type GitHubSettings, gitHubSecrets, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
+import type { MailSettings } from './bot/mail/settings.ts'
+import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -27,6 +32,8 @@ export type Config = {
   readonly role: Role
   /** Days that a finished run is kept at most, whatever its project asks for. */
   readonly retentionDays: number
+  /** Null: no bot on Telegram. */
+  readonly telegram: TelegramSettings | null
   readonly logLevel: 'info' | 'warn' | 'error'
   /** Null: where the output is a terminal. */
   readonly colour: boolean | null
@@ -37,6 +44,16 @@ export type Config = {
   readonly sshAuthSock: string | null
   /** Null: Slack is off. */
   readonly slack: SlackSettings | null
+  /** PEM file of the authorities git trusts instead of the system's; null: the system's. */
+  readonly gitCaFile: string | null
+  /** Null: branches are all that is made on a GitHub repository. */
+  readonly github: GitHubSettings | null
+  /** Null: no mail is sent. */
+  readonly mail: MailSettings | null
+  /** Hosts that webhooks may go to, private ones included; null: any public host. */
+  readonly webhookHosts: readonly string[] | null
+  /** What the signing secrets of webhooks are derived from; null: a file of the state folder. */
+  readonly secret: string | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
@@ -62,12 +79,14 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   const { values, problems } = withSecretFiles(given, readText)
   const parsed = Variables.safeParse(values)
   problems.push(...unknownVariables(given), ...(parsed.error?.issues.map((issue) => issue.message) ?? []))
+  const github = parsed.success ? gitHubSettings(parsed.data) : { settings: null, problem: null }
+  if (github.problem !== null) problems.push(github.problem)
   if (!parsed.success || problems.length > 0) {
     return refused('invalid_input', problems.join('\n'), 'Correct the environment and start again.')
   }
   const slack = readSlackSettings(parsed.data)
   if (!slack.ok) return slack
-  return accepted(configOf(parsed.data, { given, slack: slack.value }))
+  return accepted({ ...configOf(parsed.data, given), slack: slack.value, github: github.settings })
 }
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
@@ -88,13 +107,14 @@ const yesOrNo = (name: string) =>
     .transform((value) => ['1', 'true', 'yes'].includes(value))
     .default(false)
 
-const hosts = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
-  .refine(
-    (list) => list.length > 0 && list.every((host) => /^[a-z0-9.:-]+$/i.test(host)),
-    'QP_ALLOWED_HOSTS must be host names with commas between, such as github.com,git.example.org.',
-  )
+const hosts = (name: string, such: string) =>
+  z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
+    .refine(
+      (list) => list.length > 0 && list.every((host) => /^[a-z0-9.:-]+$/i.test(host)),
+      `${name} must be host names with commas between, such as ${such}.`,
+    )
 
 const Variables = z
   .object({
@@ -104,8 +124,15 @@ const Variables = z
       .optional(),
     QP_STATE_DIR: z.string().default('.quantapilot'),
     QP_KEYS_DIR: z.string().optional(),
-    QP_ALLOWED_HOSTS: hosts.optional(),
+    QP_ALLOWED_HOSTS: hosts('QP_ALLOWED_HOSTS', 'github.com,git.example.org').optional(),
+    QP_WEBHOOK_HOSTS: hosts('QP_WEBHOOK_HOSTS', 'hooks.example.org,ci.internal').optional(),
+    QP_SECRET: z.string().min(32, 'QP_SECRET must be at least 32 characters that nobody can guess.').optional(),
+    ...mailEnvironment,
     QP_ALLOW_FILE_URLS: yesOrNo('QP_ALLOW_FILE_URLS'),
+    QP_GIT_CA_FILE: z
+      .string()
+      .startsWith('/', 'QP_GIT_CA_FILE must be the whole path of a PEM file, such as /etc/ssl/company.pem.')
+      .optional(),
     QP_LEASE_MS: whole('QP_LEASE_MS', 'milliseconds', 500, 3_600_000, 30_000),
     QP_BEAT_MS: whole('QP_BEAT_MS', 'milliseconds', 100, 600_000, 10_000),
     QP_REAP_MS: whole('QP_REAP_MS', 'milliseconds', 100, 600_000, 5_000),
@@ -115,6 +142,7 @@ const Variables = z
     QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
     QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
+    ...telegramVariables,
     // Other programs' variables: never an error, whatever they hold.
     NO_COLOR: z.string().optional(),
     FORCE_COLOR: z.string().optional(),
@@ -123,15 +151,35 @@ const Variables = z
     PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
     SSH_AUTH_SOCK: z.string().optional(),
     ...slackVariables,
+    ...gitHubVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
     when: ({ issues }) => issues.length === 0,
   })
+  .refine((values) => (values.SMTP_URL === undefined) === (values.SMTP_FROM === undefined), {
+    error: 'SMTP_URL and SMTP_FROM belong together: set both, or neither.',
+    when: ({ issues }) => issues.length === 0,
+  })
 
-const secrets = ['DATABASE_URL', ...slackSecrets] as const
+const secrets = [
+  'DATABASE_URL',
+  ...slackSecrets,
+  ...telegramSecrets,
+  ...gitHubSecrets,
+  'SMTP_URL',
+  'QP_SECRET',
+] as const
 
-const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
+const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE'].filter((name) => name.startsWith('QP_'))
+
+/** Names that are other programs' and that we only heed. */
+const heeded = ['NO_COLOR', 'FORCE_COLOR', 'TERM', 'COLUMNS', 'PATH', 'SSH_AUTH_SOCK']
+
+/** Every variable that an operator may set for us, a secret with the name of its file behind it. */
+export const environmentNames: readonly string[] = Object.keys(Variables.shape)
+  .filter((name) => !heeded.includes(name))
+  .flatMap((name) => (secrets.some((secret) => secret === name) ? [name, `${name}_FILE`] : [name]))
 
 type Given = Readonly<Record<string, string | undefined>>
 
@@ -164,10 +212,7 @@ function unknownVariables(given: Given): string[] {
   })
 }
 
-function configOf(
-  values: z.infer<typeof Variables>,
-  { given, slack }: { readonly given: Given; readonly slack: SlackSettings | null },
-): Config {
+function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config, 'slack' | 'github'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,
@@ -182,12 +227,16 @@ function configOf(
     actorConcurrency: values.QP_ACTOR_CONCURRENCY,
     role: values.QP_ROLE,
     retentionDays: values.QP_RETENTION_DAYS,
+    telegram: telegramSettings(values),
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
     path: values.PATH,
     sshAuthSock: values.SSH_AUTH_SOCK ?? null,
-    slack,
+    gitCaFile: values.QP_GIT_CA_FILE ?? null,
+    mail: mailSettings(values),
+    webhookHosts: values.QP_WEBHOOK_HOSTS ?? null,
+    secret: values.QP_SECRET ?? null,
     childEnvironment: childEnvironmentOf(given),
   }
 }

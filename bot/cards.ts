@@ -1,6 +1,6 @@
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { isOver } from '../core/model/run.ts'
-import { sayBudget, sayGate, sayNext, sayOutlook, sayRunLine, sayState, sayVerdict } from './phrase.ts'
+import { sayBudget, sayGate, sayNext, sayOutlook, sayPullRequest, sayRunLine, sayState, sayVerdict } from './phrase.ts'
 import type { Button, Post } from './surface.ts'
 
 /** What a button stands for. */
@@ -35,6 +35,7 @@ export function drawRun(card: RunCard, key: string): Drawing {
   lines.push(sayBudget(card.money))
   if (card.outlook) lines.push(sayOutlook(card.outlook))
   for (const gate of card.gates) lines.push(gate.verdict === null ? `● gate ${gate.name} is open` : sayVerdict(gate))
+  if (card.pullRequest) lines.push(sayPullRequest(card.pullRequest))
   lines.push(`id ${card.correlationId}, started by ${card.startedBy}`)
   const next = sayNext(card)
   if (next) lines.push(`Next: ${next}`)

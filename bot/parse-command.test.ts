@@ -49,3 +49,29 @@ test.each(['__proto__', 'constructor', 'toString x'])('%s is no command', (line)
 test('no text makes it throw', () => {
   fc.assert(fc.property(fc.string(), (line) => typeof parse(line).ok === 'boolean'))
 })
+
+test.each([
+  ['webhook', { act: 'list' }],
+  ['webhook list', { act: 'list' }],
+  ['webhook add https://ci.example.org/qp', { act: 'add', address: 'https://ci.example.org/qp', events: [] }],
+  [
+    'webhook add https://ci.example.org/qp --events run_failed,run_started',
+    { act: 'add', address: 'https://ci.example.org/qp', events: ['run_started', 'run_failed'] },
+  ],
+  ['/webhook remove W3', { act: 'remove', webhook: 'w3' }],
+  ['webhook test w3', { act: 'test', webhook: 'w3' }],
+])('%s is about webhooks', (line, wanted) => {
+  expect(parseCommand(wordsOf(line))).toEqual({ ok: true, value: { kind: 'webhook', ...wanted } })
+})
+
+test.each([
+  ['webhook ad https://a.example', 'Did you mean webhook add?'],
+  ['webhook add', 'Usage: webhook add'],
+  ['webhook add https://a.example --events run_faild', 'Did you mean run_failed?'],
+  ['webhook add https://a.example --events ,', 'There are run_started'],
+  ['webhook remove 3', 'See /webhook list.'],
+  ['webhook list w1', 'Usage: webhook add'],
+])('%s is refused with the next step', (line, next) => {
+  const parsed = parseCommand(wordsOf(line))
+  expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)
+})

@@ -5,6 +5,8 @@ import type { Role } from '../core/model/plan.ts'
 import { roles } from '../core/model/plan.ts'
 import type { Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
+import { publicKinds } from '../core/model/transition.ts'
+import { webhookNumber } from '../core/model/webhook.ts'
 
 /** How each command is written, for help and for errors; the same on every surface. */
 export const grammar: Readonly<Record<CommandKind, { readonly usage: string; readonly says: string }>> = {
@@ -26,6 +28,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   logs: { usage: 'logs <run>', says: 'what happened, line by line' },
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
+  webhook: {
+    usage: 'webhook add <https URL> [--events run_failed,run_completed] | list | remove <webhook> | test <webhook>',
+    says: 'tell other programs what happens',
+  },
   whoami: { usage: 'whoami', says: 'who you are here and what you may do' },
   link: { usage: 'link [code]', says: 'join your accounts: get a code at one, say it at the other' },
   actor: {
@@ -76,7 +82,7 @@ function unknownCommand(name: string, rest: readonly string[]): Result<never> {
 
 type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<string, string> }
 
-const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason'])
+const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason', 'events'])
 const flagsWithout = new Set(['dry-run', 'confirm', 'decisions'])
 
 function splitOptions(words: readonly string[]): Result<Options> {
@@ -150,6 +156,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
       return withReason(kind, first, { rest, flags })
     case 'budget':
       return buildBudget(first, rest[0])
+    case 'webhook':
+      return buildWebhook(words, flags)
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
@@ -217,6 +225,36 @@ function buildBudget(first: string | undefined, amount: string | undefined): Res
     run,
     raiseMicros: dollars === null ? null : Math.round(Number(dollars) * 1_000_000),
   }))
+}
+
+function buildWebhook([act, subject, ...rest]: readonly string[], flags: ReadonlyMap<string, string>): Result<Command> {
+  if (rest.length > 0) return tooMany('webhook')
+  if (act === undefined || act === 'list') {
+    return subject === undefined ? accepted({ kind: 'webhook', act: 'list' }) : tooMany('webhook')
+  }
+  if (act !== 'add' && act !== 'remove' && act !== 'test') return unknownAct(act)
+  if (subject === undefined) return usage('webhook')
+  if (act === 'add') return buildWebhookAdd(subject, flags.get('events'))
+  if (webhookNumber(subject) !== null) return accepted({ kind: 'webhook', act, webhook: subject.toLowerCase() })
+  return refused('usage', `${subject} is not a webhook: webhooks look like w3.`, 'See /webhook list.')
+}
+
+function buildWebhookAdd(address: string, list: string | undefined): Result<Command> {
+  const names = list === undefined ? [] : list.split(',').filter((name) => name !== '')
+  const wrong = names.find((name) => !publicKinds.some((kind) => kind === name))
+  if (wrong !== undefined || (list !== undefined && names.length === 0)) {
+    const meant = nearest(wrong ?? '', publicKinds)
+    const next = meant === null ? `There are ${publicKinds.join(', ')}.` : `Did you mean ${meant}?`
+    return refused('usage', `${wrong ?? 'Nothing'} is not an event.`, next)
+  }
+  const events = publicKinds.filter((kind) => names.includes(kind))
+  return accepted({ kind: 'webhook', act: 'add', address, events })
+}
+
+function unknownAct(act: string): Result<never> {
+  const meant = nearest(act, ['add', 'list', 'remove', 'test'])
+  const next = meant === null ? `Usage: ${grammar.webhook.usage}` : `Did you mean webhook ${meant}?`
+  return refused('usage', `webhook does not know ${act}.`, next)
 }
 
 type Tail = { readonly rest: readonly string[]; readonly flags: ReadonlyMap<string, string> }

@@ -3,6 +3,7 @@ import type { GateCard, Money, Outlook, RunCard, RunLine } from '../core/model/c
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
+import type { WebhookLine } from '../core/model/webhook.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -70,6 +71,7 @@ export function sayCard(card: RunCard): readonly string[] {
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
+  if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
   lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines
@@ -83,6 +85,10 @@ export function sayBudget(money: Money): string {
   const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
 }
+
+/** `pull request #7  https://github.com/ada/shop/pull/7`. */
+export const sayPullRequest = ({ number, url }: NonNullable<RunCard['pullRequest']>): string =>
+  `pull request #${number}  ${url}`
 
 /** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
 export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
@@ -212,6 +218,8 @@ export function sayReply(reply: Reply): readonly string[] {
       return reply.text.split('\n')
     case 'diff':
       return reply.files.flatMap((file) => [file.name, ...diffLines(file.before, file.after)])
+    case 'webhooks':
+      return sayWebhooks(reply)
     default:
       return sayPersonal(reply)
   }
@@ -273,6 +281,34 @@ function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'fo
   if (level === 'nothing') return `✓ This place hears no more of ${what}.`
   if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
   return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
+}
+
+function sayWebhooks({ did, webhooks, secret }: Extract<Reply, { kind: 'webhooks' }>): readonly string[] {
+  const [one] = webhooks
+  if (did === 'list') {
+    if (!one) return ['No webhooks. Add one: /webhook add <https URL>']
+    return webhooks.flatMap(sayWebhook)
+  }
+  if (!one) return ['✓ The webhook is removed: it hears nothing more.']
+  if (did === 'test')
+    return [`✓ A ping is on its way to ${one.handle}.`, '  Next: /webhook list shows whether it was taken.']
+  return [
+    `✓ Webhook ${one.handle} hears ${sayEvents(one.events)} at ${one.address}`,
+    `  secret ${secret ?? ''}`,
+    '  Keep it now: it is not shown again. It signs each delivery.',
+    `  Next: /webhook test ${one.handle}`,
+  ]
+}
+
+const everyEvent = 9
+
+const sayEvents = (events: readonly string[]): string =>
+  events.length === everyEvent ? 'every event' : events.join(', ')
+
+function sayWebhook({ handle, address, events, state, waiting, dead, lastError }: WebhookLine): readonly string[] {
+  const told = state === 'gone' ? '✗ ended by the endpoint (410)' : `${waiting} waiting, ${dead} given up`
+  const lines = [`${handle}  ${address}`, `  ${sayEvents(events)} · ${told}`]
+  return lastError === null ? lines : [...lines, `  last failure: ${lastError}`]
 }
 
 function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {

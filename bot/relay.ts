@@ -2,6 +2,7 @@ import { handleOf } from '../core/model/handle.ts'
 import type { Database } from '../core/store/database.ts'
 import { placeCards } from '../core/store/card.ts'
 import { markSent, takeMessages } from '../core/store/outbox.ts'
+import { fanOut } from '../core/store/webhook.ts'
 import { noted } from './cards.ts'
 import { Rounds } from './rounds.ts'
 import type { Listener, Message } from './surface.ts'
@@ -21,7 +22,7 @@ export type RelayOptions = {
 
 /**
  * Tells every listener what the outbox holds, oldest first, outside any transaction; then, in one transaction, asks for
- * the cards that show it and marks it as sent. A relay that dies in between, or a listener that is away, lets a message
+ * the cards that show it and the webhooks that tell of it, and marks it as sent. A relay that dies in between, or a listener that is away, lets a message
  * be told again later; one bad message does not keep the others back.
  */
 export class Relay {
@@ -73,6 +74,7 @@ export class Relay {
     await this.#options.db.transaction(async (tx) => {
       await Promise.all([
         tx.run(placeCards, { runs: [...new Set(runs)], notes }),
+        fanOut(tx, sent),
         tx.run(markSent, { runs, ids: sent.map((row) => row.id) }),
       ])
     })

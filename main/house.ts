@@ -7,6 +7,8 @@ import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import { createGitHub, type GitHub } from '../adapters/github/github.ts'
+import { createRateGate } from '../adapters/github/rate-gate.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
@@ -26,6 +28,7 @@ import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
+import { readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
 export const programDir = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url))
@@ -138,7 +141,12 @@ async function wire(
   await assertServer(db)
   await assertRole(db, role)
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
-  const known = program.pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
+  const github = gitHubOf(config)
+  const known = program.pipelines({
+    source: sourceOf(config, stateDir, github),
+    author: createBuiltinAuthor(),
+    codeHost: github?.codeHost ?? null,
+  })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
   const loners = new Set<RunningProcess>()
@@ -154,6 +162,8 @@ async function wire(
     await made.begin()
     return made
   }
+  const secret = await readSecret(config.secret, stateDir)
+  const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
   const poke = (): void => void worker?.then((made) => made.poke())
   return {
     config,
@@ -162,7 +172,7 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, people, recipes, pipelines: known, poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, poke },
     log,
     databaseKind,
     work: async () => {
@@ -173,10 +183,16 @@ async function wire(
       await (await worker)?.stop()
       // Each gives its run back before it ends, which takes as long as the steps under way may take.
       await Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 })))
+      await github?.close()
       await db.close()
       await stopServer()
     },
   }
+}
+
+/** GitHub as configured; null when it is not. Close it to give its tokens back. */
+export function gitHubOf({ github }: Config): GitHub | null {
+  return github && createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
 }
 
 /** How long a process that stops waits for the steps that finish rather than abort. */
@@ -204,7 +220,7 @@ const recipesOf =
     return recipe && (wanted === newest || recipe.version === wanted) ? recipe : null
   }
 
-function sourceOf(config: Config, stateDir: string) {
+function sourceOf(config: Config, stateDir: string, github: GitHub | null) {
   return createGitSourceControl({
     stateDir,
     allowedSchemes: config.allowFileUrls ? ['https', 'ssh', 'file'] : ['https', 'ssh'],
@@ -212,6 +228,8 @@ function sourceOf(config: Config, stateDir: string) {
     allowedHosts: config.allowedHosts,
     env: gitEnvironment(config),
     gitTimeoutMs: 120_000,
+    ...(config.gitCaFile === null ? {} : { caFile: config.gitCaFile }),
+    ...(github ? { credentialFor: github.credentialFor } : {}),
   })
 }
 

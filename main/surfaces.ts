@@ -8,6 +8,7 @@ import { offerFirstAdmin } from '../core/commands/people.ts'
 import { cardOf } from '../core/commands/show.ts'
 import { assert } from '../core/model/problem.ts'
 import type { House } from './house.ts'
+import { webhookSender } from './webhooks.ts'
 
 /** A network this process is configured for, as it is wired. */
 type Network = {
@@ -48,6 +49,8 @@ export async function startBot(opening: Opening): Promise<Bot> {
   const relay = new Relay({ db, listeners, onFault, onCards: () => cards.poke() })
   relay.start(everyMs)
   if (networks.length > 0) cards.start(everyMs)
+  const webhooks = webhookSender(house)
+  webhooks.start(1_000)
   const ends = surfaces.map((surface) => surface.start())
   return {
     ended: ends.length === 0 ? new Promise<never>(() => undefined) : Promise.race(ends),
@@ -55,6 +58,7 @@ export async function startBot(opening: Opening): Promise<Bot> {
       for (const surface of surfaces) await surface.stop()
       await relay.stop()
       await cards.stop()
+      await webhooks.stop()
     },
   }
 }

@@ -60,6 +60,11 @@ const fill = `
     select id, '1', id, '{}' from app.runs;
   insert into app.link_codes (code_sha256, roles, expires_at)
     select md5(id::text) || md5(id::text), '{}', app.clock_now() from app.runs;
+  insert into app.webhooks (id, address, events, created_by)
+    values (gen_random_uuid(), 'https://a', '{run_started}', gen_random_uuid());
+  insert into app.deliveries (run_id, message_id, webhook_id, id, event, body, outcome, done_at)
+    select o.run_id, o.id, w.id, gen_random_uuid(), 'run_started', '{}', 'delivered', now()
+    from app.outbox o, app.webhooks w;
   insert into app.budgets (scope, scope_id, cap_micros, cap_tokens) select 'run', id, 0, 0 from app.runs;`
 
 type Node = {
@@ -77,7 +82,8 @@ const places = ['destinations', 'addresses', 'subscriptions', 'projects']
 
 /** Tables of a few rows, whatever the product has done. */
 const isSmall = (table: string): boolean =>
-  table.startsWith('pg_') || ['workers', 'head', 'keyring', 'actor_roles', 'server', ...places].includes(table)
+  table.startsWith('pg_') ||
+  ['workers', 'head', 'keyring', 'actor_roles', 'server', 'webhooks', ...places].includes(table)
 
 /** Indexes over what waits for just this reader, read from one end. */
 const queues: ReadonlySet<string> = new Set([

@@ -21,7 +21,8 @@ export async function approve(bed: Bed): Promise<Figure[]> {
     committedAt = machineNow()
   }
   const people = await peopleOf(address)
-  const desk = { db, people, recipes, pipelines: { gated: recipe }, poke }
+  const webhooks = { secretOf: String, allowedHosts: null }
+  const desk = { db, people, recipes, pipelines: { gated: recipe }, webhooks, poke }
   const foreman = await Foreman.hire({ address, recipe: 'gated', ledgerFile: '', settings: {} })
   try {
     return await withClient(address, async (client) => {

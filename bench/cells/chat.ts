@@ -53,7 +53,14 @@ export async function chat(bed: Bed): Promise<Figure[]> {
   const worker = workerOn(db, recipe)
   await worker.begin()
   const people = await peopleOf(address)
-  const desk = { db, people, recipes: () => recipe, pipelines: { gated: recipe }, poke: () => worker.poke() }
+  const desk = {
+    db,
+    people,
+    recipes: () => recipe,
+    pipelines: { gated: recipe },
+    poke: () => worker.poke(),
+    webhooks: { secretOf: () => '', allowedHosts: [] },
+  }
   const slates = surfaces.map((name) => new Slate(name))
   const look = async (handle: string) => {
     const card = await cardOf(desk, handle)

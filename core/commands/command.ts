@@ -1,6 +1,7 @@
 import type { ArtifactLine, GateCard, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
-import type { GateVerdict } from '../model/transition.ts'
+import type { GateVerdict, PublicEventKind } from '../model/transition.ts'
+import type { WebhookLine } from '../model/webhook.ts'
 import type { AuditDraft } from '../store/audit.ts'
 
 /** A thing a person can ask for, whatever the surface. `run` is a handle as typed. */
@@ -40,6 +41,15 @@ export type Command =
   | { readonly kind: 'logs'; readonly run: string }
   | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
   | { readonly kind: 'diff'; readonly run: string }
+  | {
+      readonly kind: 'webhook'
+      readonly act: 'add'
+      readonly address: string
+      /** Empty: all of them. */
+      readonly events: readonly PublicEventKind[]
+    }
+  | { readonly kind: 'webhook'; readonly act: 'list' }
+  | { readonly kind: 'webhook'; readonly act: 'remove' | 'test'; readonly webhook: string }
   | { readonly kind: 'whoami' }
   /** Without a code: ask for one. */
   | { readonly kind: 'link'; readonly code: string | null }
@@ -101,6 +111,13 @@ export type Reply =
       readonly mutedUntil: Date | null
     }
   | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
+  | {
+      readonly kind: 'webhooks'
+      readonly did: 'add' | 'list' | 'remove' | 'test'
+      readonly webhooks: readonly WebhookLine[]
+      /** Signs what the endpoint gets; shown when it is added and never again. */
+      readonly secret: string | null
+    }
   | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
 
 export type PersonLine = {
@@ -117,6 +134,8 @@ export type Answer =
   | ({ readonly run: string } & Omit<Extract<Reply, { kind: 'changed' }>, 'card'>)
   /** `asked` is the id of the request for more money, if there was one. */
   | { readonly kind: 'budget'; readonly run: string; readonly asked: string | null }
+  /** `id` is the endpoint's; null for the list. */
+  | { readonly kind: 'webhook'; readonly did: 'add' | 'list' | 'remove' | 'test'; readonly id: string | null }
 
 /** A change: its answer, what the audit must hold of it, and what is still to be written in the same transaction. */
 export type Done = {
@@ -157,4 +176,5 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   // Whoever may decide may also say that a decision was not theirs.
   freeze: ['operator', 'approver', 'admin'],
   delegate: ['operator', 'approver'],
+  webhook: ['admin'],
 }

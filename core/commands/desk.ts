@@ -11,6 +11,12 @@ export type Desk = {
   readonly recipes: Recipes
   /** The pipelines a person may start, by name. */
   readonly pipelines: Readonly<Record<string, Pipeline>>
+  readonly webhooks: {
+    /** What signs the deliveries of an endpoint: the same whenever asked, and known to nobody else. */
+    readonly secretOf: (webhookId: string) => string
+    /** Hosts that webhooks may go to; null: any public host. */
+    readonly allowedHosts: readonly string[] | null
+  }
   /** Wakes this process's own worker, if it has one. */
   readonly poke: () => void
 }

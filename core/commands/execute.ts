@@ -15,6 +15,7 @@ import { intervene } from './intervene.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
+import { drawWebhooks, webhook } from './webhook.ts'
 import { pseudonymOf } from '../store/gate.ts'
 import { erased } from '../store/people.ts'
 
@@ -31,7 +32,9 @@ export async function execute(desk: Desk, actor: Actor, command: Command, delive
   if (isPersonal(command)) return attend(desk, actor, command)
   const answer = await once({ desk, actor, command, deliveryId })
   desk.poke()
-  return answer.ok ? accepted(await drawAnswer(desk, answer.value)) : nameIn(desk, answer.refusal)
+  if (!answer.ok) return nameIn(desk, answer.refusal)
+  const { value } = answer
+  return accepted(value.kind === 'webhook' ? await drawWebhooks(desk, value) : await drawAnswer(desk, value))
 }
 
 type Reading = Extract<Command, { kind: 'status' | 'runs' | 'gates' | 'logs' | 'artifacts' | 'diff' | 'whoami' }>
@@ -132,6 +135,8 @@ function change(request: Request<Exclude<Command, Reading | Personal>>): Promise
       return intervene({ ...request, command })
     case 'budget':
       return budget({ ...request, command })
+    case 'webhook':
+      return webhook({ ...request, command })
   }
 }
 

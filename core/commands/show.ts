@@ -43,12 +43,13 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
     gates: gates.map((gate) => gateCard(gate, labels)),
+    pullRequest: row.pullRequest,
     startedBy: labels.get(row.startedBy) ?? (row.startedBy === systemActor ? 'the system' : erased),
   })
 }
 
 /** Draws what a change answered, on the run as it stands by now. */
-export async function drawAnswer(registry: Registry, answer: Answer): Promise<Reply> {
+export async function drawAnswer(registry: Registry, answer: Exclude<Answer, { kind: 'webhook' }>): Promise<Reply> {
   const found = await cardOf(registry, answer.run)
   assert(found.ok, `run ${answer.run} was changed and is not there`)
   const card = found.value

@@ -64,6 +64,7 @@ export const viewRun = statement({
         policy: z.array(z.string()),
       })
       .nullable(),
+    pullRequest: z.object({ number: z.number(), url: z.string() }).nullable(),
   }),
   sql: `
     select ${lineColumns}, r.correlation_id, r.failures,
@@ -74,7 +75,9 @@ export const viewRun = statement({
       end as holder,
       b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens,
       (select a.output->'outlook' from app.attempts a
-       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook,
+      (select a.output->'pullRequest' from app.attempts a
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'pullRequest' order by a.position desc limit 1) as pull_request
     from app.runs r
     join app.plans p on p.run_id = r.id and p.version = r.plan_version
     left join app.budgets b on b.scope = 'run' and b.scope_id = r.id

@@ -2,14 +2,18 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { purgerRole } from '../../core/store/role.ts'
+import { declared } from '../../core/store/statement.ts'
+import { gateReminders } from '../../cron/gate-reminders.ts'
 import { retention } from '../../cron/retention.ts'
+import { rollup } from '../../cron/rollup.ts'
+import { Scheduler } from '../../cron/scheduler.ts'
 import { administer, openSession } from '../support/administer.ts'
 import { agreed, cardWhen, isAtEnd, isAtGate, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
-import { Fate, Life, MortalDatabase } from '../support/mortal.ts'
+import { Fate, Life, MortalDatabase, writes } from '../support/mortal.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { createTestDatabase, freezeClock } from '../support/postgres.ts'
 import type { Told } from '../support/schedules.ts'
-import { handsOn, openAs } from '../support/schedules.ts'
+import { handsOn, isOfSchedules, openAs } from '../support/schedules.ts'
 
 const day = 86_400_000
 const now = new Date('2026-06-15T03:00:00Z')
@@ -234,44 +238,80 @@ test('a login that may remove nothing says who can change that', async () => {
   await expect(purge(database, null)).rejects.toThrow('have an administrator run GRANT qp_purger TO it')
 })
 
-/** What is laid for the purges that die: a month that goes whole, one that goes by run, and runs that stay. */
+/** Work for every schedule that changes something: what goes with its month, by run, and not at all; a gate; a dead tick. */
 async function openGraveyard(): Promise<TestDatabase> {
   const database = await openPartitioned()
   await lay(database, 'january', { days: 150 })
   await lay(database, 'february, gone', { days: 115 })
   await lay(database, 'february, kept', { days: 115, retentionDays: 300 })
-  await lay(database, 'open', { days: 100, isOpen: true })
+  const open = await lay(database, 'open', { days: 100, isOpen: true })
+  await administer(
+    database.connection,
+    `insert into app.gates (run_id, id, kind, name, subject, policy, opened_at) values ('${open}', gen_random_uuid(), 'budget',
+      'budget', '{}', '{"remindEveryMs": ${30 * day}}', '${before(40).toISOString()}')`,
+  )
+  await administer(
+    database.connection,
+    `insert into app.ticks (schedule, tick, started_at) values ('rollup', '2026-01-10', '2026-01-10')`,
+  )
   return database
 }
 
-test('a purge that dies anywhere is finished by the next one', { timeout: 120_000 }, async () => {
+const changing = [gateReminders, rollup, retention]
+
+/** Does what is due, as one process; a life that ends on the way never comes back from it. */
+async function tick(database: TestDatabase, life: Life | null): Promise<void> {
+  const hands = handsOn(database)
+  const { connection } = database
+  const mortal = life && {
+    db: new MortalDatabase(connection, life),
+    purger: new MortalDatabase(connection, life, purgerRole),
+  }
+  const scheduler = new Scheduler({ ...hands, ...mortal }, changing)
+  for (const schedule of changing) await scheduler.fire(schedule)
+}
+
+/** All that a purge, a sum and a reminder leave behind, and that no tick is thought to be under way. */
+const outcome = async (database: TestDatabase) => ({
+  runs: await left(database),
+  rows: await countRows(database),
+  months: await months(database),
+  purged: (await purgesIn(database)).length,
+  costs: await administer(
+    database.connection,
+    `select day::text, runs, closed_at is null as open from app.daily_costs where day >= '2026-05-10' order by 1`,
+  ),
+  running: await administer(database.connection, `select schedule from app.ticks where outcome = 'running'`),
+})
+
+test('a process that dies anywhere in its schedules leaves nothing that the next one does not finish', {
+  timeout: 240_000,
+}, async () => {
   const rehearsal = new Fate({})
   const first = await openGraveyard()
-  await purge(first, new MortalDatabase(first.connection, new Life('purge', first.connection, rehearsal), purgerRole))
+  await tick(first, new Life('rehearsal', first.connection, rehearsal))
   const points = [...rehearsal.passed.keys()]
-  const expected = { runs: await left(first), rows: await countRows(first), months: await months(first) }
-  expect(expected.runs).toEqual(['february, kept', 'open'])
+  const places = declared.filter((statement) => writes(statement) && isOfSchedules(statement.name))
+  expect(points).toEqual(expect.arrayContaining(places.flatMap(({ name }) => [`before ${name}`, `after ${name}`])))
   expect(points).toEqual(
-    expect.arrayContaining([
-      'before purge_runs',
-      'after purge_traces',
-      'before the commit of append_audit',
-      'after the commit of append_audit',
-      'after purge_artifacts',
-    ]),
+    expect.arrayContaining(['before the commit of append_audit', 'after the commit of begin_tick']),
   )
+  await freezeClock(first, new Date(now.getTime() + day))
+  await tick(first, null)
+  const expected = await outcome(first)
+  expect(expected).toMatchObject({ runs: ['february, kept', 'open'], purged: 2, rows: { outbox: 3 }, running: [] })
   for (const point of points) {
     const database = await openGraveyard()
-    const life = new Life('dying purge', database.connection, new Fate({ [point]: 1 }))
-    const mortal = new MortalDatabase(database.connection, life, purgerRole)
-    void purge(database, mortal)
+    const life = new Life('mortal', database.connection, new Fate({ [point]: 1 }))
+    void tick(database, life)
     await life.over
     expect(Object.values(await checkInvariants(openAs(database, null))).flat(), point).toEqual([])
-    await purge(database)
-    const found = { runs: await left(database), rows: await countRows(database), months: await months(database) }
-    expect(found, point).toEqual(expected)
-    expect(await purgesIn(database), point).toHaveLength(2)
+    await freezeClock(database, new Date(now.getTime() + day))
+    await tick(database, null)
+    expect(await outcome(database), point).toEqual(expected)
     expect(Object.values(await checkInvariants(openAs(database, null))).flat(), point).toEqual([])
+    // Its sessions go with it: the server has places for so many only.
+    await database.drop()
   }
 })
 

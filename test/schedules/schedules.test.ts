@@ -4,7 +4,9 @@ import { partitions } from '../../cron/partitions.ts'
 import { rollup } from '../../cron/rollup.ts'
 import { schedules } from '../../cron/schedule.ts'
 import { stuckSweep } from '../../cron/stuck-sweep.ts'
+import { rollUpCosts } from '../../core/store/rollup.ts'
 import { administer } from '../support/administer.ts'
+import { HeldDatabase } from '../support/held.ts'
 import { agreed, cardWhen, isAtEnd, isAtGate, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { createTestDatabase, freezeClock } from '../support/postgres.ts'
@@ -145,6 +147,24 @@ test('a closed day is never written again, and an open one never shrinks', async
   await rollup.work(hands)
   expect(await costsOf(database, '2026-03-04')).toEqual(closed)
   expect(await costsOf(database, '2026-03-05')).toEqual([{ runs: 1, tokens: 30, micros: 60, closed: false }])
+})
+
+test('a sum that was under way while its day was closed leaves the closed day as it is', async () => {
+  const database = await openDatabase('2026-03-05T12:00:00Z')
+  await spend(database, '2026-03-04T12:00:00Z', 100)
+  const [closing, late] = [1, 2].map((n) => new HeldDatabase(database.connection, `rollup ${n}`))
+  if (!closing || !late) throw new Error('two databases')
+  onTestFinished(async () => void (await Promise.all([closing.close(), late.close()])))
+  const hold = closing.hold()
+  const closed = closing.transaction((tx) => tx.run(rollUpCosts, { mostDays: 2 }))
+  await hold.reached
+  // Seen by the second one alone.
+  await spend(database, '2026-03-04T13:00:00Z', 1_000)
+  const summed = late.run(rollUpCosts, { mostDays: 2 })
+  await late.blocked()
+  hold.release()
+  await Promise.all([closed, summed])
+  expect(await costsOf(database, '2026-03-04')).toEqual([{ runs: 1, tokens: 100, micros: 200, closed: true }])
 })
 
 test('days that passed while nothing ran are summed up afterwards, once', async () => {

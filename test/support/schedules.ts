@@ -40,3 +40,7 @@ export const everyMinute = (work: Schedule['work']): Schedule => ({
   boundMs: 30_000,
   work,
 })
+
+/** Statements that only schedules send; their deaths are the schedules' own test. */
+export const isOfSchedules = (statement: string): boolean =>
+  /^(purge_|(begin|bury|end)_ticks?$|remind_of_gates$|roll_up_costs$)/.test(statement)

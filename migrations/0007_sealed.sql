@@ -86,6 +86,9 @@ begin
   grant select, insert, update (taken_at) on app.prompts to qp_app;
   grant select, insert, update (used_by, used_at) on app.link_codes to qp_app;
   grant select, insert, update (until) on app.delegations to qp_app;
+  grant select, insert, update (state, ended_at) on app.webhooks to qp_app;
+  grant select, insert, update (attempt, next_at, taken_until, outcome, done_at, status, last_error)
+    on app.deliveries to qp_app;
   grant select, insert, update (finished_at, outcome, detail) on app.ticks to qp_app;
   grant select, insert, update (runs, spent_micros, spent_tokens, closed_at) on app.daily_costs to qp_app;
   grant execute on function app.uuid_floor(timestamptz) to qp_app;
