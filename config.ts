@@ -15,6 +15,8 @@ export type Config = {
   readonly databaseUrl: string | null
   /** As it was given; relative to the folder the program was started in. */
   readonly stateDir: string
+  /** The folder of the keys of personal data, as it was given; null: `keys` below `stateDir`. */
+  readonly keysDir: string | null
   /** Hosts that repositories may be fetched from; null: any public host. */
   readonly allowedHosts: readonly string[] | null
   readonly allowFileUrls: boolean
@@ -123,6 +125,7 @@ const Variables = z
       .regex(/^postgres(ql)?:\/\//, 'DATABASE_URL must begin with postgresql://, such as postgresql://user@host/name.')
       .optional(),
     QP_STATE_DIR: z.string().default('.quantapilot'),
+    QP_KEYS_DIR: z.string().optional(),
     QP_ALLOWED_HOSTS: hosts('QP_ALLOWED_HOSTS', 'github.com,git.example.org').optional(),
     QP_WEBHOOK_HOSTS: hosts('QP_WEBHOOK_HOSTS', 'hooks.example.org,ci.internal').optional(),
     QP_SECRET: z.string().min(32, 'QP_SECRET must be at least 32 characters that nobody can guess.').optional(),
@@ -211,6 +214,7 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,
+    keysDir: values.QP_KEYS_DIR ?? null,
     allowedHosts: values.QP_ALLOWED_HOSTS ?? null,
     allowFileUrls: values.QP_ALLOW_FILE_URLS,
     leaseMs: values.QP_LEASE_MS,

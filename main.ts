@@ -158,7 +158,7 @@ async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promi
     inHouse(opening, async (house) => {
       screen.print(`✓ database  ${house.databaseKind}, schema up to date`)
       if (verb === 'seed') {
-        const actor = await signIn(house.db, account())
+        const actor = await signIn(house.desk, account())
         screen.print(`✓ you are ${actor.label}: ${actor.roles.join(', ')}`)
       }
       return exitCodes.done
@@ -172,8 +172,8 @@ async function workAlone(shell: Shell, runId: string): Promise<number> {
     return misused(shell, 'A worker calls work-alone by itself.', 'See qp help.')
   }
   return withOpening(shell, (opening) =>
-    inHouse(opening, async ({ db, recipes, log, config }) => {
-      await runAlone({ db, recipes, settings: engineSettings(config), log }, runId, opening.signal)
+    inHouse(opening, async ({ db, desk, recipes, log, config }) => {
+      await runAlone({ db, people: desk.people, recipes, settings: engineSettings(config), log }, runId, opening.signal)
       return exitCodes.done
     }),
   )
@@ -220,7 +220,7 @@ async function makeStateDir(config: Config): Promise<string> {
 }
 
 async function askAs(house: House): Promise<Ask> {
-  const actor = await signIn(house.db, account())
+  const actor = await signIn(house.desk, account())
   return (command, deliveryId) => execute(house.desk, actor, command, deliveryId)
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
 import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
 import { createGitHub, type GitHub } from '../adapters/github/github.ts'
 import { createRateGate } from '../adapters/github/rate-gate.ts'
+import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
@@ -23,6 +24,7 @@ import { assertRole } from '../core/store/assert-role.ts'
 import { assertServer } from '../core/store/assert-server.ts'
 import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
+import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
@@ -113,11 +115,14 @@ function keepUp(server: EmbeddedPostgres, log: EngineLog): NodeJS.Timeout {
   return setInterval(() => void look(), 2_000).unref()
 }
 
-/** The same database and state as ours, also where we were told not to use the one of the environment. */
-function childEnvironment({ childEnvironment: given, databaseUrl }: Config, stateDir: string): Record<string, string> {
+/** The same database, state and keys as ours, also where we were told not to use those of the environment. */
+function childEnvironment(config: Config, stateDir: string): Record<string, string> {
+  const { childEnvironment: given, databaseUrl } = config
   const kept = Object.entries(given).filter(([name]) => databaseUrl !== null || !name.startsWith('DATABASE_URL'))
-  return { ...Object.fromEntries(kept), QP_STATE_DIR: stateDir }
+  return { ...Object.fromEntries(kept), QP_STATE_DIR: stateDir, QP_KEYS_DIR: keysDir(config, stateDir) }
 }
+
+const keysDir = (config: Config, stateDir: string): string => resolve(config.keysDir ?? join(stateDir, 'keys'))
 
 type Server = {
   readonly connection: Connection
@@ -131,6 +136,7 @@ async function wire(
 ): Promise<House> {
   const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
   const role = await chooseRole(connection)
+  const people = await openPeople(connection, openKeyFiles(keysDir(config, stateDir)))
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await assertServer(db)
   await assertRole(db, role)
@@ -152,7 +158,7 @@ async function wire(
     if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
   }
   const begin = async (): Promise<Worker> => {
-    const made = new Worker({ db, recipes, settings: engineSettings(config), log, isolate })
+    const made = new Worker({ db, people, recipes, settings: engineSettings(config), log, isolate })
     await made.begin()
     return made
   }
@@ -166,7 +172,7 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, recipes, pipelines: known, webhooks, poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, poke },
     log,
     databaseKind,
     work: async () => {

@@ -31,15 +31,15 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
     if (command.kind === 'link' && !caller.isPrivate) {
       return refused('usage', 'Codes are for private chats only.', 'Write to me in private and say it there.')
     }
-    const actor = await greet(db, caller)
+    const actor = await greet(desk, caller)
     const answer = await execute(desk, actor, command, caller.deliveryId)
     onChange()
-    if (!answer.ok && answer.refusal.code === 'not_allowed') await denyVisitor(db, caller, `/${command.kind}`)
+    if (!answer.ok && answer.refusal.code === 'not_allowed') await denyVisitor(desk, caller, `/${command.kind}`)
     return answer
   }
   const meant = async (caller: Caller, data: string): Promise<Result<Command | Unsaid>> => {
     const button = readButton(data)
-    const { at } = await greet(db, caller)
+    const { at } = await greet(desk, caller)
     const [card] = button && at ? await db.run(findCard, { key: button.key, destination: at }) : []
     if (!button || !card)
       return refused('not_found', 'This button is none of this chat.', 'See /gates for what is open.')
@@ -56,10 +56,10 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
     }
   }
   const mayAsk = async (caller: Caller, { kind, run }: Unsaid): Promise<Result<never> | null> => {
-    const { roles } = await greet(db, caller)
+    const { roles } = await greet(desk, caller)
     const wanted = needs[kind]
     if (wanted === 'anyone' || wanted.some((role) => roles.includes(role))) return null
-    await denyVisitor(db, caller, `/${kind}`)
+    await denyVisitor(desk, caller, `/${kind}`)
     return refused(
       'not_allowed',
       `To decide about run ${run} you need the role ${wanted.join(' or ')}.`,
@@ -77,15 +77,15 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
       return reply.ok ? accepted<Pressed>({ kind: 'reply', reply: reply.value }) : reply
     },
     expectWords: async (caller, prompt, command) => {
-      const { id, at } = await greet(db, caller)
+      const { id, at } = await greet(desk, caller)
       await db.run(insertPrompt, { destination: at, prompt, actor: id, command })
     },
     takeWords: async (caller, prompt) => {
-      const { id, at } = await greet(db, caller)
+      const { id, at } = await greet(desk, caller)
       const [kept] = await db.run(takePrompt, { destination: at, prompt, actor: id })
       return kept ? unsaid.parse(kept.command) : null
     },
-    deny: (caller, why) => denyVisitor(db, caller, why),
+    deny: (caller, why) => denyVisitor(desk, caller, why),
     quarantine: async (source, deliveryId, body, why) => {
       log('error', 'an event was put aside: it could not be taken in', { source, deliveryId, why })
       await db.run(insertQuarantine, { source, deliveryId, body, why })

@@ -131,9 +131,9 @@ async function greetFirstAdmin(screen: Screen, { db }: House): Promise<void> {
 }
 
 const lookIn =
-  ({ db }: House) =>
+  ({ desk }: House) =>
   async (handle: string) => {
-    const card = await cardOf(db, handle)
+    const card = await cardOf(desk, handle)
     assert(card.ok, `run ${handle} has a card and is not there`)
     return card.value
   }

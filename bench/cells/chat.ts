@@ -8,7 +8,7 @@ import { listPeople } from '../../core/store/link-code.ts'
 import { grantRole } from '../../core/store/people.ts'
 import { openReception } from '../../main/reception.ts'
 import type { Bed } from '../bed.ts'
-import { open, until } from '../bed.ts'
+import { open, peopleOf, until } from '../bed.ts'
 import { workerOn } from '../crew.ts'
 import { gated } from '../recipes.ts'
 import type { Figure } from '../report.ts'
@@ -52,8 +52,10 @@ export async function chat(bed: Bed): Promise<Figure[]> {
   const recipe = gated(() => undefined)
   const worker = workerOn(db, recipe)
   await worker.begin()
+  const people = await peopleOf(address)
   const desk = {
     db,
+    people,
     recipes: () => recipe,
     pipelines: { gated: recipe },
     poke: () => worker.poke(),
@@ -61,7 +63,7 @@ export async function chat(bed: Bed): Promise<Figure[]> {
   }
   const slates = surfaces.map((name) => new Slate(name))
   const look = async (handle: string) => {
-    const card = await cardOf(db, handle)
+    const card = await cardOf(desk, handle)
     if (!card.ok) throw new Error(card.refusal.message)
     return card.value
   }

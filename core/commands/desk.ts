@@ -1,11 +1,13 @@
 import type { Actor } from '../model/actor.ts'
 import type { Pipeline, Recipes } from '../pipeline.ts'
 import type { Database, Executor } from '../store/database.ts'
+import type { People } from '../store/people.ts'
 import type { Command } from './command.ts'
 
-/** What commands need of the process: the database, the recipes, and a way to say that runs became ready. */
+/** What commands need of the process: the database and who is in it, the recipes, and a way to say that runs became ready. */
 export type Desk = {
   readonly db: Database
+  readonly people: People
   readonly recipes: Recipes
   /** The pipelines a person may start, by name. */
   readonly pipelines: Readonly<Record<string, Pipeline>>

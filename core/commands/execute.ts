@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
-import type { Result } from '../model/problem.ts'
+import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { appendAudit } from '../store/audit.ts'
 import { findAnswer, keepAnswer } from '../store/inbox.ts'
-import type { Database, Executor } from '../store/database.ts'
+import type { Executor } from '../store/database.ts'
 import { budget } from './budget.ts'
 import type { Answer, Command, Done, Reply } from './command.ts'
 import type { Desk, Request } from './desk.ts'
@@ -17,6 +17,7 @@ import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, sho
 import { startRun } from './start-run.ts'
 import { drawWebhooks, webhook } from './webhook.ts'
 import { pseudonymOf } from '../store/gate.ts'
+import { erased } from '../store/people.ts'
 
 /**
  * Does what a person asked for, in one transaction, once per delivery: the same delivery again hears the same answer.
@@ -28,12 +29,12 @@ export async function execute(desk: Desk, actor: Actor, command: Command, delive
   if (!allowed) return refusedFor(command, actor)
   if (isReading(command)) return read({ tx: desk.db, desk, actor, command, deliveryId })
   // About people and places, not runs: saying the same twice does no harm, and a code must not be kept anywhere.
-  if (isPersonal(command)) return attend(desk.db, actor, command)
+  if (isPersonal(command)) return attend(desk, actor, command)
   const answer = await once({ desk, actor, command, deliveryId })
   desk.poke()
-  if (!answer.ok) return answer
+  if (!answer.ok) return nameIn(desk, answer.refusal)
   const { value } = answer
-  return accepted(value.kind === 'webhook' ? await drawWebhooks(desk, value) : await drawAnswer(desk.db, value))
+  return accepted(value.kind === 'webhook' ? await drawWebhooks(desk, value) : await drawAnswer(desk, value))
 }
 
 type Reading = Extract<Command, { kind: 'status' | 'runs' | 'gates' | 'logs' | 'artifacts' | 'diff' | 'whoami' }>
@@ -59,17 +60,24 @@ const personalKinds: ReadonlySet<string> = new Set([
 
 const isPersonal = (command: Command): command is Personal => personalKinds.has(command.kind)
 
-async function attend(db: Database, actor: Actor, command: Personal): Promise<Result<Reply>> {
+async function attend(desk: Desk, actor: Actor, command: Personal): Promise<Result<Reply>> {
   switch (command.kind) {
     case 'link':
-      return link(db, actor, command)
+      return link(desk.db, actor, command)
     case 'actor':
-      return manageActors(db, actor, command)
+      return manageActors(desk, actor, command)
     case 'delegate':
-      return standIn(db, actor, command)
+      return standIn(desk, actor, command)
     default:
-      return follow(db, actor, command)
+      return follow(desk.db, actor, command)
   }
+}
+
+/** An answer that is kept knows people by pseudonym; whoever hears it shall know them by name. */
+async function nameIn({ db, people }: Desk, { about, ...refusal }: Refusal): Promise<Result<never>> {
+  if (about === undefined) return { ok: false, refusal }
+  const label = (await people.labelsOf(db, [about])).get(about) ?? erased
+  return { ok: false, refusal: { ...refusal, message: refusal.message.replace(pseudonymOf(about), () => label) } }
 }
 
 /** Thrown to undo what a delivery did the second time. */
@@ -136,11 +144,11 @@ async function read(request: Request<Reading>): Promise<Result<Reply>> {
   const { command, actor } = request
   switch (command.kind) {
     case 'status':
-      return command.run === null ? showRuns(request.tx, command.page) : showStatus(request.tx, command.run)
+      return command.run === null ? showRuns(request.tx, command.page) : showStatus(request.desk, command.run)
     case 'runs':
       return showRuns(request.tx, command.page)
     case 'gates':
-      return showGates(request.tx)
+      return showGates(request.desk)
     case 'logs':
       return showLogs(request.tx, command.run)
     case 'artifacts':

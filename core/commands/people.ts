@@ -18,9 +18,11 @@ import {
   revokeRole,
   useLinkCode,
 } from '../store/link-code.ts'
+import type { Registry } from '../store/people.ts'
 import { grantRole, hasAdmin, lockPeople } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Reply } from './command.ts'
+import type { Desk } from './desk.ts'
 
 type Link = Extract<Command, { kind: 'link' }>
 type Delegate = Extract<Command, { kind: 'delegate' }>
@@ -98,14 +100,14 @@ async function join(tx: Executor, actor: Actor, to: string): Promise<Result<Repl
 }
 
 /** Lists people, adds one with a code to hand over, or changes roles. */
-export async function manageActors(db: Database, actor: Actor, command: ActorCommand): Promise<Result<Reply>> {
+export async function manageActors(desk: Office, actor: Actor, command: ActorCommand): Promise<Result<Reply>> {
   switch (command.verb) {
     case 'list':
-      return accepted({ kind: 'people', people: (await db.run(listPeople, {})).map(personLine) })
+      return accepted({ kind: 'people', people: (await everybody(desk)).map(personLine) })
     case 'add':
-      return addPerson(db, actor, command.grant)
+      return addPerson(desk.db, actor, command.grant)
     case 'role':
-      return changeRoles(db, actor, command)
+      return changeRoles(desk, actor, command)
   }
 }
 
@@ -120,11 +122,15 @@ async function addPerson(db: Database, actor: Actor, roles: readonly Role[]): Pr
   })
 }
 
-async function changeRoles(db: Database, actor: Actor, { who, grant, revoke }: ActorCommand): Promise<Result<Reply>> {
+async function changeRoles(
+  { db, people }: Office,
+  actor: Actor,
+  { who, grant, revoke }: ActorCommand,
+): Promise<Result<Reply>> {
   return db
     .transaction(async (tx) => {
       await tx.run(lockPeople, {})
-      const found = await findPerson(tx, who)
+      const found = await findPerson({ db: tx, people }, who)
       if (!found.ok) return found
       const person = found.value
       for (const role of grant) await tx.run(grantRole, { actor: person.id, role })
@@ -142,9 +148,9 @@ async function changeRoles(db: Database, actor: Actor, { who, grant, revoke }: A
 }
 
 /** Lets somebody decide in one's place for a while, under their own name. */
-export async function standIn(db: Database, actor: Actor, { who, hours }: Delegate): Promise<Result<Reply>> {
+export async function standIn({ db, people }: Office, actor: Actor, { who, hours }: Delegate): Promise<Result<Reply>> {
   return db.transaction(async (tx) => {
-    const found = await findPerson(tx, who)
+    const found = await findPerson({ db: tx, people }, who)
     if (!found.ok) return found
     const { id, label } = found.value
     if (id === actor.id) return refused('usage', 'You act for yourself already.', 'Name somebody else.')
@@ -154,9 +160,18 @@ export async function standIn(db: Database, actor: Actor, { who, hours }: Delega
   })
 }
 
-async function findPerson(tx: Executor, who: string): Promise<Result<Person>> {
-  const people = await tx.run(listPeople, {})
-  const meant = people.filter(({ id, label }) => pseudonymOf(id) === who || id === who || label === who)
+/** Everybody with what they are called. */
+async function everybody({ db, people }: Registry): Promise<Person[]> {
+  const rows = await db.run(listPeople, {})
+  const ids = rows.map(({ id }) => id)
+  const labels = await people.labelsOf(db, ids)
+  return rows.map((row) => ({ ...row, label: labels.get(row.id) ?? '(no account yet)' }))
+}
+
+async function findPerson(registry: Registry, who: string): Promise<Result<Person>> {
+  const meant = (await everybody(registry)).filter(
+    ({ id, label }) => pseudonymOf(id) === who || id === who || label === who,
+  )
   const [person] = meant
   if (person && meant.length === 1) return accepted(person)
   const problem = person ? `${meant.length} people are called ${who}.` : `There is nobody called ${who}.`
@@ -165,6 +180,8 @@ async function findPerson(tx: Executor, who: string): Promise<Result<Person>> {
 
 /** Thrown to undo what would leave nobody in charge. */
 class LastAdmin extends Error {}
+
+type Office = Pick<Desk, 'db' | 'people'>
 
 type Person = {
   readonly id: string

@@ -47,14 +47,14 @@ export const joinActors = statement({
 export const listPeople = statement({
   name: 'check_people',
   params: [],
-  row: z.object({ id: z.string(), label: z.string(), roles: roleList, surfaces: z.array(z.string()) }),
+  row: z.object({ id: z.string(), roles: roleList, surfaces: z.array(z.string()) }),
   sql: `
-    select p.id, coalesce(min(c.label), '(no account yet)') as label,
-      coalesce(array_agg(distinct c.surface order by c.surface) filter (where c.surface is not null), '{}') as surfaces,
+    select p.id,
+      coalesce(array_agg(distinct i.surface order by i.surface) filter (where i.surface is not null), '{}') as surfaces,
       array(select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null order by r.role) as roles
     from app.actors p
     join app.actors a on a.id = p.id or a.same_as = p.id
-    left join pii.accounts c on c.actor_id = a.id
+    left join pii.identities i on i.actor_id = a.id
     where p.same_as is null and p.kind = 'person'
     group by p.id
     order by p.id desc`,

@@ -57,7 +57,7 @@ export function openChats(house: TestHouse, walls: readonly Board[]): Chats {
   const faults: unknown[] = []
   const onFault = (_: string, error: unknown): void => void faults.push(error)
   const look = async (handle: string) => {
-    const card = await cardOf(house.db, handle)
+    const card = await cardOf(house.desk, handle)
     if (!card.ok) throw new Error(card.refusal.message)
     return card.value
   }

@@ -23,6 +23,7 @@ import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { pipelines } from '../../pipelines/index.ts'
+import { forgetKeys, peopleOf } from './people.ts'
 import type { TestDatabase } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
 
@@ -59,7 +60,7 @@ export type World = { readonly codeHost: CodeHost | null; readonly git: Partial<
 /** Opens a house on a fresh database, or on a given one for that account; `more` adds pipelines to the product's own. */
 export async function openTestHouse(
   more: Readonly<Record<string, Pipeline>> = {},
-  given: { readonly database: TestDatabase; readonly account: string } | null = null,
+  given: { readonly database: TestDatabase; readonly account: string; readonly keysDir: string } | null = null,
   world: World = { codeHost: null, git: {} },
 ): Promise<TestHouse> {
   const database = given?.database ?? (await createTestDatabase())
@@ -85,14 +86,17 @@ export async function openTestHouse(
     const recipe = known[name]
     return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
   }
+  const people = await peopleOf(database.connection, given?.keysDir)
   const webhooks = { secretOf: (id: string) => `secret of ${id}`, allowedHosts: null }
-  const desk: Desk = { db, recipes, pipelines: known, webhooks, poke: () => workers.forEach((worker) => worker.poke()) }
-  const actor = await signIn(db, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
+  const poke = (): void => workers.forEach((worker) => worker.poke())
+  const desk: Desk = { db, people, recipes, pipelines: known, webhooks, poke }
+  const actor = await signIn(desk, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop()
     const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)
     await db.close()
     await database.drop()
+    await forgetKeys(database.connection.database)
     await rm(dir, { recursive: true, force: true })
     expect(broken, 'invariants').toEqual([])
   })
@@ -106,6 +110,7 @@ export async function openTestHouse(
     work: async (settings = {}) => {
       const worker = new Worker({
         db,
+        people,
         recipes,
         settings: { ...testSettings, ...settings },
         log: () => undefined,
