@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
-import type { Result } from '../model/problem.ts'
+import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { appendAudit } from '../store/audit.ts'
 import { findAnswer, keepAnswer } from '../store/inbox.ts'
@@ -12,6 +12,7 @@ import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
 import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
+import { manageKeys } from './keys.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
@@ -41,13 +42,14 @@ const isReading = (command: Command): command is Reading => readingKinds.has(com
 
 type Personal = Extract<
   Command,
-  { kind: 'link' | 'actor' | 'delegate' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
+  { kind: 'link' | 'actor' | 'delegate' | 'key' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
 >
 
 const personalKinds: ReadonlySet<string> = new Set([
   'link',
   'actor',
   'delegate',
+  'key',
   'subscribe',
   'unsubscribe',
   'mute',
@@ -64,6 +66,8 @@ async function attend(db: Database, actor: Actor, command: Personal): Promise<Re
       return manageActors(db, actor, command)
     case 'delegate':
       return standIn(db, actor, command)
+    case 'key':
+      return manageKeys(db, actor, command)
     default:
       return follow(db, actor, command)
   }
@@ -71,6 +75,18 @@ async function attend(db: Database, actor: Actor, command: Personal): Promise<Re
 
 /** Thrown to undo what a delivery did the second time. */
 class Repeated extends Error {}
+
+/** Thrown to undo the keeping of an answer to what was not a request yet. */
+class Mistyped extends Error {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
+}
+
+const isMistyped = ({ code }: Refusal): boolean => code === 'usage' || code === 'invalid_input'
 
 /** Does the work and keeps its answer in one transaction; a delivery that has an answer already changes nothing. */
 async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
@@ -89,12 +105,16 @@ async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
       appendAudit(tx, done.ok ? done.value.audit : []),
     ])
     if (kept.length === 0) throw new Repeated()
+    // What was never understood leaves nothing behind: its id is good for the corrected request.
+    if (!answer.ok && isMistyped(answer.refusal)) throw new Mistyped(answer.refusal)
     return answer
   }
   try {
     return await desk.db.transaction(work)
   } catch (error) {
+    if (error instanceof Mistyped) return { ok: false, refusal: error.refusal }
     if (!(error instanceof Repeated)) throw error
+    desk.onRepeat?.()
     const [before] = await desk.db.run(findAnswer, delivery)
     assert(before, `delivery ${deliveryId} has an answer and has none`)
     return before.bodySha256 === bodySha256 ? (before.reply as Result<Answer>) : refusedReuse
