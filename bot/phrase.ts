@@ -219,7 +219,19 @@ export function sayReply(reply: Reply): readonly string[] {
 
 type Personal = Extract<
   Reply,
-  { kind: 'whoami' | 'link_code' | 'linked' | 'delegated' | 'people' | 'following' | 'quiet' | 'key_made' | 'key_revoked' | 'keys' }
+  {
+    kind:
+      | 'whoami'
+      | 'link_code'
+      | 'linked'
+      | 'delegated'
+      | 'people'
+      | 'following'
+      | 'quiet'
+      | 'key_made'
+      | 'key_revoked'
+      | 'keys'
+  }
 >
 
 /** About people and places rather than runs. */

@@ -75,7 +75,8 @@ const places = ['destinations', 'addresses', 'subscriptions', 'projects']
 
 /** Tables of a few rows, whatever the product has done. */
 const isSmall = (table: string): boolean =>
-  table.startsWith('pg_') || ['workers', 'head', 'accounts', 'actor_roles', 'api_keys', 'server', ...places].includes(table)
+  table.startsWith('pg_') ||
+  ['workers', 'head', 'accounts', 'actor_roles', 'api_keys', 'server', ...places].includes(table)
 
 /** Indexes over what waits for just this reader, read from one end. */
 const queues: ReadonlySet<string> = new Set([

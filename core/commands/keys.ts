@@ -19,7 +19,10 @@ export async function manageKeys(db: Database, actor: Actor, command: KeyCommand
       return addKey(db, actor, command)
     case 'list': {
       const rows = await db.run(listKeys, { most: 100 })
-      return accepted({ kind: 'keys', keys: rows.map(({ ownerId, ...row }) => ({ ...row, owner: pseudonymOf(ownerId) })) })
+      return accepted({
+        kind: 'keys',
+        keys: rows.map(({ ownerId, ...row }) => ({ ...row, owner: pseudonymOf(ownerId) })),
+      })
     }
     case 'revoke':
       return endKey(db, actor, command.name)
