@@ -68,9 +68,9 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
 }
 
 async function beServer(screen: Screen, house: House): Promise<Part> {
-  const { port, opsPort, close } = await openHttp(house, noWebhooks)
-  screen.print(`✓ http      port ${port}; metrics and probes on port ${opsPort}`)
-  return { ended: never, stop: close }
+  const servers = await openHttp(house, noWebhooks)
+  screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
+  return { ended: never, stop: () => servers.close() }
 }
 
 async function beBot({ screen, house, askAs }: Start): Promise<Part> {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { Allowances } from './api.ts'
 import { addApi } from './api.ts'
+import type { Allowances } from './door.ts'
+import { Door } from './door.ts'
 import type { HttpLog, Product, Webhooks } from './house.ts'
 import { describeApi } from './openapi.ts'
 import type { Meter } from './ops.ts'
@@ -21,7 +22,7 @@ const healthMs = 1_000
 /** The public server: the API, the webhooks, and how the product is. `listen` opens it, `close` ends it in order. */
 export async function openPublic({ product, webhooks, allowances, meter, log }: Opening): Promise<FastifyInstance> {
   const app = openServer(log, (request, reply) => meter.count(request, reply))
-  addApi(app, product, allowances)
+  addApi(app, product, new Door(product, allowances))
   // Apart, because here bodies stay bytes.
   await app.register((inner, _options, done) => {
     addWebhooks(inner, webhooks)

@@ -47,7 +47,7 @@ export class Meter {
 /** The operator's port: alive, ready, and figures. For loopback or a network of one's own: it asks for no key. */
 export function openOps(watched: Watched, meter: Meter, log: HttpLog): FastifyInstance {
   const app = openServer(log, () => undefined)
-  addFigures(watched, meter.registry, log)
+  const refresh = addFigures(watched, meter.registry, log)
   let pings = 0
   const isReady = async (): Promise<boolean> => {
     if (pings >= mostPings) return false
@@ -64,9 +64,10 @@ export function openOps(watched: Watched, meter: Meter, log: HttpLog): FastifyIn
     const ready = await isReady()
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'pass' : 'fail' })
   })
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(meter.registry.contentType).send(await meter.registry.metrics()),
-  )
+  app.get('/metrics', async (_request, reply) => {
+    await refresh()
+    return reply.type(meter.registry.contentType).send(await meter.registry.metrics())
+  })
   return app
 }
 
@@ -75,8 +76,8 @@ const afterMs = (ms: number): Promise<false> =>
     setTimeout(() => resolve(false), ms).unref()
   })
 
-/** Gauges that are filled when somebody looks, from one question to the database at a time. */
-function addFigures(watched: Watched, registry: Registry, log: HttpLog): void {
+/** Gauges of what the database holds, and what brings them up to date when they are old. */
+function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => Promise<void> {
   const gauge = (name: string, help: string, labelNames: readonly string[] = []) =>
     new Gauge({ name, help, labelNames, registers: [registry] })
   const runs = gauge('qp_runs', 'runs by state', ['state'])
@@ -95,25 +96,18 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): void {
     for (const [outcome, count] of Object.entries(figures.attempts)) attempts.set({ outcome }, count)
     for (const [name, shown] of Object.entries(one)) shown.set(figures[name as keyof typeof one])
   }
+  const up = gauge('qp_database_up', '1 when the database answered the last time somebody looked')
   let askedAt = Number.NEGATIVE_INFINITY
-  const up = new Gauge({
-    name: 'qp_database_up',
-    help: '1 when the database answered the last time somebody looked',
-    registers: [registry],
-    collect: async () => {
-      if (performance.now() - askedAt < figuresMs) return
-      askedAt = performance.now()
-      const answered = await Promise.race([
-        refresh().then(
-          () => true,
-          (error: unknown) => {
-            log('warn', 'the figures could not be read', { error })
-            return false
-          },
-        ),
-        afterMs(pingMs),
-      ])
-      up.set(answered ? 1 : 0)
-    },
-  })
+  return async () => {
+    if (performance.now() - askedAt < figuresMs) return
+    askedAt = performance.now()
+    const answered = refresh().then(
+      () => true,
+      (error: unknown) => {
+        log('warn', 'the figures could not be read', { error })
+        return false
+      },
+    )
+    up.set((await Promise.race([answered, afterMs(pingMs)])) ? 1 : 0)
+  }
 }

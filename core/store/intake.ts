@@ -29,14 +29,15 @@ export const takeIntake = statement({
   }),
   sql: `
     with next as materialized (
-      select i.source, i.delivery_id from app.intake i
+      select i.ctid as place from app.intake i
       where i.done_at is null and i.quarantined_at is null and i.taken_until <= app.clock_now()
       order by i.received_at
       limit :most::integer
       for update of i skip locked
     )
     update app.intake i set taken_until = app.clock_now() + :forMs::float8 * interval '1 millisecond'
-    from next where i.source = next.source and i.delivery_id = next.delivery_id
+    -- The rows are locked, so that none has moved.
+    where i.ctid = any(array(select next.place from next))
     returning i.source, i.delivery_id, i.topic, coalesce(i.body, 'null') as body, i.failures, i.received_at`,
 })
 

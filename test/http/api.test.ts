@@ -198,6 +198,7 @@ test('the description names every route and is made of the schemas that requests
   expect(status).toBe(200)
   expect(body['openapi']).toBe('3.1.0')
   const paths = body['paths'] as Record<string, Record<string, { parameters: { name: string }[]; responses: object }>>
+  const missing: string[] = []
   for (const [path, operations] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1])
@@ -208,11 +209,11 @@ test('the description names every route and is made of the schemas that requests
         method: method.toUpperCase(),
         ...(method === 'post' ? { body: {} } : {}),
       })
-      const isConfigured = !/telegram|slack/.test(path)
-      if (isConfigured)
-        expect(heard.body['code'], `${method} ${path}`).not.toBeOneOf(['NOT_FOUND', 'METHOD_NOT_ALLOWED'])
+      if (['NOT_FOUND', 'METHOD_NOT_ALLOWED'].includes(String(heard.body['code']))) missing.push(`${method} ${path}`)
     }
   }
+  // These networks are not configured here.
+  expect(missing.filter((path) => !/telegram|slack/.test(path))).toEqual([])
   expect(paths['/run']?.['post']).toMatchObject({
     requestBody: { content: { 'application/json': { schema: { required: ['repo_url'] } } } },
   })
