@@ -6,6 +6,7 @@ import { telegramSettings, telegramVariables } from './bot/telegram/environment.
 import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
 import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
+import { httpEnvironment } from './bot/http/environment.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -34,6 +35,8 @@ export type Config = {
   readonly retentionDays: number
   /** Null: no bot on Telegram. */
   readonly telegram: TelegramSettings | null
+  /** Where HTTP is served; null: nowhere. */
+  readonly http: Http | null
   readonly logLevel: 'info' | 'warn' | 'error'
   /** Null: where the output is a terminal. */
   readonly colour: boolean | null
@@ -58,6 +61,16 @@ export type Config = {
   readonly secret: string | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
+}
+
+/** The public port and the operator's; 0 takes any free one. */
+export type Http = {
+  readonly host: string
+  readonly port: number
+  readonly opsHost: string
+  readonly opsPort: number
+  /** Runs that one key may start in an hour. */
+  readonly runsPerHour: number
 }
 
 /** Parts of the program that may run as processes of their own; `migrate` ends when the schema is up to date. */
@@ -143,6 +156,7 @@ const Variables = z
     QP_ACTOR_CONCURRENCY: whole('QP_ACTOR_CONCURRENCY', 'runs', 1, 10_000, 8),
     QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
     QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
+    ...httpEnvironment,
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
     ...telegramVariables,
     // Other programs' variables: never an error, whatever they hold.
@@ -227,6 +241,7 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
     retentionDays: values.QP_RETENTION_DAYS,
     telegram: telegramSettings(values),
     publicUrl: values.QP_PUBLIC_URL ?? null,
+    http: httpOf(values),
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
@@ -238,6 +253,11 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
     secret: values.QP_SECRET ?? null,
     childEnvironment: childEnvironmentOf(given),
   }
+}
+
+function httpOf(values: z.infer<typeof Variables>): Http | null {
+  const { QP_HTTP_PORT: port, QP_HTTP_HOST: host, QP_OPS_PORT: opsPort, QP_OPS_HOST: opsHost } = values
+  return port === undefined ? null : { host, port, opsHost, opsPort, runsPerHour: values.QP_HTTP_RUNS_PER_HOUR }
 }
 
 /** NO_COLOR wins, https://no-color.org; FORCE_COLOR=0 is another way to say it. */

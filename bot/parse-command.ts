@@ -1,4 +1,5 @@
 import type { Command, CommandKind } from '../core/commands/command.ts'
+import { scopes } from '../core/commands/command.ts'
 import { numberOf } from '../core/model/handle.ts'
 import { nearest } from '../core/model/nearest.ts'
 import type { Role } from '../core/model/plan.ts'
@@ -46,6 +47,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   mute: { usage: 'mute <hours> [project]', says: 'show nothing here for a while' },
   quiet: { usage: 'quiet <from> <to> [zone] | quiet off', says: 'no sounds here between two times of day' },
   delegate: { usage: 'delegate <who> <hours>', says: 'let somebody decide in your place for a while; 0 ends it' },
+  key: {
+    usage: 'key add <label> [--scope read,operate,decide] | key list | key revoke <id>',
+    says: 'let a program act for you over HTTP; add shows its secret once',
+  },
   freeze: { usage: 'freeze <run>', says: 'stop a run whose decision was not yours, until an admin has looked' },
 }
 
@@ -82,7 +87,7 @@ function unknownCommand(name: string, rest: readonly string[]): Result<never> {
 
 type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<string, string> }
 
-const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason', 'events'])
+const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason', 'events', 'scope'])
 const flagsWithout = new Set(['dry-run', 'confirm', 'decisions'])
 
 function splitOptions(words: readonly string[]): Result<Options> {
@@ -133,6 +138,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
         : usage(kind)
     case 'quiet':
       return buildQuiet(words)
+    case 'key':
+      return buildKey(words, flags.get('scope') ?? 'read')
     case 'gates':
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
@@ -182,6 +189,16 @@ function buildActor([verb = '', ...rest]: readonly string[]): Result<Command> {
   const complete = verb === 'list' ? rest.length === 0 : verb === 'add' ? pick(true).length === 0 : named.length > 0
   if (!complete || who === undefined || (verb !== 'list' && verb !== 'add' && verb !== 'role')) return usage('actor')
   return accepted({ kind: 'actor', verb, who, grant: pick(false), revoke: pick(true) })
+}
+
+function buildKey([verb, name, ...rest]: readonly string[], scope: string): Result<Command> {
+  const named = scope.split(',')
+  const unknown = named.find((word) => !scopes.some((known) => known === word))
+  if (unknown !== undefined)
+    return refused('usage', `There is no scope ${unknown}.`, `Scopes are ${scopes.join(', ')}.`)
+  if (verb === 'list' && name === undefined) return accepted({ kind: 'key', verb, name: '', scopes: [] })
+  if ((verb !== 'add' && verb !== 'revoke') || name === undefined || rest.length > 0) return usage('key')
+  return accepted({ kind: 'key', verb, name, scopes: scopes.filter((known) => named.includes(known)) })
 }
 
 /** `22`, `22:30`; with a zone as the IANA names them. */

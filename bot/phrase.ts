@@ -1,4 +1,4 @@
-import type { Reply } from '../core/commands/command.ts'
+import type { KeyLine, Reply } from '../core/commands/command.ts'
 import type { GateCard, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
@@ -227,7 +227,19 @@ export function sayReply(reply: Reply): readonly string[] {
 
 type Personal = Extract<
   Reply,
-  { kind: 'whoami' | 'link_code' | 'linked' | 'delegated' | 'people' | 'following' | 'quiet' }
+  {
+    kind:
+      | 'whoami'
+      | 'link_code'
+      | 'linked'
+      | 'delegated'
+      | 'people'
+      | 'following'
+      | 'quiet'
+      | 'key_made'
+      | 'key_revoked'
+      | 'keys'
+  }
 >
 
 /** About people and places rather than runs. */
@@ -263,6 +275,15 @@ function sayPersonal(reply: Personal): readonly string[] {
           person.surfaces.join(', '),
         ]),
       )
+    case 'key_made':
+      return [
+        `✓ Key ${reply.label}: ${reply.secret}`,
+        `  It is shown this once. It acts for you; end it with /key revoke ${reply.id}.`,
+      ]
+    case 'key_revoked':
+      return [`✓ Key ${reply.label} is revoked.`]
+    case 'keys':
+      return reply.keys.length === 0 ? ['No keys yet. Make one: /key add <label>'] : sayKeys(reply.keys)
     case 'following':
       return [sayFollowing(reply)]
     case 'quiet':
@@ -275,6 +296,20 @@ function sayPersonal(reply: Personal): readonly string[] {
       return unreachable(reply)
   }
 }
+
+const sayKeys = (keys: readonly KeyLine[]): readonly string[] =>
+  table(
+    ['id', 'label', 'scope', 'owner', 'made', 'last used', 'revoked'],
+    keys.map((key) => [
+      key.id,
+      key.label,
+      key.scopes.join(','),
+      key.owner,
+      sayTime(key.madeAt),
+      key.usedAt ? sayTime(key.usedAt) : 'never',
+      key.revokedAt ? sayTime(key.revokedAt) : '',
+    ]),
+  )
 
 function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'following' }>): string {
   const what = project ?? 'every project'

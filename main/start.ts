@@ -6,6 +6,7 @@ import type { Role } from '../config.ts'
 import { openScheduler } from './cron.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
+import { noWebhooks, openHttp } from './http.ts'
 import { startBot } from './surfaces.ts'
 
 type Start = {
@@ -35,6 +36,7 @@ export async function start(opening: Start): Promise<number> {
     if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
     if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
     if (role === 'all' || role === 'bot') parts.push(await beBot(opening))
+    if (house.config.http && (role === 'all' || role === 'bot')) parts.push(await beServer(screen, house))
     if (!screen.isInteractive || role === 'worker' || role === 'cron')
       screen.print('No terminal here: working until stopped.')
     if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...parts.map(({ ended }) => ended)])
@@ -63,6 +65,12 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
       await close()
     },
   }
+}
+
+async function beServer(screen: Screen, house: House): Promise<Part> {
+  const servers = await openHttp(house, noWebhooks)
+  screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
+  return { ended: never, stop: () => servers.close() }
 }
 
 async function beBot({ screen, house, askAs }: Start): Promise<Part> {

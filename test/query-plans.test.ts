@@ -83,7 +83,7 @@ const places = ['destinations', 'addresses', 'subscriptions', 'projects']
 /** Tables of a few rows, whatever the product has done. */
 const isSmall = (table: string): boolean =>
   table.startsWith('pg_') ||
-  ['workers', 'head', 'keyring', 'actor_roles', 'server', 'webhooks', ...places].includes(table)
+  ['workers', 'head', 'keyring', 'actor_roles', 'api_keys', 'server', 'webhooks', ...places].includes(table)
 
 /** Indexes over what waits for just this reader, read from one end. */
 const queues: ReadonlySet<string> = new Set([
@@ -98,6 +98,9 @@ const queues: ReadonlySet<string> = new Set([
   'outbox_unsent',
   'cards_due',
   'daily_costs_closed',
+  'gates_open',
+  'intake_waiting',
+  'intake_quarantined',
 ])
 
 /** Pages of a list, read from an end up to a limit. */

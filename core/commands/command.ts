@@ -70,6 +70,18 @@ export type Command =
   | { readonly kind: 'freeze'; readonly run: string }
   /** Zero hours end it. */
   | { readonly kind: 'delegate'; readonly who: string; readonly hours: number }
+  | {
+      readonly kind: 'key'
+      readonly verb: 'add' | 'list' | 'revoke'
+      /** What a new key is for, or the id of the one to end; empty for a list. */
+      readonly name: string
+      readonly scopes: readonly Scope[]
+    }
+
+/** What a program with a key may do, within what its owner may: look, run runs, decide gates. Each includes looking. */
+export type Scope = (typeof scopes)[number]
+
+export const scopes = ['read', 'operate', 'decide'] as const
 
 export type CommandKind = Command['kind']
 
@@ -118,6 +130,10 @@ export type Reply =
       /** Signs what the endpoint gets; shown when it is added and never again. */
       readonly secret: string | null
     }
+  /** The secret is shown here and never again. */
+  | { readonly kind: 'key_made'; readonly id: string; readonly label: string; readonly secret: string }
+  | { readonly kind: 'key_revoked'; readonly id: string; readonly label: string }
+  | { readonly kind: 'keys'; readonly keys: readonly KeyLine[] }
   | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
 
 export type PersonLine = {
@@ -125,6 +141,16 @@ export type PersonLine = {
   readonly label: string
   readonly roles: readonly Role[]
   readonly surfaces: readonly string[]
+}
+
+export type KeyLine = {
+  readonly id: string
+  readonly label: string
+  readonly scopes: readonly Scope[]
+  readonly owner: string
+  readonly madeAt: Date
+  readonly usedAt: Date | null
+  readonly revokedAt: Date | null
 }
 
 /** What a change answers: kept for whoever asks the same again, and drawn into a `Reply` as things then stand. */
@@ -177,4 +203,5 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   freeze: ['operator', 'approver', 'admin'],
   delegate: ['operator', 'approver'],
   webhook: ['admin'],
+  key: ['admin'],
 }

@@ -19,6 +19,8 @@ export type Desk = {
   }
   /** Wakes this process's own worker, if it has one. */
   readonly poke: () => void
+  /** Told when a delivery had its answer already and only hears it again. */
+  readonly onRepeat?: () => void
 }
 
 /** A command inside its transaction: who asks, under which delivery, and what it may use. */

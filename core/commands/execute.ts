@@ -12,6 +12,7 @@ import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
 import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
+import { manageKeys } from './keys.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
@@ -45,13 +46,14 @@ const isReading = (command: Command): command is Reading => readingKinds.has(com
 
 type Personal = Extract<
   Command,
-  { kind: 'link' | 'actor' | 'delegate' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
+  { kind: 'link' | 'actor' | 'delegate' | 'key' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
 >
 
 const personalKinds: ReadonlySet<string> = new Set([
   'link',
   'actor',
   'delegate',
+  'key',
   'subscribe',
   'unsubscribe',
   'mute',
@@ -68,6 +70,8 @@ async function attend(desk: Desk, actor: Actor, command: Personal): Promise<Resu
       return manageActors(desk, actor, command)
     case 'delegate':
       return standIn(desk, actor, command)
+    case 'key':
+      return manageKeys(desk.db, actor, command)
     default:
       return follow(desk.db, actor, command)
   }
@@ -82,6 +86,18 @@ async function nameIn({ db, people }: Desk, { about, ...refusal }: Refusal): Pro
 
 /** Thrown to undo what a delivery did the second time. */
 class Repeated extends Error {}
+
+/** Thrown to undo the keeping of an answer to what was not a request yet. */
+class Mistyped extends Error {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
+}
+
+const isMistyped = ({ code }: Refusal): boolean => code === 'usage' || code === 'invalid_input'
 
 /** Does the work and keeps its answer in one transaction; a delivery that has an answer already changes nothing. */
 async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
@@ -100,12 +116,16 @@ async function once(asked: Omit<Request, 'tx'>): Promise<Result<Answer>> {
       appendAudit(tx, done.ok ? done.value.audit : []),
     ])
     if (kept.length === 0) throw new Repeated()
+    // What was never understood leaves nothing behind: its id is good for the corrected request.
+    if (!answer.ok && isMistyped(answer.refusal)) throw new Mistyped(answer.refusal)
     return answer
   }
   try {
     return await desk.db.transaction(work)
   } catch (error) {
+    if (error instanceof Mistyped) return { ok: false, refusal: error.refusal }
     if (!(error instanceof Repeated)) throw error
+    desk.onRepeat?.()
     const [before] = await desk.db.run(findAnswer, delivery)
     assert(before, `delivery ${deliveryId} has an answer and has none`)
     return before.bodySha256 === bodySha256 ? (before.reply as Result<Answer>) : refusedReuse

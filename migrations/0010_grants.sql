@@ -17,7 +17,7 @@ begin
 
   -- Written once and never changed.
   grant select, insert on app.plans, app.attempts, app.events, app.votes, app.run_artifacts, app.inbox, app.quarantine,
-    audit.entries, pii.accounts, pii.remarks, pii.addresses to qp_app;
+    audit.entries, pii.identities, pii.remarks, pii.addresses to qp_app;
 
   -- Written, and changed in what is named. Who started a run, and which bytes a gate showed, is not.
   grant select, insert, update (same_as) on app.actors to qp_app;
@@ -48,10 +48,13 @@ begin
   grant select, insert, update (state, ended_at) on app.webhooks to qp_app;
   grant select, insert, update (attempt, next_at, taken_until, outcome, done_at, status, last_error)
     on app.deliveries to qp_app;
+  grant select, insert, update (used_at, revoked_at) on app.api_keys to qp_app;
+  grant select, insert, update (body, taken_until, done_at, failures, quarantined_at, why) on app.intake to qp_app;
   grant select, insert, update (finished_at, outcome, detail) on app.ticks to qp_app;
   grant select, insert, update (runs, spent_micros, spent_tokens, closed_at) on app.daily_costs to qp_app;
 
   grant select, update (seq, hash) on audit.head to qp_app;
+  grant select, update (mark) on pii.keyring to qp_app;
 
   -- So that a login which is only this role can see that there is nothing to migrate.
   grant select on public.schema_migrations to qp_app;
