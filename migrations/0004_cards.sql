@@ -110,9 +110,12 @@ create table app.quarantine (
   primary key (source, delivery_id)
 );
 
--- One person with several accounts counts once: the actor that this one turned out to be.
+-- One person with several accounts counts once: the actor that this one turned out to be. There are as many actors as
+-- people, so the check and the index take no time.
+-- squawk-ignore adding-foreign-key-constraint
 alter table app.actors add column same_as uuid references app.actors (id);
 
+-- squawk-ignore require-concurrent-index-creation
 create index actors_same_as on app.actors (same_as) where same_as is not null;
 
 -- A role that was taken back stays on record.

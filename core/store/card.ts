@@ -214,15 +214,3 @@ export const findCard = statement({
     left join app.gates g on g.run_id = c.run_id and g.id = c.subject
     where c.key = :key::text and c.destination_id = :destination::uuid`,
 })
-
-/** How many cards wait to be shown, since how long the oldest does, and how many were given up. */
-export const measureCards = statement({
-  name: 'check_cards',
-  params: [],
-  row: z.object({ waiting: z.number(), oldestMs: z.number().nullable(), gaveUp: z.number() }),
-  sql: `
-    select count(*) filter (where c.gave_up is null)::integer as waiting,
-      (extract(epoch from app.clock_now() - min(c.asked_at) filter (where c.gave_up is null)) * 1000)::float8 as oldest_ms,
-      count(*) filter (where c.gave_up is not null)::integer as gave_up
-    from app.cards c where c.shown < c.wanted`,
-})
