@@ -79,7 +79,8 @@ export class Intake {
   /** Deals with what waits, until nothing is left that may be tried now. */
   async drain(): Promise<void> {
     const { github } = this.#receivers
-    while (github && !this.#isStopping) {
+    if (!github) return
+    while (!this.#isStopping) {
       const events = await this.#db.run(takeIntake, { most: mostAtOnce, forMs: takeMs })
       for (const event of events) await this.#deal(event, github.handle)
       if (events.length < mostAtOnce) return
