@@ -86,3 +86,18 @@ test('a second process gets what leads to the same configuration, and no other p
   })
   expect(childEnvironment).toEqual({ QP_LEASE_MS: '9000', QP_BEAT_MS: '3000', PATH: '/bin', HOME: '/h' })
 })
+
+test('HTTP is served only where a port is asked for, and only to this machine unless told otherwise', () => {
+  expect(load({}).http).toBeNull()
+  expect(load({ QP_OPS_PORT: '9000' }).http).toBeNull()
+  expect(load({ QP_HTTP_PORT: '3000' }).http).toEqual({
+    host: '127.0.0.1',
+    port: 3000,
+    opsHost: '127.0.0.1',
+    opsPort: 9464,
+    runsPerHour: 10,
+  })
+  expect(loadConfig({ QP_HTTP_PORT: '70000' })).toMatchObject({
+    refusal: { message: expect.stringContaining('QP_HTTP_PORT') as string },
+  })
+})
