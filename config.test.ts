@@ -232,3 +232,18 @@ test.each<[Record<string, string>, string]>([
 ])('%j is refused with what to do', (environment, sentence) => {
   expect(() => load(environment)).toThrow(sentence)
 })
+
+test('HTTP is served only where a port is asked for, and only to this machine unless told otherwise', () => {
+  expect(load({}).http).toBeNull()
+  expect(load({ QP_OPS_PORT: '9000' }).http).toBeNull()
+  expect(load({ QP_HTTP_PORT: '3000' }).http).toEqual({
+    host: '127.0.0.1',
+    port: 3000,
+    opsHost: '127.0.0.1',
+    opsPort: 9464,
+    runsPerHour: 10,
+  })
+  expect(loadConfig({ QP_HTTP_PORT: '70000' })).toMatchObject({
+    refusal: { message: expect.stringContaining('QP_HTTP_PORT') as string },
+  })
+})

@@ -11,6 +11,7 @@ import { chat } from './cells/chat.ts'
 import { demo } from './cells/demo.ts'
 import { firstStep } from './cells/first-step.ts'
 import { history } from './cells/history.ts'
+import { intake } from './cells/intake.ts'
 import { kill } from './cells/kill.ts'
 import { parked } from './cells/parked.ts'
 import { steps } from './cells/steps.ts'
@@ -26,6 +27,7 @@ const cells: Readonly<Record<string, { readonly title: string; readonly measure:
   6: { title: 'history', measure: history },
   7: { title: 'npm run demo', measure: demo },
   8: { title: 'chat', measure: chat },
+  9: { title: 'webhooks', measure: intake },
 }
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } })

@@ -22,6 +22,10 @@ describe('commands as people type them', () => {
     ['budget r7k2 +5', { kind: 'budget', raiseMicros: 5_000_000 }],
     ['budget r7k2', { kind: 'budget', raiseMicros: null }],
     ['runs 2', { kind: 'runs', page: 2 }],
+    ['key add ci', { kind: 'key', verb: 'add', name: 'ci', scopes: ['read'] }],
+    ['key add ci --scope decide,operate', { kind: 'key', verb: 'add', scopes: ['operate', 'decide'] }],
+    ['key list', { kind: 'key', verb: 'list' }],
+    ['key revoke 0190', { kind: 'key', verb: 'revoke', name: '0190' }],
   ])('%s', (line, command) => {
     expect(valueOf(line)).toMatchObject(command)
   })
@@ -36,6 +40,8 @@ describe('mistakes get the nearest right thing', () => {
     ['pause', 'Usage: pause <run>'],
     ['pause shop', 'Usage: pause <run>'],
     ['budget r7k2 much', 'Write +5 for five dollars more.'],
+    ['key add ci --scope root', 'Scopes are read, operate, decide.'],
+    ['key add', 'Usage: key add <label> [--scope read,operate,decide] | key list | key revoke <id>'],
     ['xyzzyplugh', 'See help.'],
   ])('%s', (line, next) => {
     expect(valueOf(line)).toMatchObject({ code: 'usage', next })

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { handleOf } from '../../core/model/handle.ts'
 import { administer } from '../support/administer.ts'
@@ -217,4 +218,52 @@ test('the description names every route and is made of the schemas that requests
   expect(paths['/run']?.['post']).toMatchObject({
     requestBody: { content: { 'application/json': { schema: { required: ['repo_url'] } } } },
   })
+})
+
+test('no request, however odd, comes to a 5xx, a stack trace or an answer in another shape', async () => {
+  const { served, key } = await openServed({ runsPerHour: 1_000_000 })
+  const { body: description } = await served.call('/openapi.json')
+  const templates = Object.keys(description['paths'] as object)
+  const odd = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('r7k2', '..', '%', '\u0000', '\ud800', "' or 1=1", 'a'.repeat(290)),
+  )
+  const request = fc.record({
+    template: fc.constantFrom(...templates),
+    value: odd,
+    query: odd,
+    method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH'),
+    body: fc.oneof(
+      fc.json(),
+      fc.string({ unit: 'binary' }),
+      fc.constant('{"repo_url":"https://a/b","branch":"\\u0000"}'),
+    ),
+    type: fc.constantFrom(
+      'application/json',
+      'text/html',
+      'multipart/form-data',
+      'application/json; charset=utf-16',
+      '',
+    ),
+    isKnown: fc.boolean(),
+  })
+  await fc.assert(
+    fc.asyncProperty(request, async ({ template, value, query, method, body, type, isKnown }) => {
+      const path = template.replaceAll(/\{\w+\}/g, () => encodeURIComponent(value.toWellFormed()))
+      const heard = await served.call(`${path}?page=${encodeURIComponent(query.toWellFormed())}`, {
+        method,
+        ...(method === 'GET' ? {} : { body }),
+        ...(isKnown ? { key } : {}),
+        headers: type === '' ? {} : { 'content-type': type },
+      })
+      // The test server keeps nothing, which is unhealthy.
+      const isExpected = heard.status < 500 || path === '/health'
+      const isShaped =
+        heard.status < 400 ||
+        path === '/health' ||
+        heard.headers.get('content-type')?.startsWith('application/problem+json')
+      return isExpected && isShaped === true && !/\bat .*:\d+:\d+/.test(heard.text)
+    }),
+    { numRuns: 400 },
+  )
 })
