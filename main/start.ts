@@ -33,10 +33,11 @@ export async function start(opening: Start): Promise<number> {
   if (role === 'migrate') return exitCodes.done
   const parts: Part[] = []
   try {
-    if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
     if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
     if (role === 'all' || role === 'bot') parts.push(await beBot(opening))
     if (house.config.http && (role === 'all' || role === 'bot')) parts.push(await beServer(screen, house))
+    // Last: whoever sees a worker may take the process for ready.
+    if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
     if (!screen.isInteractive || role === 'worker' || role === 'cron')
       screen.print('No terminal here: working until stopped.')
     if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...parts.map(({ ended }) => ended)])

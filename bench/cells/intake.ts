@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { openHttp } from '../../main/http.ts'
 import type { Receivers } from '../../main/intake.ts'
 import type { Bed } from '../bed.ts'
-import { numberFrom, open, withClient } from '../bed.ts'
+import { numberFrom, open, peopleOf, withClient } from '../bed.ts'
 import type { Hail, Hailed } from '../hail.ts'
 import type { Figure } from '../report.ts'
 import { percentile, rounded } from '../report.ts'
@@ -16,7 +16,9 @@ export async function intake(bed: Bed): Promise<Figure[]> {
   const seconds = bed.quick ? 5 : 30
   const address = await bed.make('intake')
   const db = open(address)
-  const desk = { db, recipes: () => null, pipelines: {}, poke: () => undefined }
+  const people = await peopleOf(address)
+  const webhooks = { secretOf: () => '', allowedHosts: [] }
+  const desk = { db, people, recipes: () => null, pipelines: {}, poke: () => undefined, webhooks }
   const http = { host: '127.0.0.1', port: 0, opsHost: '127.0.0.1', opsPort: 0, runsPerHour: 10 }
   const servers = await openHttp(
     { desk, log: () => undefined, config: { http } },

@@ -422,7 +422,7 @@ const isOfPrograms = (statement: string): boolean => /_(key|intake|webhook|deliv
 const statements = declared
   .filter(writes)
   .map(({ name }) => name)
-  .filter((name) => !isOfSchedules(name) && !isBeforeLaunch(name))
+  .filter((name) => !isOfSchedules(name) && !isOfPrograms(name) && !isBeforeLaunch(name))
 
 /** Commits, by the last statement before them. */
 const commits = [
