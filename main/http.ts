@@ -35,9 +35,6 @@ export type HttpServers = {
   close(): Promise<void>
 }
 
-/** No network sends anything here. */
-export const noWebhooks: Receivers = { github: null, telegram: null, slack: null }
-
 type Serving = Pick<House, 'desk' | 'log'> & { readonly config: { readonly http: Http | null } }
 
 /**

