@@ -237,3 +237,18 @@ test('history to come has its partitions, made by their owner', async () => {
   )
   expect(made.map(({ relname }) => relname)).toEqual(['events_2026_03', 'events_2026_04', 'events_2026_05'])
 })
+
+test('a month that has begun in the default partition stays there, and the next ones have their own', async () => {
+  const database = await openDatabase('2026-03-04T02:00:00Z')
+  await administer(
+    database.connection,
+    `insert into app.events (run_id, seq, kind, payload)
+     values (app.uuid_floor('2026-03-02T00:00:00Z'), 1, 'run_started', '{}')`,
+  )
+  await partitions.work(handsOn(database))
+  const made = await administer(
+    database.connection,
+    `select relname from pg_class where relname ~ '^events_\\d{4}_\\d{2}$' order by 1`,
+  )
+  expect(made.map(({ relname }) => relname)).toEqual(['events_2026_04', 'events_2026_05'])
+})
