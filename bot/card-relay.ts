@@ -24,6 +24,8 @@ const triesOfBad = 5
 
 export type CardRelayOptions = {
   readonly db: Database
+  /** Opens where a place is; null once its person was erased. */
+  readonly addressOf: (subject: string, sealed: Uint8Array) => Promise<string | null>
   readonly boards: readonly Board[]
   /** The run as it stands now. */
   readonly look: (handle: string) => Promise<RunCard>
@@ -93,7 +95,9 @@ export class CardRelay {
     const { isFinal = true, ...body } = drawing ?? {}
     const sha256 = createHash('sha256').update(JSON.stringify(body)).digest('hex')
     const isNews = drawing !== null && sha256 !== card.shownSha256
-    const place = drawing && isNews ? await send(board, card, drawing) : card.place
+    const address = await this.#options.addressOf(card.subjectId, card.sealedAddress)
+    if (address === null) throw erased
+    const place = drawing && isNews ? await send(board, { ...card, address }, drawing) : card.place
     await this.#options.db.run(cardShown, {
       run: card.runId,
       id: card.id,
@@ -115,6 +119,12 @@ export class CardRelay {
   }
 }
 
+const erased = new Fault({
+  code: 'PRECONDITION_FAILED',
+  message: 'Whose place this was has been erased.',
+  retryable: false,
+})
+
 /** How long the card and its place wait, and whether it is given up. An outage is no reason to give up. */
 function waitAfter(
   { failures }: TakenCard,
@@ -128,7 +138,11 @@ function waitAfter(
   return { waitMs: backoffMs, placeWaitMs: 0, gaveUp: failures + 1 >= triesOfBad ? message.slice(0, 500) : null }
 }
 
-function send(board: Board, card: TakenCard, drawing: Omit<Post, 'under'>): Promise<Post['under']> {
+function send(
+  board: Board,
+  card: TakenCard & { readonly address: string },
+  drawing: Omit<Post, 'under'>,
+): Promise<Post['under']> {
   const isNew = card.place === null
   const post = {
     lines: drawing.lines,

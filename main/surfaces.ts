@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Headers } from '../adapters/github/webhook.ts'
 import { understand, verify } from '../adapters/github/webhook.ts'
+import type { CardRelayOptions } from '../bot/card-relay.ts'
 import { CardRelay } from '../bot/card-relay.ts'
 import { MailBoard } from '../bot/mail/board.ts'
 import { Relay } from '../bot/relay.ts'
@@ -56,7 +57,14 @@ export async function startBot({ screen, house, askAs }: Opening): Promise<Bot> 
   const terminal = screen.isInteractive ? new TerminalSession(screen, await askAs(house)) : null
   const reception = openReception(house.desk, log, () => relay.poke())
   const networks = openNetworks(house, reception)
-  const cards = new CardRelay({ db, boards: networks.map(({ board }) => board), look: lookIn(house), onFault })
+  const addressOf: CardRelayOptions['addressOf'] = (subject, sealed) => house.desk.people.openAddress(subject, sealed)
+  const cards = new CardRelay({
+    db,
+    addressOf,
+    boards: networks.map(({ board }) => board),
+    look: lookIn(house),
+    onFault,
+  })
   const listeners: readonly Listener[] = terminal ? [terminal] : []
   const relay = new Relay({ db, listeners, onFault, onCards: () => cards.poke() })
   const webhooks = webhookSender(house)
@@ -92,11 +100,11 @@ const onStopped = ({ log }: House, surface: string, error: unknown): void =>
   log('error', 'a network was left: nobody is heard there until this is started again', { surface, error })
 
 /** Lets the place of a network's configuration hear of every run, as soon as the network answers. */
-async function openHome({ db, log }: House, { board, home }: Network, signal: AbortSignal): Promise<void> {
+async function openHome({ desk, log }: House, { board, home }: Network, signal: AbortSignal): Promise<void> {
   for (let waitMs = 1_000; !signal.aborted; waitMs = Math.min(60_000, waitMs * 2)) {
     try {
       const address = await home()
-      if (address !== null) await follows(db, board.name, address)
+      if (address !== null) await follows(desk, board.name, address)
       return
     } catch (error) {
       log('warn', 'the place of the configuration could not be found yet', { surface: board.name, error })

@@ -21,11 +21,13 @@ create table app.destinations (
   constraint destinations_quiet_has_both check ((quiet_from is null) = (quiet_to is null))
 ) with (fillfactor = 50);
 
+-- Where a place is, in its surface's spelling, sealed under the key of whose it is: its person, or the place itself.
+-- `lookup` is a keyed hash of surface and address.
 create table pii.addresses (
-  surface text not null,
-  address text not null,
+  lookup bytea primary key,
   destination_id uuid not null unique references app.destinations (id),
-  primary key (surface, address)
+  subject_id uuid not null,
+  sealed bytea not null
 );
 
 -- Which runs a place hears of: those of a project, or (the nil uuid) of all.

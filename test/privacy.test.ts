@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import { execute } from '../core/commands/execute.ts'
+import { greet } from '../core/commands/greet.ts'
 import { signIn } from '../core/commands/sign-in.ts'
 import type { Actor } from '../core/model/actor.ts'
 import { Database } from '../core/store/database.ts'
@@ -22,6 +23,7 @@ import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
 
 const name = 'Canary Quillfeather'
 const account = 'canary-4711-account'
+const address = 'canary-private-chat-99'
 const reason = 'the canary sings a reason'
 
 const gated = pipelineOf(
@@ -51,6 +53,7 @@ const gated = pipelineOf(
 /** A run that the canary rejected, for a reason. */
 async function rejectedByCanary(): Promise<{ house: TestHouse; canary: Actor; run: string; runId: string }> {
   const house = await openTestHouse({ gated })
+  await greet(house.desk, { surface: 'telegram', account, label: name, address, isPrivate: true })
   const stranger = await signIn(house.desk, { surface: 'telegram', account, label: name })
   const canary: Actor = { ...stranger, roles: ['approver', 'admin'] }
   await house.work()
@@ -117,7 +120,7 @@ test('a name, an account and a reason are nowhere in the database and never were
     expect(rows).not.toContain(secret)
     expect(rows).not.toContain(Buffer.from(secret).toString('hex'))
   }
-  const secrets = ['the control canary', name, account, reason]
+  const secrets = ['the control canary', name, account, address, reason]
   expect(await inFiles(connection, 'pg_wal', secrets)).toEqual(['the control canary'])
   expect(await inFiles(connection, await folderOf(connection), secrets)).toEqual(['the control canary'])
 })

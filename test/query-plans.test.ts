@@ -53,7 +53,8 @@ const fill = `
   insert into app.inbox (source, delivery_id, body_sha256, reply) select 'terminal', id::text, '', '{}' from app.runs;
   insert into app.outbox (run_id, id, topic, payload) select id, gen_random_uuid(), 'run_started', '{}' from app.runs;
   insert into app.destinations (id, surface) select gen_random_uuid(), 'telegram' from generate_series(1, 10);
-  insert into pii.addresses (surface, address, destination_id) select surface, id::text, id from app.destinations;
+  insert into pii.addresses (lookup, destination_id, subject_id, sealed)
+    select id::text::bytea, id, id, '' from app.destinations;
   insert into app.cards (run_id, id, key, destination_id, kind, subject)
     select r.id, r.id, r.id::text, (select min(d.id::text)::uuid from app.destinations d), 'run', r.id from app.runs r;
   insert into app.prompts (destination_id, prompt, actor_id, command)

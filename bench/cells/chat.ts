@@ -68,7 +68,13 @@ export async function chat(bed: Bed): Promise<Figure[]> {
     return card.value
   }
   const onFault = (surface: string, error: unknown): void => console.error(surface, error)
-  const cards = new CardRelay({ db, boards: slates, look, onFault })
+  const cards = new CardRelay({
+    db,
+    addressOf: (subject, sealed) => people.openAddress(subject, sealed),
+    boards: slates,
+    look,
+    onFault,
+  })
   const relay = new Relay({ db, listeners: [], onFault, onCards: () => cards.poke() })
   const reception = openReception(
     desk,

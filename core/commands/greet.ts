@@ -1,7 +1,6 @@
 import type { Actor } from '../model/actor.ts'
 import { appendAudit } from '../store/audit.ts'
-import type { Database } from '../store/database.ts'
-import { findDestination, insertDestination, reopenDestination, subscribeHome } from '../store/destination.ts'
+import { reopenDestination, subscribeHome } from '../store/destination.ts'
 import { lockPeople } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Desk } from './desk.ts'
@@ -21,7 +20,7 @@ type Lobby = Pick<Desk, 'db' | 'people'>
 export async function greet(desk: Lobby, visitor: Visitor): Promise<Actor> {
   const { db, people } = desk
   const { surface, address } = visitor
-  const [person, [place]] = await Promise.all([people.find(db, visitor), db.run(findDestination, { surface, address })])
+  const [person, place] = await Promise.all([people.find(db, visitor), people.findPlace(db, surface, address)])
   if (!person || !place) return meet(desk, visitor)
   const owner = visitor.isPrivate ? person.actorId : null
   if (place.state === 'closed' || place.actorId !== owner)
@@ -37,19 +36,18 @@ async function meet(desk: Lobby, visitor: Visitor): Promise<Actor> {
     const known = await people.find(tx, visitor)
     const actor = known?.actorId ?? uuidv7()
     if (!known) await people.insert(tx, actor, visitor)
-    const [place] = await tx.run(findDestination, { surface, address })
-    if (!place) await tx.run(insertDestination, { id: uuidv7(), surface, address, actor: isPrivate ? actor : null })
+    const place = await people.findPlace(tx, surface, address)
+    if (!place) await people.insertPlace(tx, surface, { address, actor: isPrivate ? actor : null })
   })
   return greet(desk, visitor)
 }
 
 /** Lets the place of a configuration hear of every run, until people there say otherwise. */
-export async function follows(db: Database, surface: string, address: string): Promise<void> {
+export async function follows({ db, people }: Lobby, surface: string, address: string): Promise<void> {
   await db.transaction(async (tx) => {
     await tx.run(lockPeople, {})
-    const [known] = await tx.run(findDestination, { surface, address })
-    const destination = known?.id ?? uuidv7()
-    if (!known) await tx.run(insertDestination, { id: destination, surface, address, actor: null })
+    const known = await people.findPlace(tx, surface, address)
+    const destination = known?.id ?? (await people.insertPlace(tx, surface, { address, actor: null }))
     await tx.run(subscribeHome, { destination })
   })
 }

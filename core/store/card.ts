@@ -97,7 +97,8 @@ const takenCard = z.object({
   key: z.string(),
   number: z.number(),
   destinationId: z.string(),
-  address: z.string(),
+  subjectId: z.string(),
+  sealedAddress: z.instanceof(Buffer),
   isQuiet: z.boolean(),
   kind: z.enum(['run', 'gate', 'note', 'receipt']),
   subject: z.string(),
@@ -136,7 +137,8 @@ export const takeCards = statement({
       from places where d.id = places.id
       returning d.id, d.quiet_from, d.quiet_to, d.zone
     )
-    select c.run_id, c.id, c.key, r.number, c.destination_id, a.address,
+    select c.run_id, c.id, c.key, r.number, c.destination_id, a.subject_id,
+      a.sealed as sealed_address,
       coalesce(case when taken.quiet_from <= taken.quiet_to
         then (app.clock_now() at time zone taken.zone)::time between taken.quiet_from and taken.quiet_to
         else (app.clock_now() at time zone taken.zone)::time not between taken.quiet_to and taken.quiet_from

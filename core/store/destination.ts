@@ -4,28 +4,28 @@ import { statement } from './statement.ts'
 /** The id that stands for every project in a subscription. */
 export const everyProject = '00000000-0000-0000-0000-000000000000'
 
-/** The place behind an address of a surface. */
+/** The place behind an address of a surface, by its keyed hash. */
 export const findDestination = statement({
   name: 'find_destination',
-  params: ['surface', 'address'],
+  params: ['lookup'],
   row: z.object({ id: z.string(), state: z.enum(['open', 'closed']), actorId: z.string().nullable() }),
   sql: `
     select d.id, d.state, d.actor_id from pii.addresses a join app.destinations d on d.id = a.destination_id
-    where a.surface = :surface::text and a.address = :address::text`,
+    where a.lookup = :lookup::bytea`,
 })
 
 /** Makes a place; no row when somebody else just did. `actor` is whose private place it is. */
 export const insertDestination = statement({
   name: 'insert_destination',
-  params: ['id', 'surface', 'address', 'actor'],
+  params: ['id', 'surface', 'actor', 'lookup', 'subject', 'sealed'],
   row: z.object({ id: z.string() }),
   sql: `
     with made as (
       insert into app.destinations (id, surface, actor_id) values (:id::uuid, :surface::text, :actor::uuid)
-      returning id, surface
+      returning id
     )
-    insert into pii.addresses (surface, address, destination_id)
-    select made.surface, :address::text, made.id from made
+    insert into pii.addresses (lookup, destination_id, subject_id, sealed)
+    select :lookup::bytea, made.id, :subject::uuid, :sealed::bytea from made
     returning destination_id as id`,
 })
 

@@ -3,12 +3,15 @@ import type { Role } from '../model/plan.ts'
 import { roles } from '../model/plan.ts'
 import type { KeyStore } from '../ports.ts'
 import type { Executor } from './database.ts'
+import { findDestination, insertDestination } from './destination.ts'
 import { Seal } from './seal.ts'
 import { statement } from './statement.ts'
 import { uuidv7 } from './uuid.ts'
 
 /** An account of a surface, and what its holder is called there. */
 export type Account = { readonly surface: string; readonly account: string; readonly label: string }
+
+type PlaceDraft = { readonly address: string; readonly actor: string | null }
 
 /** The person behind an account, with the roles held now. */
 export type Person = { readonly actorId: string; readonly label: string; readonly roles: readonly Role[] }
@@ -60,6 +63,27 @@ export class People {
     return this.#seal.open(actor, 'remark', sealed)
   }
 
+  /** The place at an address of a surface, or null when nobody has written from there. */
+  async findPlace(db: Executor, surface: string, address: string): Promise<z.infer<typeof findDestination.row> | null> {
+    const [place] = await db.run(findDestination, { lookup: await this.#addressLookup(surface, address) })
+    return place ?? null
+  }
+
+  /** Makes a place; `actor` is whose private place it is, null where several people are. Answers with its id. */
+  async insertPlace(tx: Executor, surface: string, { address, actor }: PlaceDraft): Promise<string> {
+    const id = uuidv7()
+    const subject = actor ?? id
+    const lookup = await this.#addressLookup(surface, address)
+    const sealed = await this.#seal.seal(subject, 'address', address)
+    await tx.run(insertDestination, { id, surface, actor, lookup, subject, sealed })
+    return id
+  }
+
+  /** Where a place is; null once its person was erased. */
+  openAddress(subject: string, sealed: Uint8Array): Promise<string | null> {
+    return this.#seal.open(subject, 'address', sealed)
+  }
+
   /** An account as its row holds it. */
   async sealed(actor: string, { surface, account, label }: Account) {
     return {
@@ -77,6 +101,10 @@ export class People {
 
   #lookup(surface: string, account: string): Promise<Buffer> {
     return this.#seal.lookup('account', JSON.stringify([surface, account]))
+  }
+
+  #addressLookup(surface: string, address: string): Promise<Buffer> {
+    return this.#seal.lookup('address', JSON.stringify([surface, address]))
   }
 
   async #labelOf(subject: string, sealedLabel: Uint8Array): Promise<string> {

@@ -187,7 +187,13 @@ class Ship {
       if (!card.ok) throw new Error(card.refusal.message)
       return card.value
     }
-    this.#cards = new CardRelay({ db: this.db, boards: [networkIn(world, life)], look, onFault: () => undefined })
+    this.#cards = new CardRelay({
+      db: this.db,
+      addressOf: (subject, sealed) => this.desk.people.openAddress(subject, sealed),
+      boards: [networkIn(world, life)],
+      look,
+      onFault: () => undefined,
+    })
     this.reception = openReception(
       this.desk,
       () => undefined,
@@ -337,7 +343,7 @@ async function comeAboard(voyage: Voyage): Promise<void> {
   await voyage.say('mate', 'deck', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'gone', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'deck', { kind: 'quiet', from: '22:00', to: '07:00', zone: 'UTC' })
-  await voyage.surely(({ db }) => follows(db, 'wall', 'home'))
+  await voyage.surely(({ desk }) => follows(desk, 'wall', 'home'))
   await voyage.surely(async ({ reception }) => {
     const caller = callerAt('mate', 'deck')
     await reception.expectWords(caller, '1', { kind: 'reject', run: 'r7k2', ...decide })

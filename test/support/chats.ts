@@ -62,7 +62,13 @@ export function openChats(house: TestHouse, walls: readonly Board[]): Chats {
     return card.value
   }
   const relay = new Relay({ db: house.db, listeners: [], onFault, onCards: () => undefined })
-  const cards = new CardRelay({ db: house.db, boards: walls, look, onFault })
+  const cards = new CardRelay({
+    db: house.db,
+    addressOf: (subject, sealed) => house.desk.people.openAddress(subject, sealed),
+    boards: walls,
+    look,
+    onFault,
+  })
   onTestFinished(async () => {
     await relay.stop()
     await cards.stop()
