@@ -98,7 +98,7 @@ export default {
       severity: 'error',
       from: code('^adapters/([^/]+)/'),
       to: {
-        path: '^(?!adapters/($1|process)/|core/model/|core/(ports|pipeline)\\.ts$)',
+        path: '^(?!adapters/($1|process|network)/|core/model/|core/(ports|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
@@ -122,18 +122,18 @@ export default {
     },
     {
       name: 'the-bot-is-pure-but-for-the-relay',
-      comment: 'Parsing and phrasing are functions of text; only relay.ts reads the outbox.',
+      comment: 'Parsing and phrasing are functions of text; only the relays read the store.',
       severity: 'error',
-      from: code('^bot/(?!relay\\.ts$)[^/]+\\.ts$'),
+      from: code('^bot/(?!((card-)?relay|webhook-sender)\\.ts$)[^/]+\\.ts$'),
       to: { path: '^(?!bot/|core/commands/command\\.ts$|core/model/)', dependencyTypesNot: [...npm, 'core'] },
     },
     {
       name: 'relay-and-schedules-stand-on-the-store',
       comment: 'They move what the database holds; they decide nothing and know no vendor.',
       severity: 'error',
-      from: code('^(bot/relay\\.ts$|cron/)'),
+      from: code('^(bot/((card-)?relay|webhook-sender)\\.ts$|cron/)'),
       to: {
-        path: '^(?!bot/surface\\.ts$|bot/phrase\\.ts$|cron/|core/(store|model)/|core/(ports|pipeline)\\.ts$)',
+        path: '^(?!bot/(surface|phrase|cards|rounds)\\.ts$|cron/|core/(store|model)/|core/(ports|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },

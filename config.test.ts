@@ -21,6 +21,7 @@ test('nothing needs to be set', () => {
     beatMs: 10_000,
     reapMs: 5_000,
     actorConcurrency: 8,
+    telegram: null,
     logLevel: 'warn',
     colour: null,
   })
@@ -66,6 +67,24 @@ test('a secret may come from a file', () => {
   expect(() => load({ DATABASE_URL: 'postgres://a@b/c', DATABASE_URL_FILE: '/x' })).toThrow('keep one')
 })
 
+test('mail is on where there is a server and a sender, and its password may come from a file', () => {
+  expect(load({ QP_PUBLIC_URL: 'https://qp.example.org' }).mail).toBeNull()
+  const environment = { SMTP_URL_FILE: '/run/secrets/smtp', SMTP_FROM: 'qp@example.org' }
+  expect(load(environment, { '/run/secrets/smtp': 'smtp://qp:canary@mail.example.org\n' }).mail).toMatchObject({
+    host: 'mail.example.org',
+    port: 587,
+    login: { user: 'qp', password: 'canary' },
+  })
+  expect(() => load({ SMTP_URL: 'smtp://mail.example.org' })).toThrow('set both, or neither')
+})
+
+test('the secret of webhooks must be long, and may come from a file', () => {
+  expect(load({ QP_SECRET_FILE: '/run/secrets/qp' }, { '/run/secrets/qp': `${'k'.repeat(32)}\n` }).secret).toBe(
+    'k'.repeat(32),
+  )
+  expect(() => load({ QP_SECRET: 'short' })).toThrow('at least 32 characters')
+})
+
 test.each([
   [{ NO_COLOR: '1', FORCE_COLOR: '1' }, false],
   [{ FORCE_COLOR: '1' }, true],
@@ -85,4 +104,146 @@ test('a second process gets what leads to the same configuration, and no other p
     AWS_SECRET: 'x',
   })
   expect(childEnvironment).toEqual({ QP_LEASE_MS: '9000', QP_BEAT_MS: '3000', PATH: '/bin', HOME: '/h' })
+})
+
+const slackTokens = {
+  SLACK_BOT_TOKEN: 'xoxb-canary-1',
+  SLACK_APP_TOKEN: 'xapp-canary-2',
+  SLACK_SIGNING_SECRET: 'canary-0123456789abcdef',
+}
+
+test('Slack is off until a bot token is set, and then needs a way for its events to come in', () => {
+  expect(load({ SLACK_BOT_TOKEN: '', SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: '' }).slack).toBe(null)
+  expect(load({ ...slackTokens, SLACK_CHANNEL: 'C0123ABCD' }).slack).toEqual({
+    botToken: 'xoxb-canary-1',
+    appToken: 'xapp-canary-2',
+    signingSecret: 'canary-0123456789abcdef',
+    channel: 'C0123ABCD',
+    apiRoot: 'https://slack.com/api/',
+  })
+  const files = { '/s/bot': 'xoxb-canary-1\n', '/s/app': 'xapp-canary-2\n' }
+  const fromFiles = load({ SLACK_BOT_TOKEN_FILE: '/s/bot', SLACK_APP_TOKEN_FILE: '/s/app' }, files).slack
+  expect(fromFiles).toMatchObject({ botToken: 'xoxb-canary-1', appToken: 'xapp-canary-2', signingSecret: null })
+})
+
+test.each([
+  [
+    'no way in',
+    { SLACK_BOT_TOKEN: 'xoxb-canary-1' },
+    'SLACK_APP_TOKEN (no public address needed) nor SLACK_SIGNING_SECRET',
+  ],
+  ['an empty way in', { ...slackTokens, SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: '' }, 'set one of them'],
+  ['no bot token', { SLACK_APP_TOKEN: 'xapp-canary-2' }, 'SLACK_APP_TOKEN is set without SLACK_BOT_TOKEN'],
+  ['an empty bot token', { ...slackTokens, SLACK_BOT_TOKEN: '' }, 'is set without SLACK_BOT_TOKEN'],
+  ['a channel alone', { SLACK_CHANNEL: 'C0123ABCD' }, 'SLACK_CHANNEL is set without SLACK_BOT_TOKEN'],
+  ['an empty file', { ...slackTokens, SLACK_BOT_TOKEN: '', SLACK_BOT_TOKEN_FILE: '/empty' }, 'must begin with xoxb-'],
+  ['a rotating token', { ...slackTokens, SLACK_BOT_TOKEN: 'xoxe.xoxb-canary' }, 'with token rotation off'],
+  [
+    'tokens changed about',
+    { ...slackTokens, SLACK_APP_TOKEN: 'xoxb-canary-1' },
+    'SLACK_APP_TOKEN must begin with xapp-',
+  ],
+  ['a short signing secret', { ...slackTokens, SLACK_SIGNING_SECRET: 'canary' }, 'SLACK_SIGNING_SECRET must be'],
+  ['a channel’s name', { ...slackTokens, SLACK_CHANNEL: '#builds' }, 'must be a channel id'],
+] as const)('Slack with %s is refused in a sentence that holds no secret', (_, environment, sentence) => {
+  const result = loadConfig(environment, () => '')
+  expect(result.ok ? '' : result.refusal.message).toContain(sentence)
+  expect(result.ok ? '' : result.refusal.message).not.toContain('canary')
+})
+
+test('a process for one run gets no token of Slack’s', () => {
+  expect(JSON.stringify(load({ ...slackTokens, QP_STATE_DIR: '/x' }).childEnvironment)).not.toContain('canary')
+})
+
+const token = '123456:ABCdefGHIjklMNOpqrSTUvwxYZ012345678'
+
+test('a token is enough for Telegram, and may come from a file', () => {
+  const usual = { token, chatId: null, webhookSecret: null, apiRoot: 'https://api.telegram.org' }
+  expect(load({ TELEGRAM_BOT_TOKEN: token }).telegram).toEqual(usual)
+  expect(load({ TELEGRAM_BOT_TOKEN_FILE: '/t' }, { '/t': `${token}\n` }).telegram).toEqual(usual)
+})
+
+test('Telegram may have a chat, a topic, a webhook’s secret and a server of one’s own', () => {
+  const environment = {
+    TELEGRAM_BOT_TOKEN: token,
+    TELEGRAM_CHAT_ID: '-1001234567890/17',
+    TELEGRAM_WEBHOOK_SECRET: 'abcdefgh_12345678',
+    TELEGRAM_API_ROOT: 'http://127.0.0.1:8081/',
+  }
+  expect(load(environment).telegram).toEqual({
+    token,
+    chatId: '-1001234567890/17',
+    webhookSecret: 'abcdefgh_12345678',
+    apiRoot: 'http://127.0.0.1:8081',
+  })
+})
+
+test.each([
+  ['TELEGRAM_BOT_TOKEN', 'canary-no-token'],
+  ['TELEGRAM_CHAT_ID', '@canary'],
+  ['TELEGRAM_WEBHOOK_SECRET', 'canary'],
+  ['TELEGRAM_API_ROOT', 'canary'],
+])('a wrong %s is named and not repeated', (name, value) => {
+  expect(() => load({ [name]: value })).toThrow(name)
+  expect(() => load({ [name]: value })).not.toThrow('canary')
+})
+
+const key = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----'
+
+test('GitHub is reached with a token or as an App, and an Enterprise’s host follows from its API', () => {
+  expect(load({}).github).toBeNull()
+  // Other programs set this one too.
+  expect(load({ GITHUB_API_URL: 'https://api.github.com' }).github).toBeNull()
+  expect(load({ GITHUB_TOKEN: 'github_pat_1' }).github).toEqual({
+    apiUrl: 'https://api.github.com',
+    host: 'github.com',
+    identity: { kind: 'token', token: 'github_pat_1' },
+    webhookSecrets: [],
+  })
+  const app = load(
+    {
+      GITHUB_APP_ID: '4711',
+      GITHUB_PRIVATE_KEY_FILE: '/run/secrets/key',
+      GITHUB_API_URL: 'https://git.example.org/api/v3/',
+      GITHUB_WEBHOOK_SECRET: 'new-secret-0123456 old-secret-0123456',
+    },
+    { '/run/secrets/key': `${key}\n` },
+  )
+  expect(app.github).toEqual({
+    apiUrl: 'https://git.example.org/api/v3',
+    host: 'git.example.org',
+    identity: { kind: 'app', appId: '4711', privateKey: key },
+    webhookSecrets: ['new-secret-0123456', 'old-secret-0123456'],
+  })
+})
+
+test.each<[Record<string, string>, string]>([
+  [{ GITHUB_APP_ID: '4711' }, 'GITHUB_APP_ID is set without GITHUB_PRIVATE_KEY'],
+  [{ GITHUB_PRIVATE_KEY: key }, 'GITHUB_PRIVATE_KEY is set without GITHUB_APP_ID'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: key }, 'are both set: keep the token or the App'],
+  [{ GITHUB_WEBHOOK_SECRET: 'long-enough-secret' }, 'GITHUB_WEBHOOK_SECRET is set without'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: ' ' }, 'GITHUB_WEBHOOK_SECRET must have 16 characters'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_WEBHOOK_SECRET: 'long-enough-secret short' }, 'GITHUB_WEBHOOK_SECRET must have 16'],
+  [{ QP_GIT_CA_FILE: 'company.pem' }, 'QP_GIT_CA_FILE must be the whole path'],
+  [{ GITHUB_TOKEN: 'two words' }, 'GITHUB_TOKEN must be one word'],
+  [{ GITHUB_APP_ID: 'Iv1.8a', GITHUB_PRIVATE_KEY: key }, 'GITHUB_APP_ID must be the number'],
+  [{ GITHUB_APP_ID: '1', GITHUB_PRIVATE_KEY: 'MIIE' }, 'GITHUB_PRIVATE_KEY must be the .pem file'],
+  [{ GITHUB_TOKEN: 'x', GITHUB_API_URL: 'http://git.example.org' }, 'GITHUB_API_URL must be an https address'],
+])('%j is refused with what to do', (environment, sentence) => {
+  expect(() => load(environment)).toThrow(sentence)
+})
+
+test('HTTP is served only where a port is asked for, and only to this machine unless told otherwise', () => {
+  expect(load({}).http).toBeNull()
+  expect(load({ QP_OPS_PORT: '9000' }).http).toBeNull()
+  expect(load({ QP_HTTP_PORT: '3000' }).http).toEqual({
+    host: '127.0.0.1',
+    port: 3000,
+    opsHost: '127.0.0.1',
+    opsPort: 9464,
+    runsPerHour: 10,
+  })
+  expect(loadConfig({ QP_HTTP_PORT: '70000' })).toMatchObject({
+    refusal: { message: expect.stringContaining('QP_HTTP_PORT') as string },
+  })
 })

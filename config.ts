@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { readSlackSettings, type SlackSettings, slackVariables } from './bot/slack/environment.ts'
+import type { TelegramSettings } from './bot/telegram/environment.ts'
+import { telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
+import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
+import type { MailSettings } from './bot/mail/settings.ts'
+import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
+import { httpEnvironment } from './bot/http/environment.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 
@@ -9,6 +16,8 @@ export type Config = {
   readonly databaseUrl: string | null
   /** As it was given; relative to the folder the program was started in. */
   readonly stateDir: string
+  /** The folder of the keys of personal data, as it was given; null: `keys` below `stateDir`. */
+  readonly keysDir: string | null
   /** Hosts that repositories may be fetched from; null: any public host. */
   readonly allowedHosts: readonly string[] | null
   readonly allowFileUrls: boolean
@@ -20,6 +29,14 @@ export type Config = {
   readonly concurrency: number
   /** Runs of one person that run at once, over all workers. */
   readonly actorConcurrency: number
+  /** Which part of the program this process is, where the command line does not say. */
+  readonly role: Role
+  /** Days that a finished run is kept at most, whatever its project asks for. */
+  readonly retentionDays: number
+  /** Null: no bot on Telegram. */
+  readonly telegram: TelegramSettings | null
+  /** Where HTTP is served; null: nowhere. */
+  readonly http: Http | null
   readonly logLevel: 'info' | 'warn' | 'error'
   /** Null: where the output is a terminal. */
   readonly colour: boolean | null
@@ -28,9 +45,38 @@ export type Config = {
   /** Where programs are looked for. */
   readonly path: string
   readonly sshAuthSock: string | null
+  /** Null: Slack is off. */
+  readonly slack: SlackSettings | null
+  /** PEM file of the authorities git trusts instead of the system's; null: the system's. */
+  readonly gitCaFile: string | null
+  /** Null: branches are all that is made on a GitHub repository. */
+  readonly github: GitHubSettings | null
+  /** The address people reach this server under; null: it has none. */
+  readonly publicUrl: string | null
+  /** Null: no mail is sent. */
+  readonly mail: MailSettings | null
+  /** Hosts that webhooks may go to, private ones included; null: any public host. */
+  readonly webhookHosts: readonly string[] | null
+  /** What the signing secrets of webhooks are derived from; null: a file of the state folder. */
+  readonly secret: string | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
+
+/** The public port and the operator's; 0 takes any free one. */
+export type Http = {
+  readonly host: string
+  readonly port: number
+  readonly opsHost: string
+  readonly opsPort: number
+  /** Runs that one key may start in an hour. */
+  readonly runsPerHour: number
+}
+
+/** Parts of the program that may run as processes of their own; `migrate` ends when the schema is up to date. */
+export const roles = ['all', 'bot', 'worker', 'cron', 'migrate'] as const
+
+export type Role = (typeof roles)[number]
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -48,10 +94,14 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   const { values, problems } = withSecretFiles(given, readText)
   const parsed = Variables.safeParse(values)
   problems.push(...unknownVariables(given), ...(parsed.error?.issues.map((issue) => issue.message) ?? []))
+  const github = parsed.success ? gitHubSettings(parsed.data) : { settings: null, problem: null }
+  if (github.problem !== null) problems.push(github.problem)
   if (!parsed.success || problems.length > 0) {
     return refused('invalid_input', problems.join('\n'), 'Correct the environment and start again.')
   }
-  return accepted(configOf(parsed.data, given))
+  const slack = readSlackSettings(parsed.data)
+  if (!slack.ok) return slack
+  return accepted({ ...configOf(parsed.data, given), slack: slack.value, github: github.settings })
 }
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
@@ -72,13 +122,14 @@ const yesOrNo = (name: string) =>
     .transform((value) => ['1', 'true', 'yes'].includes(value))
     .default(false)
 
-const hosts = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
-  .refine(
-    (list) => list.length > 0 && list.every((host) => /^[a-z0-9.:-]+$/i.test(host)),
-    'QP_ALLOWED_HOSTS must be host names with commas between, such as github.com,git.example.org.',
-  )
+const hosts = (name: string, such: string) =>
+  z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
+    .refine(
+      (list) => list.length > 0 && list.every((host) => /^[a-z0-9.:-]+$/i.test(host)),
+      `${name} must be host names with commas between, such as ${such}.`,
+    )
 
 const Variables = z
   .object({
@@ -87,15 +138,27 @@ const Variables = z
       .regex(/^postgres(ql)?:\/\//, 'DATABASE_URL must begin with postgresql://, such as postgresql://user@host/name.')
       .optional(),
     QP_STATE_DIR: z.string().default('.quantapilot'),
-    QP_ALLOWED_HOSTS: hosts.optional(),
+    QP_KEYS_DIR: z.string().optional(),
+    QP_ALLOWED_HOSTS: hosts('QP_ALLOWED_HOSTS', 'github.com,git.example.org').optional(),
+    QP_WEBHOOK_HOSTS: hosts('QP_WEBHOOK_HOSTS', 'hooks.example.org,ci.internal').optional(),
+    QP_SECRET: z.string().min(32, 'QP_SECRET must be at least 32 characters that nobody can guess.').optional(),
+    ...mailEnvironment,
     QP_ALLOW_FILE_URLS: yesOrNo('QP_ALLOW_FILE_URLS'),
+    QP_GIT_CA_FILE: z
+      .string()
+      .startsWith('/', 'QP_GIT_CA_FILE must be the whole path of a PEM file, such as /etc/ssl/company.pem.')
+      .optional(),
     QP_LEASE_MS: whole('QP_LEASE_MS', 'milliseconds', 500, 3_600_000, 30_000),
     QP_BEAT_MS: whole('QP_BEAT_MS', 'milliseconds', 100, 600_000, 10_000),
     QP_REAP_MS: whole('QP_REAP_MS', 'milliseconds', 100, 600_000, 5_000),
     QP_POLL_MS: whole('QP_POLL_MS', 'milliseconds', 10, 60_000, 1_000),
     QP_CONCURRENCY: whole('QP_CONCURRENCY', 'runs', 1, 10_000, 64),
     QP_ACTOR_CONCURRENCY: whole('QP_ACTOR_CONCURRENCY', 'runs', 1, 10_000, 8),
+    QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
+    QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
+    ...httpEnvironment,
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
+    ...telegramVariables,
     // Other programs' variables: never an error, whatever they hold.
     NO_COLOR: z.string().optional(),
     FORCE_COLOR: z.string().optional(),
@@ -103,15 +166,32 @@ const Variables = z
     COLUMNS: z.string().optional(),
     PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
     SSH_AUTH_SOCK: z.string().optional(),
+    ...slackVariables,
+    ...gitHubVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
     when: ({ issues }) => issues.length === 0,
   })
+  .refine((values) => (values.SMTP_URL === undefined) === (values.SMTP_FROM === undefined), {
+    error: 'SMTP_URL and SMTP_FROM belong together: set both, or neither.',
+    when: ({ issues }) => issues.length === 0,
+  })
 
-const secrets = ['DATABASE_URL'] as const
+/** Each of these may come from a file instead, which `<name>_FILE` names, as containers hand secrets in. */
+const secrets = Object.keys(Variables.shape).filter((name) =>
+  /^(DATABASE_URL$|QP_SECRET$|TELEGRAM_|SLACK_|GITHUB_|SMTP_)/.test(name),
+)
 
-const ours = Object.keys(Variables.shape).filter((name) => name.startsWith('QP_'))
+const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE'].filter((name) => name.startsWith('QP_'))
+
+/** Names that are other programs' and that we only heed. */
+const heeded = ['NO_COLOR', 'FORCE_COLOR', 'TERM', 'COLUMNS', 'PATH', 'SSH_AUTH_SOCK']
+
+/** Every variable that an operator may set for us, a secret with the name of its file behind it. */
+export const environmentNames: readonly string[] = Object.keys(Variables.shape)
+  .filter((name) => !heeded.includes(name))
+  .flatMap((name) => (secrets.includes(name) ? [name, `${name}_FILE`] : [name]))
 
 type Given = Readonly<Record<string, string | undefined>>
 
@@ -144,10 +224,11 @@ function unknownVariables(given: Given): string[] {
   })
 }
 
-function configOf(values: z.infer<typeof Variables>, given: Given): Config {
+function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config, 'slack' | 'github'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,
+    keysDir: values.QP_KEYS_DIR ?? null,
     allowedHosts: values.QP_ALLOWED_HOSTS ?? null,
     allowFileUrls: values.QP_ALLOW_FILE_URLS,
     leaseMs: values.QP_LEASE_MS,
@@ -156,13 +237,27 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Config {
     pollMs: values.QP_POLL_MS,
     concurrency: values.QP_CONCURRENCY,
     actorConcurrency: values.QP_ACTOR_CONCURRENCY,
+    role: values.QP_ROLE,
+    retentionDays: values.QP_RETENTION_DAYS,
+    telegram: telegramSettings(values),
+    publicUrl: values.QP_PUBLIC_URL ?? null,
+    http: httpOf(values),
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
     path: values.PATH,
     sshAuthSock: values.SSH_AUTH_SOCK ?? null,
+    gitCaFile: values.QP_GIT_CA_FILE ?? null,
+    mail: mailSettings(values),
+    webhookHosts: values.QP_WEBHOOK_HOSTS ?? null,
+    secret: values.QP_SECRET ?? null,
     childEnvironment: childEnvironmentOf(given),
   }
+}
+
+function httpOf(values: z.infer<typeof Variables>): Http | null {
+  const { QP_HTTP_PORT: port, QP_HTTP_HOST: host, QP_OPS_PORT: opsPort, QP_OPS_HOST: opsHost } = values
+  return port === undefined ? null : { host, port, opsHost, opsPort, runsPerHour: values.QP_HTTP_RUNS_PER_HOUR }
 }
 
 /** NO_COLOR wins, https://no-color.org; FORCE_COLOR=0 is another way to say it. */
@@ -173,7 +268,10 @@ function colourOf({ NO_COLOR, FORCE_COLOR, TERM }: z.infer<typeof Variables>): b
 }
 
 function childEnvironmentOf(given: Given): Record<string, string> {
-  const handedDown = [...Object.keys(Variables.shape), ...secrets.map((name) => `${name}_FILE`), 'HOME']
+  const handedDown = [...Object.keys(Variables.shape), ...secrets.map((name) => `${name}_FILE`), 'HOME'].filter(
+    // A process for one run speaks to nobody.
+    (name) => !/^(SLACK|TELEGRAM|SMTP)_/.test(name),
+  )
   const result: Record<string, string> = {}
   for (const name of handedDown) {
     const value = given[name]

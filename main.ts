@@ -6,18 +6,20 @@ import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
 import { exitCodes, misused, refuse, runCommand } from './bot/terminal/command-line.ts'
 import { Screen, harmless } from './bot/terminal/screen.ts'
-import { sayHelp, TerminalSession } from './bot/terminal/session.ts'
+import { sayHelp } from './bot/terminal/session.ts'
 import type { Config } from './config.ts'
-import { loadConfig, readProcessEnvironment } from './config.ts'
+import { loadConfig, readProcessEnvironment, roles } from './config.ts'
 import { execute } from './core/commands/execute.ts'
 import { signIn } from './core/commands/sign-in.ts'
 import { runAlone } from './core/engine/worker.ts'
 import { Fault } from './core/model/problem.ts'
+import { cron } from './main/cron.ts'
 import { demo } from './main/demo.ts'
 import { Helper, nobodyWorks } from './main/helper.ts'
 import type { House, Opening, Program } from './main/house.ts'
 import { engineSettings, openHouse, quantaPilot, version } from './main/house.ts'
 import { logTo } from './main/log.ts'
+import { start } from './main/start.ts'
 import { doctor, lint } from './main/tools.ts'
 
 /** Runs what was typed after `qp` and answers with the exit code. Errors are sentences on the screen. */
@@ -77,7 +79,9 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
     case 'lint':
       return lint(shell, rest)
     case 'start':
-      return alone(shell, words, [], (opening) => start(shell, opening))
+      return startAs(shell, rest)
+    case 'cron':
+      return cron(shell, rest, (work) => withOpening(shell, (opening) => inHouse(opening, work)))
     case 'demo':
       return alone(shell, words, ['--yes'], (opening) =>
         demo(shell.screen, opening, rest.length > 0 || !shell.screen.isInteractive),
@@ -124,34 +128,24 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
       } finally {
         helper.end()
         // What happened was shown right here; a session started later need not hear of it again.
-        if (isAlone || helper.works) await new Relay(house.db, [], () => undefined).drain()
+        if (isAlone || helper.works)
+          await new Relay({ db: house.db, listeners: [], onFault: () => undefined, onCards: () => undefined }).drain()
       }
     }),
   )
 }
 
-async function start({ screen }: Shell, opening: Opening): Promise<number> {
-  screen.print(`QuantaPilot ${version}`)
-  return inHouse(opening, async (house) => {
-    screen.print(`✓ database  ${house.databaseKind}`, '✓ author    built-in (no model key)')
-    const ask = await askAs(house)
-    await house.work()
-    const session = new TerminalSession(screen, ask)
-    const relay = new Relay(house.db, [session], (surface, error) =>
-      house.log('warn', 'a message was not sent', { surface, error }),
-    )
-    relay.start(500)
-    opening.signal.addEventListener('abort', () => void session.stop())
-    if (screen.isInteractive) {
-      screen.print('Type /help. Ctrl-C stops; runs survive.')
-      await session.start()
-    } else {
-      screen.print('No terminal here: working until stopped.')
-      await new Promise<void>((done) => opening.signal.addEventListener('abort', () => done()))
-    }
-    await relay.stop()
-    return exitCodes.done
-  })
+/** `qp start [--role <role>]`; the role of the environment where none is named. */
+async function startAs(shell: Shell, [flag, named, ...rest]: readonly string[]): Promise<number> {
+  const role = flag === undefined ? shell.config.role : roles.find((known) => known === named)
+  if (role === undefined || (flag !== undefined && flag !== '--role') || rest.length > 0) {
+    const wrong = flag === '--role' ? (rest[0] ?? named ?? 'a role that is not named') : (flag ?? '')
+    return misused(shell, `start does not know ${wrong}.`, `Usage: qp start [--role ${roles.join('|')}]`)
+  }
+  const { screen } = shell
+  return withOpening(shell, (opening) =>
+    inHouse(opening, (house) => start({ screen, house, role, askAs, signal: opening.signal })),
+  )
 }
 
 async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promise<number> {
@@ -164,7 +158,7 @@ async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promi
     inHouse(opening, async (house) => {
       screen.print(`✓ database  ${house.databaseKind}, schema up to date`)
       if (verb === 'seed') {
-        const actor = await signIn(house.db, account())
+        const actor = await signIn(house.desk, account())
         screen.print(`✓ you are ${actor.label}: ${actor.roles.join(', ')}`)
       }
       return exitCodes.done
@@ -178,8 +172,8 @@ async function workAlone(shell: Shell, runId: string): Promise<number> {
     return misused(shell, 'A worker calls work-alone by itself.', 'See qp help.')
   }
   return withOpening(shell, (opening) =>
-    inHouse(opening, async ({ db, recipes, log, config }) => {
-      await runAlone({ db, recipes, settings: engineSettings(config), log }, runId, opening.signal)
+    inHouse(opening, async ({ db, desk, recipes, log, config }) => {
+      await runAlone({ db, people: desk.people, recipes, settings: engineSettings(config), log }, runId, opening.signal)
       return exitCodes.done
     }),
   )
@@ -226,7 +220,7 @@ async function makeStateDir(config: Config): Promise<string> {
 }
 
 async function askAs(house: House): Promise<Ask> {
-  const actor = await signIn(house.db, account())
+  const actor = await signIn(house.desk, account())
   return (command, deliveryId) => execute(house.desk, actor, command, deliveryId)
 }
 
@@ -244,7 +238,8 @@ function help(shell: Shell, topic: string | null): number {
   }
   const { screen } = shell
   const more = [
-    'start             work and take commands here until stopped',
+    'start [--role all|bot|worker|cron|migrate]   work and take commands here until stopped, or be one part of that',
+    'cron [--once <schedule>]   when each schedule ran last, or run one now',
     'demo [--yes]      the whole job on a bundled example',
     'doctor            check everything this needs',
     'lint <folder> [--against README.md]   judge a documentation suite',

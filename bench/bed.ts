@@ -1,9 +1,14 @@
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { DatabaseOptions } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
+import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
+import type { People } from '../core/store/people.ts'
 import { appRole } from '../core/store/role.ts'
 
 /** Where a database is: a folder with a unix socket. */
@@ -31,6 +36,7 @@ export function bedOn(server: Address, dir: string, quick: boolean): Bed & { dro
   }
   const drop = async (): Promise<void> => {
     for (const database of made) await administer(server, `drop database if exists ${database} with (force)`)
+    await rm(keysDir, { recursive: true, force: true })
   }
   return { make, drop, dir, quick }
 }
@@ -48,6 +54,12 @@ export async function withClient<T>(address: Address, work: (client: pg.Client) 
     await client.end()
   }
 }
+
+/** Where the bench keeps the keys of all its databases. */
+export const keysDir = join(tmpdir(), 'qp-bench-keys')
+
+/** The people of a database, whose keys are made where they are missing. */
+export const peopleOf = (address: Address): Promise<People> => openPeople(address, openKeyFiles(keysDir))
 
 /** The engine's own pool, under the rights it has in production. */
 export const open = (address: Address, poolSize = 8): Database => new Database(address, poolOptions(poolSize))

@@ -1,12 +1,14 @@
+import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import { productionBackoff } from '../core/model/retry.ts'
 import { Worker } from '../core/engine/worker.ts'
 import type { EngineSettings } from '../core/engine/settings.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Executor } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
+import { People } from '../core/store/people.ts'
 import type { Parameter, Statement } from '../core/store/statement.ts'
 import type { Address } from './bed.ts'
-import { poolOptions } from './bed.ts'
+import { keysDir, poolOptions } from './bed.ts'
 import { draft } from './recipes.ts'
 
 const settings: EngineSettings = {
@@ -25,6 +27,7 @@ const settings: EngineSettings = {
 export function workerOn(db: Database, pipeline: Pipeline, changed: Partial<EngineSettings> = {}): Worker {
   return new Worker({
     db,
+    people: new People(openKeyFiles(keysDir)),
     recipes: (name) => (name === pipeline.name ? pipeline : null),
     settings: { ...settings, ...changed },
     log: (level, message, fields) => {

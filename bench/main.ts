@@ -7,9 +7,11 @@ import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import type { Bed } from './bed.ts'
 import { bedOn, withClient } from './bed.ts'
 import { approve } from './cells/approve.ts'
+import { chat } from './cells/chat.ts'
 import { demo } from './cells/demo.ts'
 import { firstStep } from './cells/first-step.ts'
 import { history } from './cells/history.ts'
+import { intake } from './cells/intake.ts'
 import { kill } from './cells/kill.ts'
 import { parked } from './cells/parked.ts'
 import { steps } from './cells/steps.ts'
@@ -24,6 +26,8 @@ const cells: Readonly<Record<string, { readonly title: string; readonly measure:
   5: { title: 'parked runs', measure: parked },
   6: { title: 'history', measure: history },
   7: { title: 'npm run demo', measure: demo },
+  8: { title: 'chat', measure: chat },
+  9: { title: 'webhooks', measure: intake },
 }
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } })

@@ -22,6 +22,10 @@ describe('commands as people type them', () => {
     ['budget r7k2 +5', { kind: 'budget', raiseMicros: 5_000_000 }],
     ['budget r7k2', { kind: 'budget', raiseMicros: null }],
     ['runs 2', { kind: 'runs', page: 2 }],
+    ['key add ci', { kind: 'key', verb: 'add', name: 'ci', scopes: ['read'] }],
+    ['key add ci --scope decide,operate', { kind: 'key', verb: 'add', scopes: ['operate', 'decide'] }],
+    ['key list', { kind: 'key', verb: 'list' }],
+    ['key revoke 0190', { kind: 'key', verb: 'revoke', name: '0190' }],
   ])('%s', (line, command) => {
     expect(valueOf(line)).toMatchObject(command)
   })
@@ -36,6 +40,8 @@ describe('mistakes get the nearest right thing', () => {
     ['pause', 'Usage: pause <run>'],
     ['pause shop', 'Usage: pause <run>'],
     ['budget r7k2 much', 'Write +5 for five dollars more.'],
+    ['key add ci --scope root', 'Scopes are read, operate, decide.'],
+    ['key add', 'Usage: key add <label> [--scope read,operate,decide] | key list | key revoke <id>'],
     ['xyzzyplugh', 'See help.'],
   ])('%s', (line, next) => {
     expect(valueOf(line)).toMatchObject({ code: 'usage', next })
@@ -48,4 +54,30 @@ test.each(['__proto__', 'constructor', 'toString x'])('%s is no command', (line)
 
 test('no text makes it throw', () => {
   fc.assert(fc.property(fc.string(), (line) => typeof parse(line).ok === 'boolean'))
+})
+
+test.each([
+  ['webhook', { act: 'list' }],
+  ['webhook list', { act: 'list' }],
+  ['webhook add https://ci.example.org/qp', { act: 'add', address: 'https://ci.example.org/qp', events: [] }],
+  [
+    'webhook add https://ci.example.org/qp --events run_failed,run_started',
+    { act: 'add', address: 'https://ci.example.org/qp', events: ['run_started', 'run_failed'] },
+  ],
+  ['/webhook remove W3', { act: 'remove', webhook: 'w3' }],
+  ['webhook test w3', { act: 'test', webhook: 'w3' }],
+])('%s is about webhooks', (line, wanted) => {
+  expect(parseCommand(wordsOf(line))).toEqual({ ok: true, value: { kind: 'webhook', ...wanted } })
+})
+
+test.each([
+  ['webhook ad https://a.example', 'Did you mean webhook add?'],
+  ['webhook add', 'Usage: webhook add'],
+  ['webhook add https://a.example --events run_faild', 'Did you mean run_failed?'],
+  ['webhook add https://a.example --events ,', 'There are run_started'],
+  ['webhook remove 3', 'See /webhook list.'],
+  ['webhook list w1', 'Usage: webhook add'],
+])('%s is refused with the next step', (line, next) => {
+  const parsed = parseCommand(wordsOf(line))
+  expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)
 })

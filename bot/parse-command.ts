@@ -1,8 +1,13 @@
 import type { Command, CommandKind } from '../core/commands/command.ts'
+import { scopes } from '../core/commands/command.ts'
 import { numberOf } from '../core/model/handle.ts'
 import { nearest } from '../core/model/nearest.ts'
+import type { Role } from '../core/model/plan.ts'
+import { roles } from '../core/model/plan.ts'
 import type { Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
+import { publicKinds } from '../core/model/transition.ts'
+import { webhookNumber } from '../core/model/webhook.ts'
 
 /** How each command is written, for help and for errors; the same on every surface. */
 export const grammar: Readonly<Record<CommandKind, { readonly usage: string; readonly says: string }>> = {
@@ -24,7 +29,29 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   logs: { usage: 'logs <run>', says: 'what happened, line by line' },
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
+  webhook: {
+    usage: 'webhook add <https URL> [--events run_failed,run_completed] | list | remove <webhook> | test <webhook>',
+    says: 'tell other programs what happens',
+  },
   whoami: { usage: 'whoami', says: 'who you are here and what you may do' },
+  link: { usage: 'link [code]', says: 'join your accounts: get a code at one, say it at the other' },
+  actor: {
+    usage: 'actor list | actor add [role …] | actor role <who> <+role|-role …>',
+    says: 'who may do what; add prints a code to hand over',
+  },
+  subscribe: {
+    usage: 'subscribe [project] [--decisions]',
+    says: 'show runs here; with --decisions only what waits for people',
+  },
+  unsubscribe: { usage: 'unsubscribe [project]', says: 'show no more runs here' },
+  mute: { usage: 'mute <hours> [project]', says: 'show nothing here for a while' },
+  quiet: { usage: 'quiet <from> <to> [zone] | quiet off', says: 'no sounds here between two times of day' },
+  delegate: { usage: 'delegate <who> <hours>', says: 'let somebody decide in your place for a while; 0 ends it' },
+  key: {
+    usage: 'key add <label> [--scope read,operate,decide] | key list | key revoke <id>',
+    says: 'let a program act for you over HTTP; add shows its secret once',
+  },
+  freeze: { usage: 'freeze <run>', says: 'stop a run whose decision was not yours, until an admin has looked' },
 }
 
 const kinds = Object.keys(grammar) as readonly CommandKind[]
@@ -60,8 +87,8 @@ function unknownCommand(name: string, rest: readonly string[]): Result<never> {
 
 type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<string, string> }
 
-const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason'])
-const flagsWithout = new Set(['dry-run', 'confirm'])
+const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason', 'events', 'scope'])
+const flagsWithout = new Set(['dry-run', 'confirm', 'decisions'])
 
 function splitOptions(words: readonly string[]): Result<Options> {
   const plain: string[] = []
@@ -91,6 +118,28 @@ function unknownFlag(name: string): Result<never> {
 function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
   const [first, ...rest] = words
   switch (kind) {
+    case 'link':
+      return rest.length > 0 ? tooMany(kind) : accepted({ kind, code: first ?? null })
+    case 'actor':
+      return buildActor(words)
+    case 'subscribe':
+      return rest.length > 0
+        ? tooMany(kind)
+        : accepted({ kind, project: projectOf(first), level: flags.has('decisions') ? 'decisions' : 'all' })
+    case 'unsubscribe':
+      return rest.length > 0 ? tooMany(kind) : accepted({ kind, project: projectOf(first) })
+    case 'delegate':
+      return first !== undefined && /^\d{1,4}h?$/.test(rest[0] ?? '')
+        ? accepted({ kind, who: first, hours: Number.parseInt(rest[0] ?? '', 10) })
+        : usage(kind)
+    case 'mute':
+      return /^[1-9]\d{0,3}h?$/.test(first ?? '')
+        ? accepted({ kind, hours: Number.parseInt(first ?? '', 10), project: projectOf(rest[0]) })
+        : usage(kind)
+    case 'quiet':
+      return buildQuiet(words)
+    case 'key':
+      return buildKey(words, flags.get('scope') ?? 'read')
     case 'gates':
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
@@ -114,10 +163,59 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
       return withReason(kind, first, { rest, flags })
     case 'budget':
       return buildBudget(first, rest[0])
+    case 'webhook':
+      return buildWebhook(words, flags)
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
       return rest.length > 0 ? tooMany(kind) : withRun(kind, first, (run) => ({ kind, run }))
+  }
+}
+
+const projectOf = (word: string | undefined): string | null => (word === undefined || word === 'all' ? null : word)
+
+function buildActor([verb = '', ...rest]: readonly string[]): Result<Command> {
+  const [who, changes] = verb === 'role' ? [rest[0], rest.slice(1)] : ['', rest]
+  const named = changes.map((word) => ({ name: word.replace(/^[+-]/, ''), isTaken: word.startsWith('-') }))
+  const unknown = named.find(({ name }) => !roles.some((role) => role === name))
+  if (unknown)
+    return refused(
+      'usage',
+      `There is no role ${unknown.name}.`,
+      `Did you mean ${nearest(unknown.name, [...roles]) ?? roles.join(', ')}?`,
+    )
+  const pick = (isTaken: boolean): readonly Role[] =>
+    roles.filter((role) => named.some((change) => change.name === role && change.isTaken === isTaken))
+  const complete = verb === 'list' ? rest.length === 0 : verb === 'add' ? pick(true).length === 0 : named.length > 0
+  if (!complete || who === undefined || (verb !== 'list' && verb !== 'add' && verb !== 'role')) return usage('actor')
+  return accepted({ kind: 'actor', verb, who, grant: pick(false), revoke: pick(true) })
+}
+
+function buildKey([verb, name, ...rest]: readonly string[], scope: string): Result<Command> {
+  const named = scope.split(',')
+  const unknown = named.find((word) => !scopes.some((known) => known === word))
+  if (unknown !== undefined)
+    return refused('usage', `There is no scope ${unknown}.`, `Scopes are ${scopes.join(', ')}.`)
+  if (verb === 'list' && name === undefined) return accepted({ kind: 'key', verb, name: '', scopes: [] })
+  if ((verb !== 'add' && verb !== 'revoke') || name === undefined || rest.length > 0) return usage('key')
+  return accepted({ kind: 'key', verb, name, scopes: scopes.filter((known) => named.includes(known)) })
+}
+
+/** `22`, `22:30`; with a zone as the IANA names them. */
+function buildQuiet([from, to, zone = 'UTC', ...rest]: readonly string[]): Result<Command> {
+  if (from === 'off' && to === undefined) return accepted({ kind: 'quiet', from: null, to: null, zone: 'UTC' })
+  const times = [from, to].map((word) => /^([01]?\d|2[0-3])(?::([0-5]\d))?$/.exec(word ?? ''))
+  const [start, end] = times.map((match) => match && `${match[1]?.padStart(2, '0')}:${match[2] ?? '00'}`)
+  if (!start || !end || rest.length > 0) return usage('quiet')
+  if (!isZone(zone)) return refused('usage', `${zone} is not a time zone.`, 'Write one such as Europe/Berlin.')
+  return accepted({ kind: 'quiet', from: start, to: end, zone })
+}
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
   }
 }
 
@@ -144,6 +242,36 @@ function buildBudget(first: string | undefined, amount: string | undefined): Res
     run,
     raiseMicros: dollars === null ? null : Math.round(Number(dollars) * 1_000_000),
   }))
+}
+
+function buildWebhook([act, subject, ...rest]: readonly string[], flags: ReadonlyMap<string, string>): Result<Command> {
+  if (rest.length > 0) return tooMany('webhook')
+  if (act === undefined || act === 'list') {
+    return subject === undefined ? accepted({ kind: 'webhook', act: 'list' }) : tooMany('webhook')
+  }
+  if (act !== 'add' && act !== 'remove' && act !== 'test') return unknownAct(act)
+  if (subject === undefined) return usage('webhook')
+  if (act === 'add') return buildWebhookAdd(subject, flags.get('events'))
+  if (webhookNumber(subject) !== null) return accepted({ kind: 'webhook', act, webhook: subject.toLowerCase() })
+  return refused('usage', `${subject} is not a webhook: webhooks look like w3.`, 'See /webhook list.')
+}
+
+function buildWebhookAdd(address: string, list: string | undefined): Result<Command> {
+  const names = list === undefined ? [] : list.split(',').filter((name) => name !== '')
+  const wrong = names.find((name) => !publicKinds.some((kind) => kind === name))
+  if (wrong !== undefined || (list !== undefined && names.length === 0)) {
+    const meant = nearest(wrong ?? '', publicKinds)
+    const next = meant === null ? `There are ${publicKinds.join(', ')}.` : `Did you mean ${meant}?`
+    return refused('usage', `${wrong ?? 'Nothing'} is not an event.`, next)
+  }
+  const events = publicKinds.filter((kind) => names.includes(kind))
+  return accepted({ kind: 'webhook', act: 'add', address, events })
+}
+
+function unknownAct(act: string): Result<never> {
+  const meant = nearest(act, ['add', 'list', 'remove', 'test'])
+  const next = meant === null ? `Usage: ${grammar.webhook.usage}` : `Did you mean webhook ${meant}?`
+  return refused('usage', `webhook does not know ${act}.`, next)
 }
 
 type Tail = { readonly rest: readonly string[]; readonly flags: ReadonlyMap<string, string> }

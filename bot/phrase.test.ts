@@ -1,3 +1,4 @@
+import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { diffLines, sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine, table } from './phrase.ts'
@@ -44,6 +45,7 @@ const card: RunCard = {
   elapsedMs: 5_800,
   money: { spentMicros: 0, reservedMicros: 0, capMicros: 10_000_000, spentTokens: 0, capTokens: 2_000_000 },
   outlook: null,
+  pullRequest: null,
   behind: null,
   gates: [gate],
   startedBy: 'ada',
@@ -78,6 +80,13 @@ describe('a card', () => {
 
   test('says the state in words, whatever the glyph', () => {
     expect(sayRunLine({ ...card, state: 'failed', waitingFor: null })).toContain('✗ failed')
+  })
+
+  test('leads to the pull request, where there is one', () => {
+    const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7' }
+    expect(sayCard({ ...card, pullRequest })).toContain('  pull request #7  https://github.com/ada/shop/pull/7')
+    const drawn = drawRun({ ...card, pullRequest }, 'key')
+    expect(drawn.lines).toContain('pull request #7  https://github.com/ada/shop/pull/7')
   })
 
   test('warns at 80 % of the budget', () => {

@@ -1,8 +1,9 @@
-import type { Reply } from '../core/commands/command.ts'
+import type { KeyLine, Reply } from '../core/commands/command.ts'
 import type { GateCard, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
+import type { WebhookLine } from '../core/model/webhook.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -70,6 +71,7 @@ export function sayCard(card: RunCard): readonly string[] {
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
+  if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
   lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines
@@ -83,6 +85,10 @@ export function sayBudget(money: Money): string {
   const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
 }
+
+/** `pull request #7  https://github.com/ada/shop/pull/7`. */
+export const sayPullRequest = ({ number, url }: NonNullable<RunCard['pullRequest']>): string =>
+  `pull request #${number}  ${url}`
 
 /** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
 export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
@@ -135,6 +141,10 @@ export const sayDecision = (gate: GateCard): string => {
   const by = gate.decidedBy ? ` by ${gate.decidedBy}` : ''
   return `  gate ${gate.name} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
 }
+
+/** `✓ gate anchor approved by Ann at 2026-11-23 14:05 UTC`: what a card says of a gate that is closed. */
+export const sayVerdict = (gate: GateCard): string =>
+  `${gate.verdict === 'approved' ? '✓' : '✗'} ${sayDecision(gate).trim()}`
 
 /** `2026-11-23 14:05 UTC`. */
 export const sayTime = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
@@ -208,11 +218,132 @@ export function sayReply(reply: Reply): readonly string[] {
       return reply.text.split('\n')
     case 'diff':
       return reply.files.flatMap((file) => [file.name, ...diffLines(file.before, file.after)])
+    case 'webhooks':
+      return sayWebhooks(reply)
+    default:
+      return sayPersonal(reply)
+  }
+}
+
+type Personal = Extract<
+  Reply,
+  {
+    kind:
+      | 'whoami'
+      | 'link_code'
+      | 'linked'
+      | 'delegated'
+      | 'people'
+      | 'following'
+      | 'quiet'
+      | 'key_made'
+      | 'key_revoked'
+      | 'keys'
+  }
+>
+
+/** About people and places rather than runs. */
+function sayPersonal(reply: Personal): readonly string[] {
+  switch (reply.kind) {
     case 'whoami':
-      return [`You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`]
+      return [
+        `You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`,
+        ...(reply.roles.length === 0
+          ? ['  Ask an admin for one, or say /link with the code of an account that has it.']
+          : []),
+      ]
+    case 'link_code':
+      return [
+        `Code ${reply.code}${reply.expiresAt ? `, good until ${sayTime(reply.expiresAt)}` : ''}, once.`,
+        `  Say /link ${reply.code} in private at the account that shall belong to ${reply.for ?? 'the first admin'}.`,
+      ]
+    case 'linked':
+      return [`✓ This account is linked. Roles: ${reply.roles.join(', ') || 'none'}.`]
+    case 'delegated':
+      return [
+        reply.until
+          ? `✓ ${reply.label} may decide in your place until ${sayTime(reply.until)}, under their own name.`
+          : `✓ ${reply.label} no longer decides in your place.`,
+      ]
+    case 'people':
+      return table(
+        ['person', 'name', 'roles', 'accounts'],
+        reply.people.map((person) => [
+          person.pseudonym,
+          person.label,
+          person.roles.join(', ') || 'none',
+          person.surfaces.join(', '),
+        ]),
+      )
+    case 'key_made':
+      return [
+        `✓ Key ${reply.label}: ${reply.secret}`,
+        `  It is shown this once. It acts for you; end it with /key revoke ${reply.id}.`,
+      ]
+    case 'key_revoked':
+      return [`✓ Key ${reply.label} is revoked.`]
+    case 'keys':
+      return reply.keys.length === 0 ? ['No keys yet. Make one: /key add <label>'] : sayKeys(reply.keys)
+    case 'following':
+      return [sayFollowing(reply)]
+    case 'quiet':
+      return [
+        reply.from === null
+          ? '✓ Sounds at any time.'
+          : `✓ No sounds here from ${reply.from} to ${reply.to} (${reply.zone}).`,
+      ]
     default:
       return unreachable(reply)
   }
+}
+
+const sayKeys = (keys: readonly KeyLine[]): readonly string[] =>
+  table(
+    ['id', 'label', 'scope', 'owner', 'made', 'last used', 'revoked'],
+    keys.map((key) => [
+      key.id,
+      key.label,
+      key.scopes.join(','),
+      key.owner,
+      sayTime(key.madeAt),
+      key.usedAt ? sayTime(key.usedAt) : 'never',
+      key.revokedAt ? sayTime(key.revokedAt) : '',
+    ]),
+  )
+
+function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'following' }>): string {
+  const what = project ?? 'every project'
+  if (level === 'nothing') return `✓ This place hears no more of ${what}.`
+  if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
+  return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
+}
+
+function sayWebhooks({ did, webhooks, secret }: Extract<Reply, { kind: 'webhooks' }>): readonly string[] {
+  const [one] = webhooks
+  if (did === 'list') {
+    if (!one) return ['No webhooks. Add one: /webhook add <https URL>']
+    return webhooks.flatMap(sayWebhook)
+  }
+  if (!one) return ['✓ The webhook is removed: it hears nothing more.']
+  if (did === 'test')
+    return [`✓ A ping is on its way to ${one.handle}.`, '  Next: /webhook list shows whether it was taken.']
+  return [
+    `✓ Webhook ${one.handle} hears ${sayEvents(one.events)} at ${one.address}`,
+    `  secret ${secret ?? ''}`,
+    '  Keep it now: it is not shown again. It signs each delivery.',
+    `  Next: /webhook test ${one.handle}`,
+  ]
+}
+
+const everyEvent = 9
+
+const sayEvents = (events: readonly string[]): string =>
+  events.length === everyEvent ? 'every event' : events.join(', ')
+
+function sayWebhook({ handle, address, events, state, waiting, dead, lastError }: WebhookLine): readonly string[] {
+  const told = state === 'gone' ? '✗ ended by the endpoint (410)' : `${waiting} waiting, ${dead} given up`
+  const lines = [`${handle}  ${address}`, `  ${sayEvents(events)} · ${told}`]
+  return lastError === null ? lines : [...lines, `  last failure: ${lastError}`]
 }
 
 function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
@@ -233,6 +364,8 @@ function sayChange({ change, card }: Extract<Reply, { kind: 'changed' }>): strin
       return `✓ Run ${card.handle} goes on.`
     case 'retry':
       return `✓ Run ${card.handle} tries once more.`
+    case 'freeze':
+      return `✓ Run ${card.handle} is frozen until an admin has looked at it.`
     case 'cancel':
       return card.state === 'cancelled'
         ? `✓ Run ${card.handle} is cancelled.`

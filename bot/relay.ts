@@ -1,46 +1,53 @@
 import { handleOf } from '../core/model/handle.ts'
 import type { Database } from '../core/store/database.ts'
+import { placeCards } from '../core/store/card.ts'
 import { markSent, takeMessages } from '../core/store/outbox.ts'
-import type { Message, Surface } from './surface.ts'
+import { fanOut } from '../core/store/webhook.ts'
+import { noted } from './cards.ts'
+import { Rounds } from './rounds.ts'
+import type { Listener, Message } from './surface.ts'
 
 const batch = 50
 
 /** How long a relay has for what it took; after that another may send it. */
 const takenForMs = 30_000
 
+export type RelayOptions = {
+  readonly db: Database
+  readonly listeners: readonly Listener[]
+  readonly onFault: (listener: string, error: unknown) => void
+  /** Called when cards may have become due. */
+  readonly onCards: () => void
+}
+
 /**
- * Sends what the outbox holds to every surface, oldest first, outside any transaction, and marks what every surface
- * took. A relay that dies in between, or a surface that is away, lets a message be sent again later; one bad message
- * does not keep the others back.
+ * Tells every listener what the outbox holds, oldest first, outside any transaction; then, in one transaction, asks for
+ * the cards that show it and the webhooks that tell of it, and marks it as sent. A relay that dies in between, or a listener that is away, lets a message
+ * be told again later; one bad message does not keep the others back.
  */
 export class Relay {
-  readonly #db: Database
-  readonly #surfaces: readonly Surface[]
-  readonly #onFault: (surface: string, error: unknown) => void
-  #timer: NodeJS.Timeout | null = null
-  #running: Promise<unknown> = Promise.resolve()
+  readonly #options: RelayOptions
+  readonly #rounds: Rounds
 
-  constructor(db: Database, surfaces: readonly Surface[], onFault: (surface: string, error: unknown) => void) {
-    this.#db = db
-    this.#surfaces = surfaces
-    this.#onFault = onFault
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#rounds = new Rounds(
+      () => this.drain(),
+      (error) => options.onFault('outbox', error),
+    )
   }
 
   start(everyMs: number): void {
-    const round = (): void => {
-      this.#running = this.drain()
-        .catch((error: unknown) => this.#onFault('outbox', error))
-        .finally(() => {
-          if (this.#timer !== null) this.#timer = setTimeout(round, everyMs)
-        })
-    }
-    this.#timer = setTimeout(round, 0)
+    this.#rounds.start(everyMs)
   }
 
-  async stop(): Promise<void> {
-    if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = null
-    await this.#running
+  /** There may be something to send. */
+  poke(): void {
+    this.#rounds.poke()
+  }
+
+  stop(): Promise<void> {
+    return this.#rounds.stop()
   }
 
   /** Sends until nothing waits. */
@@ -49,22 +56,38 @@ export class Relay {
   }
 
   async #sendSome(): Promise<number> {
-    const rows = await this.#db.run(takeMessages, { most: batch, forMs: takenForMs })
+    const rows = await this.#options.db.run(takeMessages, { most: batch, forMs: takenForMs })
     const sent: typeof rows = []
     for (const row of rows) if (await this.#tell({ ...row, handle: handleOf(row.number) })) sent.push(row)
-    if (sent.length > 0) {
-      await this.#db.run(markSent, { runs: sent.map((row) => row.runId), ids: sent.map((row) => row.id) })
-    }
+    if (sent.length > 0) await this.#settle(sent)
     return rows.length
   }
 
-  /** True when every surface took it. */
+  async #settle(
+    sent: readonly { readonly runId: string; readonly id: string; readonly topic: string }[],
+  ): Promise<void> {
+    const runs = sent.map((row) => row.runId)
+    const notes = sent.flatMap(({ runId, id, topic }) => {
+      const note = Object.hasOwn(noted, topic) ? noted[topic] : undefined
+      return note ? [{ run_id: runId, id, topic, is_decision: note.isDecision }] : []
+    })
+    await this.#options.db.transaction(async (tx) => {
+      await Promise.all([
+        tx.run(placeCards, { runs: [...new Set(runs)], notes }),
+        fanOut(tx, sent),
+        tx.run(markSent, { runs, ids: sent.map((row) => row.id) }),
+      ])
+    })
+    this.#options.onCards()
+  }
+
+  /** True when every listener took it. */
   async #tell({ runId, handle, topic, payload }: Message): Promise<boolean> {
     let isTaken = true
-    for (const surface of this.#surfaces) {
-      await surface.send({ runId, handle, topic, payload }).catch((error: unknown) => {
+    for (const listener of this.#options.listeners) {
+      await listener.send({ runId, handle, topic, payload }).catch((error: unknown) => {
         isTaken = false
-        this.#onFault(surface.name, error)
+        this.#options.onFault(listener.name, error)
       })
     }
     return isTaken

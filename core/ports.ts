@@ -113,3 +113,91 @@ export type Finding = {
   readonly message: string
   readonly fix: string
 }
+
+/**
+ * Keys of 32 bytes, apart from the database: one for each subject of personal data, and one for looking accounts up. A
+ * subject is a uuid. Of several processes that make the same key at once all get the same one.
+ */
+export interface KeyStore {
+  /** Null once it was destroyed; throws PRECONDITION_FAILED when it is missing without having been. */
+  get(subject: string): Promise<Uint8Array | null>
+  /** The subject's key, made where there is none; throws PRECONDITION_FAILED when it was destroyed. */
+  make(subject: string): Promise<Uint8Array>
+  /** For good, and in every process within a minute; may be repeated. */
+  destroy(subject: string): Promise<void>
+  /** The key of lookups; where it is missing it is made if it `mayMake`, or else PRECONDITION_FAILED is thrown. */
+  lookup(mayMake: boolean): Promise<Uint8Array>
+}
+
+/** A pull request as people find it. */
+export type PullRequest = { readonly number: number; readonly url: string }
+
+export type PullRequestDraft = {
+  readonly address: string
+  /** Holds the change. */
+  readonly branch: string
+  /** Where it shall go. */
+  readonly base: string
+  readonly title: string
+  /** Markdown. */
+  readonly body: string
+  readonly labels: readonly string[]
+  /** Idempotency key, kept in the body where people do not see it. */
+  readonly key: string
+}
+
+export type CommentDraft = {
+  readonly address: string
+  readonly number: number
+  /** Markdown. */
+  readonly body: string
+  /** The same key again edits the comment in place. */
+  readonly key: string
+}
+
+/** What stands beside a commit in the list of checks. */
+export type CheckDraft = {
+  readonly address: string
+  readonly commit: string
+  readonly name: string
+  readonly state: 'pending' | 'success' | 'failure'
+  /** One line of plain text. */
+  readonly summary: string
+  /** The same key again edits the check in place. */
+  readonly key: string
+}
+
+export type MergeOrder = {
+  readonly address: string
+  readonly number: number
+  /** The commit that was approved; a branch that stands elsewhere is not merged. */
+  readonly sha: string
+  readonly method: 'squash' | 'merge' | 'rebase'
+}
+
+/** What a branch asks of those who want to change it. */
+export type BranchProtection = {
+  readonly isProtected: boolean
+  readonly requiredChecks: readonly string[]
+  readonly requiredApprovals: number
+}
+
+/** Where people review changes. Whatever it makes is looked up by its key first, so that every method may be repeated. */
+export interface CodeHost {
+  /** True for repositories that live there. */
+  serves(address: string): boolean
+  /** Opens a pull request, or adopts the one there is of this key or this branch. */
+  openPullRequest(draft: PullRequestDraft, signal: AbortSignal): Promise<PullRequest>
+  comment(draft: CommentDraft, signal: AbortSignal): Promise<void>
+  setCheck(draft: CheckDraft, signal: AbortSignal): Promise<void>
+  /** Merges and answers with the commit that came of it. Throws PRECONDITION_FAILED when the branch has moved or may not be merged. */
+  merge(order: MergeOrder, signal: AbortSignal): Promise<{ readonly commit: string }>
+  protection(address: string, branch: string, signal: AbortSignal): Promise<BranchProtection>
+}
+
+/** Says to all who call the same vendor when it may be called again. Times are milliseconds since 1970. */
+export interface RateGate {
+  /** Null when the way is open. */
+  until(): number | null
+  close(untilMs: number): void
+}

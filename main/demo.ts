@@ -18,11 +18,19 @@ export async function demo(screen: Screen, opening: Opening, isUnattended: boole
   const startedAt = performance.now()
   screen.print('QuantaPilot demo · no account, no key, nothing leaves this machine')
   const stateDir = join(opening.stateDir, 'demo')
-  const house = await openHouse({ ...opening, config: { ...opening.config, databaseUrl: null }, stateDir })
+  const house = await openHouse({
+    ...opening,
+    config: { ...opening.config, databaseUrl: null, keysDir: null },
+    stateDir,
+  })
   screen.print(`✓ database ready (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
   try {
     const repository = await exampleRepository(stateDir, opening)
-    const actor = await signIn(house.db, { surface: 'terminal', account: 'demo', label: isUnattended ? 'demo' : 'you' })
+    const actor = await signIn(house.desk, {
+      surface: 'terminal',
+      account: 'demo',
+      label: isUnattended ? 'demo' : 'you',
+    })
     const ask: Ask = (command, deliveryId) => execute(house.desk, actor, command, deliveryId)
     await house.work()
     return await runDemo({

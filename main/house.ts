@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
 import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import { createGitHub, type GitHub } from '../adapters/github/github.ts'
+import { createRateGate } from '../adapters/github/rate-gate.ts'
+import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
@@ -21,9 +24,11 @@ import { assertRole } from '../core/store/assert-role.ts'
 import { assertServer } from '../core/store/assert-server.ts'
 import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
+import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
+import { readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
 export const programDir = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url))
@@ -38,6 +43,8 @@ export type House = {
   readonly stateDir: string
   readonly connection: Connection
   readonly db: Database
+  /** What `db` acts as; null: the login. */
+  readonly role: string | null
   readonly recipes: Recipes
   readonly desk: Desk
   readonly log: EngineLog
@@ -108,11 +115,14 @@ function keepUp(server: EmbeddedPostgres, log: EngineLog): NodeJS.Timeout {
   return setInterval(() => void look(), 2_000).unref()
 }
 
-/** The same database and state as ours, also where we were told not to use the one of the environment. */
-function childEnvironment({ childEnvironment: given, databaseUrl }: Config, stateDir: string): Record<string, string> {
+/** The same database, state and keys as ours, also where we were told not to use those of the environment. */
+function childEnvironment(config: Config, stateDir: string): Record<string, string> {
+  const { childEnvironment: given, databaseUrl } = config
   const kept = Object.entries(given).filter(([name]) => databaseUrl !== null || !name.startsWith('DATABASE_URL'))
-  return { ...Object.fromEntries(kept), QP_STATE_DIR: stateDir }
+  return { ...Object.fromEntries(kept), QP_STATE_DIR: stateDir, QP_KEYS_DIR: keysDir(config, stateDir) }
 }
+
+const keysDir = (config: Config, stateDir: string): string => resolve(config.keysDir ?? join(stateDir, 'keys'))
 
 type Server = {
   readonly connection: Connection
@@ -126,11 +136,17 @@ async function wire(
 ): Promise<House> {
   const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
   const role = await chooseRole(connection)
+  const people = await openPeople(connection, openKeyFiles(keysDir(config, stateDir)))
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await assertServer(db)
   await assertRole(db, role)
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
-  const known = program.pipelines({ source: sourceOf(config, stateDir), author: createBuiltinAuthor() })
+  const github = gitHubOf(config)
+  const known = program.pipelines({
+    source: sourceOf(config, stateDir, github),
+    author: createBuiltinAuthor(),
+    codeHost: github?.codeHost ?? null,
+  })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
   const loners = new Set<RunningProcess>()
@@ -142,18 +158,21 @@ async function wire(
     if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
   }
   const begin = async (): Promise<Worker> => {
-    const made = new Worker({ db, recipes, settings: engineSettings(config), log, isolate })
+    const made = new Worker({ db, people, recipes, settings: engineSettings(config), log, isolate })
     await made.begin()
     return made
   }
+  const secret = await readSecret(config.secret, stateDir)
+  const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
   const poke = (): void => void worker?.then((made) => made.poke())
   return {
     config,
     stateDir,
     connection,
     db,
+    role,
     recipes,
-    desk: { db, recipes, pipelines: known, poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, poke },
     log,
     databaseKind,
     work: async () => {
@@ -164,10 +183,16 @@ async function wire(
       await (await worker)?.stop()
       // Each gives its run back before it ends, which takes as long as the steps under way may take.
       await Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 })))
+      await github?.close()
       await db.close()
       await stopServer()
     },
   }
+}
+
+/** GitHub as configured; null when it is not. Close it to give its tokens back. */
+export function gitHubOf({ github }: Config): GitHub | null {
+  return github && createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
 }
 
 /** How long a process that stops waits for the steps that finish rather than abort. */
@@ -195,7 +220,7 @@ const recipesOf =
     return recipe && (wanted === newest || recipe.version === wanted) ? recipe : null
   }
 
-function sourceOf(config: Config, stateDir: string) {
+function sourceOf(config: Config, stateDir: string, github: GitHub | null) {
   return createGitSourceControl({
     stateDir,
     allowedSchemes: config.allowFileUrls ? ['https', 'ssh', 'file'] : ['https', 'ssh'],
@@ -203,6 +228,8 @@ function sourceOf(config: Config, stateDir: string) {
     allowedHosts: config.allowedHosts,
     env: gitEnvironment(config),
     gitTimeoutMs: 120_000,
+    ...(config.gitCaFile === null ? {} : { caFile: config.gitCaFile }),
+    ...(github ? { credentialFor: github.credentialFor } : {}),
   })
 }
 

@@ -3,15 +3,16 @@ import { basename, resolve } from 'node:path'
 import { proveAgainst, sharedLines } from '../adapters/builtin-author/against.ts'
 import { readTexts } from '../adapters/host/files.ts'
 import { hostProbes } from '../adapters/host/probes.ts'
+import type { GitHub } from '../adapters/github/github.ts'
 import type { Invocation } from '../bot/terminal/command-line.ts'
 import { exitCodes, misused } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import { harmless } from '../bot/terminal/screen.ts'
-import type { Health } from '../core/commands/doctor.ts'
+import type { Check, Health } from '../core/commands/doctor.ts'
 import { databaseProbes, examine } from '../core/commands/doctor.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
 import type { Opening } from './house.ts'
-import { openHouse, version } from './house.ts'
+import { gitHubOf, openHouse, version } from './house.ts'
 
 /** `qp doctor`: everything that must be right, as a table or as the health JSON. */
 export async function doctor(screen: Screen, opening: Opening, json: boolean): Promise<number> {
@@ -28,11 +29,19 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
           migrations: () => Promise.resolve({ status: 'pass' as const, message: 'up to date' }),
         }
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })
-  const health = await examine(version, { ...host, configuration, ...rest })
+  const github = gitHubOf(config)
+  const vendors = github ? { github: () => askGitHub(github) } : {}
+  const health = await examine(version, { ...host, configuration, ...rest, ...vendors })
   if (!(house instanceof Error)) await house.close()
   if (json) screen.output.write(`${JSON.stringify(health)}\n`)
   else screen.print(...sayHealth(health).map(harmless))
   return health.status === 'fail' ? exitCodes.notDone : exitCodes.done
+}
+
+/** Whether GitHub knows us, and as whom. */
+async function askGitHub(github: GitHub): Promise<Check> {
+  const who = await github.whoami(AbortSignal.timeout(20_000))
+  return { status: 'pass', message: `acts as ${who}` }
 }
 
 const glyphs = { pass: '✓', warn: '!', fail: '✗' } as const

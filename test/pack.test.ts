@@ -6,13 +6,17 @@ import { runProcess } from '../adapters/process/run.ts'
 
 const checkout = join(import.meta.dirname, '..')
 
-/** npm as it is on this machine, with the Node that runs the tests. */
+/** npm as it is on this machine: under another Node than its own it would not find its settings. */
+const ownPath = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
+
 const run = async (cwd: string, command: string, ...args: string[]) => {
-  const { PATH = '', HOME = '', ...rest } = process.env
+  const { HOME = '', ...rest } = process.env
   const registry = Object.fromEntries(
     Object.entries(rest).filter((entry): entry is [string, string] => /^npm_config_/i.test(entry[0])),
   )
-  const env = { ...registry, HOME, PATH: dirname(process.execPath) + delimiter + PATH }
+  // What is installed runs under the Node that runs the tests.
+  const folders = command === 'npm' ? ownPath : [dirname(process.execPath), ...ownPath]
+  const env = { ...registry, HOME, PATH: folders.join(delimiter) }
   const { exitCode, stdout, stderr } = await runProcess({
     command,
     args,

@@ -15,6 +15,7 @@ import { readServer } from '../core/store/server.ts'
 import { declared } from '../core/store/statement.ts'
 import type { ServerConnection } from './support/administer.ts'
 import { administer, openSession } from './support/administer.ts'
+import { forgetKeys, peopleOf } from './support/people.ts'
 import type { TestDatabase } from './support/postgres.ts'
 import { createTestDatabase } from './support/postgres.ts'
 
@@ -45,7 +46,9 @@ describe('the role of the running program', () => {
     await database.drop()
   })
 
-  test.each(declared.map((statement) => [statement.name, statement] as const))('may run %s', async (_, { text }) => {
+  const working = declared.filter(({ name }) => !/^(purge|seal)_/.test(name))
+
+  test.each(working.map((statement) => [statement.name, statement] as const))('may run %s', async (_, { text }) => {
     await expect(session.unsafe(`explain (generic_plan) ${text}`)).resolves.not.toHaveLength(0)
   })
 
@@ -70,7 +73,10 @@ describe('the role of the running program', () => {
     `update app.plans set steps = '[]'`,
     `update app.actor_roles set role = 'admin'`,
     'delete from app.actor_roles',
-    `update pii.accounts set actor_id = '00000000-0000-7000-8000-000000000000'`,
+    `update pii.identities set actor_id = '00000000-0000-7000-8000-000000000000'`,
+    'delete from pii.identities',
+    'select * from pii.accounts',
+    'update pii.keyring set is_plain = true',
     'delete from pii.remarks',
     'delete from app.runs',
     'truncate app.runs cascade',
@@ -87,6 +93,10 @@ describe('the role of the running program', () => {
     `create or replace function app.clock_now() returns timestamptz language sql stable return timestamptz '2000-01-01'`,
     'create trigger more before insert on app.events execute function suppress_redundant_updates_trigger()',
     'select app.ensure_partitions(6)',
+    `select app.drop_month('2020_01')`,
+    'delete from app.ticks',
+    'delete from app.daily_costs',
+    `update app.daily_costs set day = '2020-01-01'`,
     'select app.grant_to_app()',
     'delete from public.schema_migrations',
     // The server is its administrator's.
@@ -112,6 +122,63 @@ describe('the role of the running program', () => {
 
   test('is asked for in vain where a pooler drops the options, and that stops the start', async () => {
     await expect(assertRole(open(database.connection, null), appRole)).rejects.toThrow('a pooler before the database')
+  })
+})
+
+describe('the role that removes what is over', () => {
+  let database: TestDatabase
+  let session: postgres.Sql
+
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    session = openSession(database.connection)
+    await session`set role qp_purger`
+  })
+
+  afterAll(async () => {
+    await session.end()
+    await database.drop()
+  })
+
+  const removing = declared.filter(({ name }) => name.startsWith('purge_') || name === 'append_audit')
+
+  test.each(removing.map((statement) => [statement.name, statement] as const))('may run %s', async (_, { text }) => {
+    await expect(session.unsafe(`explain (generic_plan) ${text}`)).resolves.not.toHaveLength(0)
+  })
+
+  test.each([
+    `update app.events set payload = '{}'`,
+    `update app.runs set state = 'failed'`,
+    'truncate app.runs',
+    'drop table app.events',
+    'delete from audit.entries',
+    `update audit.entries set action = 'nothing'`,
+    'delete from audit.head',
+    'delete from app.actors',
+    'delete from app.actor_roles',
+    'delete from app.projects',
+    'delete from pii.accounts',
+    'select body from pii.remarks',
+    'select label from pii.accounts',
+    'insert into app.plans select * from app.plans',
+    'create table app.more (id integer)',
+  ])('may not: %s', async (sql) => {
+    await expect(session.begin((tx) => tx.unsafe(sql))).rejects.toMatchObject({ code: '42501' })
+  })
+
+  test('removes everything that names a run, whichever table it is in', async () => {
+    const tables = await administer(
+      database.connection,
+      `select c.table_schema || '.' || c.table_name as name from information_schema.columns c
+       join information_schema.tables t using (table_schema, table_name)
+       where c.column_name = 'run_id' and t.table_type = 'BASE TABLE' and c.table_schema in ('app', 'pii')
+         and not (select p.relispartition from pg_class p
+                  where p.oid = format('%I.%I', c.table_schema, c.table_name)::regclass)`,
+    )
+    const texts = removing.map(({ text }) => text).join('\n')
+    const left = tables.map(({ name }) => String(name)).filter((name) => !texts.includes(`delete from ${name} `))
+    expect(tables.length).toBeGreaterThan(8)
+    expect(left, 'tables that a purge forgets').toEqual([])
   })
 })
 
@@ -148,8 +215,10 @@ describe('a server of its own', () => {
     const owner = await makeOwner(server, 'plain-login')
     await bringUpToDate(owner)
     expect(await chooseRole(owner)).toBeNull()
+    const people = await peopleOf(owner)
+    onTestFinished(() => forgetKeys('plain-login'))
     const asLogin = open(owner, null)
-    expect(await signIn(asLogin, someone('one'))).toMatchObject({ label: 'one' })
+    expect(await signIn({ db: asLogin, people }, someone('one'))).toMatchObject({ label: 'one' })
     expect(await examine(asLogin)).toEqual({
       status: 'warn',
       message:
@@ -164,7 +233,7 @@ describe('a server of its own', () => {
     const asRole = open(owner, appRole)
     await assertRole(asRole, appRole)
     expect(await examine(asRole)).toMatchObject({ status: 'pass' })
-    expect(await signIn(asRole, someone('two'))).toMatchObject({ label: 'two' })
+    expect(await signIn({ db: asRole, people }, someone('two'))).toMatchObject({ label: 'two' })
   })
 
   test('whose login may make roles needs nobody else; a login that is only the role can work beside it', async () => {
@@ -179,7 +248,9 @@ describe('a server of its own', () => {
     const worker = { ...owner, user: 'worker' }
     expect(await bringUpToDate(worker)).toMatchObject({ applied: [] })
     expect(await chooseRole(worker)).toBe(appRole)
-    expect(await signIn(open(worker, appRole), someone('one'))).toMatchObject({ label: 'one' })
+    const people = await peopleOf(worker)
+    onTestFinished(() => forgetKeys('maker'))
+    expect(await signIn({ db: open(worker, appRole), people }, someone('one'))).toMatchObject({ label: 'one' })
 
     // The role of one database is not yet the role of the next: its owner has not been let into it.
     await bringUpToDate(early)

@@ -28,7 +28,7 @@ const readings: readonly Reading[] = [
     code: 'PRECONDITION_FAILED',
     retryable: false,
     says: (address) =>
-      `The certificate of ${address} is not trusted: give the file of your company's CA in the settings.`,
+      `The certificate of ${address} is not trusted: give the file of your company's CA in the settings (QP_GIT_CA_FILE).`,
   },
   {
     when: /Host key verification failed/,

@@ -108,10 +108,13 @@ describe('an https host', () => {
 
   it('is reached at the addresses that were checked, whatever its name leads to a moment later', async () => {
     const place = await locate(`${host.url}/shop.git`, options())
-    const { call } = await reach(place, options(), signal)
+    const { call } = await reach(place, options(), { write: false, signal })
     const pin = new RegExp(`^http\\.curloptResolve=localhost:${new URL(host.url).port}:127\\.0\\.0\\.1`)
     expect(call.config).toContainEqual(expect.stringMatching(pin))
     expect(JSON.stringify(call.config)).not.toContain(visitor.password)
+    // Two walls: the token is for this host alone, and nobody is followed to another.
+    expect(call.env).toMatchObject({ GIT_CONFIG_KEY_0: `http.${host.url}/.extraHeader` })
+    expect(call.config).toContain('http.followRedirects=false')
   })
 
   it('may not be on this machine or a private network unless it is allowed by name', async () => {

@@ -4,7 +4,7 @@ import { Fault } from '../../core/model/problem.ts'
 import { type Address, type AddressRules, parseAddress } from './address.ts'
 import { type Folder, openFolder } from './folder.ts'
 import type { GitCall } from './git-command.ts'
-import { type HostRules, resolveHost } from './host.ts'
+import { type HostRules, resolveHost } from '../network/host.ts'
 
 /** A user name and token for https; `null` when the host needs none. */
 export type Credential = { readonly username: string; readonly password: string }
@@ -13,8 +13,12 @@ export type RemoteOptions = AddressRules &
   Omit<HostRules, 'timeoutMs'> & {
     /** PEM file of the certificate authorities to trust instead of the system's, for a company's own. */
     readonly caFile?: string
-    /** Asked before each conversation with an https host. Never put into arguments or files. */
-    readonly credentialFor?: (host: string) => Promise<Credential | null>
+    /** Asked before each conversation with an https address, and for no more than it needs. Never put into arguments or files. */
+    readonly credentialFor?: (
+      address: string,
+      use: { readonly write: boolean },
+      signal: AbortSignal,
+    ) => Promise<Credential | null>
   }
 
 /** Where a repository is, known without touching the network. */
@@ -45,13 +49,18 @@ export async function locate(address: string, rules: AddressRules): Promise<Plac
   return { address, name: parsed.name, parsed, folder, key }
 }
 
+/** What is about to be done there, and what stops it. */
+export type Approach = { readonly write: boolean; readonly signal: AbortSignal }
+
 /** Looks the host up and pins it. Throws VALIDATION_ERROR for one that may not be reached. */
-export async function reach(place: Place, options: RemoteOptions, signal: AbortSignal): Promise<Remote> {
+export async function reach(place: Place, options: RemoteOptions, approach: Approach): Promise<Remote> {
   const { parsed } = place
   if (parsed.kind === 'folder') return folderRemote(place)
-  const addresses = await resolveHost(parsed.host, { ...options, timeoutMs: 10_000 }, signal)
+  const addresses = await resolveHost(parsed.host, { ...options, timeoutMs: 10_000 }, approach.signal)
   if (parsed.kind === 'ssh') return sshRemote(place, parsed, addresses)
-  return await httpsRemote(place, parsed, addresses, options)
+  const { credentialFor } = options
+  const credential = await credentialFor?.(parsed.url, { write: approach.write }, approach.signal)
+  return httpsRemote(place, parsed, { addresses, caFile: options.caFile, credential: credential ?? null })
 }
 
 type HostAddress = Extract<Address, { kind: 'https' | 'ssh' }>
@@ -73,14 +82,14 @@ function folderRemote(place: Place): Remote {
   return { ...place, url, reading: [`--upload-pack=${uploadPack}`], call: { address: place.address, ...allow('file') } }
 }
 
-async function httpsRemote(
-  place: Place,
-  { url, host, port }: HostAddress,
-  addresses: readonly string[],
-  { caFile, credentialFor }: RemoteOptions,
-): Promise<Remote> {
+type Way = {
+  readonly addresses: readonly string[]
+  readonly caFile: string | undefined
+  readonly credential: Credential | null
+}
+
+function httpsRemote(place: Place, { url, host, port }: HostAddress, { addresses, caFile, credential }: Way): Remote {
   const { config, env } = allow('https')
-  const credential = await credentialFor?.(host)
   const call = {
     address: place.address,
     config: [
@@ -98,7 +107,11 @@ async function httpsRemote(
   return { ...place, url, reading: [], call }
 }
 
-/** In the environment, where only this account can read it, and for this host only. */
+/**
+ * In the environment of git itself, which only this account can read, and for this host only. A helper (GIT_ASKPASS,
+ * credential.helper) would need a program on disk that git starts, and the same variable to hand it the token; git asks
+ * it after a first refused request, and would ask it again for whatever host it was led to.
+ */
 function authorization(url: string, { username, password }: Credential): Readonly<Record<string, string>> {
   const basic = Buffer.from(`${username}:${password}`).toString('base64')
   return {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isBranchName } from './branch.ts'
 import { gitFault, lastUsefulLine } from './git-fault.ts'
-import { isPublicAddress } from './host.ts'
+import { isPublicAddress } from '../network/host.ts'
 import { isSafePath } from './path.ts'
 
 const words = (text: string): readonly string[] => text.split(' ')

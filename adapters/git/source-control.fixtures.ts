@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server as PlainServer, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fault } from '../../core/model/problem.ts'
@@ -115,7 +115,7 @@ export async function faultOf(promise: Promise<unknown>): Promise<Fault> {
   throw new Error(`not a fault: ${outcome instanceof Error ? outcome.stack : JSON.stringify(outcome)}`)
 }
 
-/** An https git host on 127.0.0.1 that serves the bare repositories below `root` to one user. */
+/** An https git host on 127.0.0.1 that serves the bare repositories below `root` to whom it lets in. */
 export type GitHost = {
   readonly url: string
   readonly caFile: string
@@ -126,8 +126,28 @@ export type GitHost = {
 
 export const visitor = { username: 'x-access-token', password: 'canary-token-71f2' }
 
+/** What somebody wants of a repository (`/shop.git`), and the name and password they gave. */
+export type GitVisit = {
+  readonly repository: string
+  readonly write: boolean
+  readonly username: string
+  readonly password: string
+}
+
+/** Who may come in, as an HTTP status: 200, or 401, 403, 404. */
+export type Doorman = (visit: GitVisit) => number
+
+const knowsOne: Doorman = ({ username, password }) =>
+  username === visitor.username && password === visitor.password ? 200 : 401
+
+export type Door = {
+  readonly doorman: Doorman
+  /** Answers what is asked below `/api/`, where the host has more than git. */
+  readonly api?: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+}
+
 /** Starts `git http-backend` behind TLS with a certificate of its own, and Basic authentication. */
-export async function startGitHost(root: string): Promise<GitHost> {
+export async function startGitHost(root: string, door: Door = { doorman: knowsOne }): Promise<GitHost> {
   identity ??= makeCertificate(root)
   const tls = await identity
   const caFile = join(root, 'ca.pem')
@@ -135,7 +155,9 @@ export async function startGitHost(root: string): Promise<GitHost> {
   const requests: string[] = []
   const server = createServer(tls, (request, response) => {
     requests.push(`${request.method} ${request.url?.split('?')[0]}`)
-    answer(root, request, response).catch((error: unknown) => response.destroy(new Error('backend', { cause: error })))
+    const isApi = door.api !== undefined && request.url?.startsWith('/api/') === true
+    const answered = isApi ? door.api(request, response) : answer({ root, ...door }, request, response)
+    answered.catch((error: unknown) => response.destroy(new Error('backend', { cause: error })))
   })
   const port = await listen(server)
   return { url: `https://localhost:${port}`, caFile, requests, close: () => stop(server) }
@@ -156,7 +178,7 @@ async function makeCertificate(cwd: string): Promise<Certificate> {
   return { key: await readFile(join(cwd, 'key.pem')), cert: await readFile(join(cwd, 'cert.pem')) }
 }
 
-const listen = (server: Server): Promise<number> =>
+export const listen = (server: Server | PlainServer): Promise<number> =>
   new Promise((resolve) =>
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
@@ -164,20 +186,30 @@ const listen = (server: Server): Promise<number> =>
     }),
   )
 
-const stop = (server: Server): Promise<void> =>
+export const stop = (server: Server | PlainServer): Promise<void> =>
   new Promise((resolve) => {
     server.close(() => resolve())
     server.closeAllConnections()
   })
 
-async function answer(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const expected = `Basic ${Buffer.from(`${visitor.username}:${visitor.password}`).toString('base64')}`
+/** Of `GET /shop.git/info/refs?service=git-upload-pack` and the like. */
+function visitOf(request: IncomingMessage, url: URL): GitVisit {
+  const basic = /^Basic (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
+  const [username = '', password = ''] = Buffer.from(basic, 'base64').toString().split(':')
+  const [, repository = '', rest = ''] = /^(.*?)\/(info\/refs|git-[a-z]+-pack)$/.exec(url.pathname) ?? []
+  const write = rest === 'git-receive-pack' || url.searchParams.get('service') === 'git-receive-pack'
+  return { repository, write, username, password }
+}
+
+type Entrance = { readonly root: string; readonly doorman: Doorman }
+
+async function answer({ root, doorman }: Entrance, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'https://localhost')
   if (url.pathname.startsWith('/moved'))
     return void response.writeHead(302, { location: `/shop.git/info/refs${url.search}` }).end()
   if (url.pathname.startsWith('/broken')) return void response.writeHead(503).end()
-  if (request.headers.authorization !== expected)
-    return void response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
+  const status = doorman(visitOf(request, url))
+  if (status !== 200) return void response.writeHead(status, { 'www-authenticate': 'Basic realm="git"' }).end()
   const body = await bytesOf(request)
   const { stdout } = await runProcess({
     command: 'git',
@@ -191,7 +223,7 @@ async function answer(root: string, request: IncomingMessage, response: ServerRe
   reply(response, stdout)
 }
 
-const bytesOf = (request: IncomingMessage): Promise<Buffer> =>
+export const bytesOf = (request: IncomingMessage): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -8,7 +8,7 @@ import { createGitDirectories, type GitDirectories } from './git-directory.ts'
 import { commitOf, defaultBranchOf, readHead, readHeads, requireDefaultBranch } from './heads.ts'
 import { requireSafePath } from './path.ts'
 import { publish } from './publish.ts'
-import { locate, type Place, type Remote, type RemoteOptions, reach } from './remote.ts'
+import { type Approach, locate, type Place, type Remote, type RemoteOptions, reach } from './remote.ts'
 import { parseTree, requireFollowable, type TreeEntry } from './tree.ts'
 import { isChanged } from './work-tree.ts'
 
@@ -48,7 +48,7 @@ async function takeSnapshot(
   signal: AbortSignal,
 ): Promise<Snapshot> {
   if (request.branch !== null) requireBranchName(request.branch)
-  const remote = await reachAddress(tools, request.address, signal)
+  const remote = await reachAddress(tools, request.address, { write: false, signal })
   const heads = await readHeads(tools.git, remote, signal)
   const branch = request.branch ?? requireDefaultBranch(heads, remote.address)
   const defaultBranch = defaultBranchOf(heads) ?? branch
@@ -62,8 +62,8 @@ async function takeSnapshot(
   return { address, name, defaultBranch, branch, commit, committedAt, hasUncommittedChanges }
 }
 
-async function reachAddress(tools: Tools, address: string, signal: AbortSignal): Promise<Remote> {
-  return await reach(await locate(address, tools.options), tools.options, signal)
+async function reachAddress(tools: Tools, address: string, approach: Approach): Promise<Remote> {
+  return await reach(await locate(address, tools.options), tools.options, approach)
 }
 
 async function dateOf(
@@ -83,7 +83,7 @@ async function openSnapshot(
 ): Promise<{ place: Place; gitDir: string }> {
   assert(/^[0-9a-f]{40}$/.test(snapshot.commit), 'a snapshot names its commit by 40 hex digits')
   const place = await locate(snapshot.address, tools.options)
-  const remote = () => reach(place, tools.options, signal)
+  const remote = () => reach(place, tools.options, { write: false, signal })
   return { place, gitDir: await tools.directories.snapshot(remote, place, snapshot.commit, signal) }
 }
 
@@ -137,7 +137,7 @@ async function makeCommit(
   requireOwnBranch(snapshot, branch)
   for (const { path } of request.files) requireSafePath(path)
   const { place, gitDir: base } = await openSnapshot(tools, snapshot, signal)
-  const remote = await reach(place, tools.options, signal)
+  const remote = await reach(place, tools.options, { write: true, signal })
   const work = async (gitDir: string) => {
     const bench: Workbench = { git: tools.git, gitDir, address: snapshot.address, signal }
     const tip = await readHead(tools.git, remote, branch, signal)
@@ -168,7 +168,7 @@ async function fetchTip(bench: Workbench, remote: Remote, tip: string): Promise<
 
 async function removeBranch(tools: Tools, snapshot: Snapshot, branch: string, signal: AbortSignal): Promise<void> {
   requireOwnBranch(snapshot, branch)
-  const remote = await reachAddress(tools, snapshot.address, signal)
+  const remote = await reachAddress(tools, snapshot.address, { write: true, signal })
   const from = await readHead(tools.git, remote, branch, signal)
   if (from === null) return
   const work = (gitDir: string) => {

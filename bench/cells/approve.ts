@@ -2,7 +2,7 @@ import { execute } from '../../core/commands/execute.ts'
 import { signIn } from '../../core/commands/sign-in.ts'
 import { handleOf } from '../../core/model/handle.ts'
 import type { Bed } from '../bed.ts'
-import { numberFrom, open, until, withClient } from '../bed.ts'
+import { numberFrom, open, peopleOf, until, withClient } from '../bed.ts'
 import { Foreman, machineNow, msOf } from '../foreman.ts'
 import { bareCommit, latencyFigures } from '../latency.ts'
 import { gated } from '../recipes.ts'
@@ -20,13 +20,15 @@ export async function approve(bed: Bed): Promise<Figure[]> {
   const poke = (): void => {
     committedAt = machineNow()
   }
-  const desk = { db, recipes, pipelines: { gated: recipe }, poke }
+  const people = await peopleOf(address)
+  const webhooks = { secretOf: String, allowedHosts: null }
+  const desk = { db, people, recipes, pipelines: { gated: recipe }, webhooks, poke }
   const foreman = await Foreman.hire({ address, recipe: 'gated', ledgerFile: '', settings: {} })
   try {
     return await withClient(address, async (client) => {
       await foreman.start(samples)
       await until('the parking of runs', 60_000, async () => (await numberFrom(client, parkedSql)) === samples)
-      const actor = await signIn(db, { surface: 'terminal', account: 'bench', label: 'bench' })
+      const actor = await signIn(desk, { surface: 'terminal', account: 'bench', label: 'bench' })
       const commit = await bareCommit(client)
       const { rows } = await client.query<{ id: string; number: string }>(
         'select id, number from app.runs order by number',

@@ -5,13 +5,13 @@ import type { Command } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { grammar, parseCommand, wordsOf } from '../parse-command.ts'
 import { sayRefusal, sayReply } from '../phrase.ts'
-import type { Ask, Message, Surface } from '../surface.ts'
+import type { Ask, Listener, Message, Surface } from '../surface.ts'
 import { withAbsoluteTarget } from './command-line.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
 
 /** The interactive session: slash commands typed at a prompt, and notices of what happens meanwhile. */
-export class TerminalSession implements Surface {
+export class TerminalSession implements Surface, Listener {
   readonly name = 'terminal'
   readonly #screen: Screen
   readonly #ask: Ask

@@ -1,6 +1,7 @@
 import type { ArtifactLine, GateCard, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
-import type { GateVerdict } from '../model/transition.ts'
+import type { GateVerdict, PublicEventKind } from '../model/transition.ts'
+import type { WebhookLine } from '../model/webhook.ts'
 import type { AuditDraft } from '../store/audit.ts'
 
 /** A thing a person can ask for, whatever the surface. `run` is a handle as typed. */
@@ -40,7 +41,47 @@ export type Command =
   | { readonly kind: 'logs'; readonly run: string }
   | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
   | { readonly kind: 'diff'; readonly run: string }
+  | {
+      readonly kind: 'webhook'
+      readonly act: 'add'
+      readonly address: string
+      /** Empty: all of them. */
+      readonly events: readonly PublicEventKind[]
+    }
+  | { readonly kind: 'webhook'; readonly act: 'list' }
+  | { readonly kind: 'webhook'; readonly act: 'remove' | 'test'; readonly webhook: string }
   | { readonly kind: 'whoami' }
+  /** Without a code: ask for one. */
+  | { readonly kind: 'link'; readonly code: string | null }
+  | {
+      readonly kind: 'actor'
+      readonly verb: 'list' | 'add' | 'role'
+      /** Whose roles change: a pseudonym or a label; empty otherwise. */
+      readonly who: string
+      readonly grant: readonly Role[]
+      readonly revoke: readonly Role[]
+    }
+  /** Without a project: all of them. */
+  | { readonly kind: 'subscribe'; readonly project: string | null; readonly level: 'all' | 'decisions' }
+  | { readonly kind: 'unsubscribe'; readonly project: string | null }
+  | { readonly kind: 'mute'; readonly project: string | null; readonly hours: number }
+  /** `22:00` to `07:00` in a time zone; null takes it back. */
+  | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
+  | { readonly kind: 'freeze'; readonly run: string }
+  /** Zero hours end it. */
+  | { readonly kind: 'delegate'; readonly who: string; readonly hours: number }
+  | {
+      readonly kind: 'key'
+      readonly verb: 'add' | 'list' | 'revoke'
+      /** What a new key is for, or the id of the one to end; empty for a list. */
+      readonly name: string
+      readonly scopes: readonly Scope[]
+    }
+
+/** What a program with a key may do, within what its owner may: look, run runs, decide gates. Each includes looking. */
+export type Scope = (typeof scopes)[number]
+
+export const scopes = ['read', 'operate', 'decide'] as const
 
 export type CommandKind = Command['kind']
 
@@ -60,13 +101,57 @@ export type Reply =
       readonly quorum: number
       readonly card: RunCard
     }
-  | { readonly kind: 'changed'; readonly change: 'pause' | 'resume' | 'retry' | 'cancel'; readonly card: RunCard }
+  | {
+      readonly kind: 'changed'
+      readonly change: 'pause' | 'resume' | 'retry' | 'cancel' | 'freeze'
+      readonly card: RunCard
+    }
   | { readonly kind: 'budget'; readonly handle: string; readonly money: Money; readonly asked: GateCard | null }
   | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }
   | { readonly kind: 'artifacts'; readonly handle: string; readonly artifacts: readonly ArtifactLine[] }
   | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly text: string }
   | { readonly kind: 'diff'; readonly handle: string; readonly files: readonly FileDiff[] }
+  /** `for`: whose account it will be; null: the first admin's. */
+  | { readonly kind: 'link_code'; readonly code: string; readonly expiresAt: Date | null; readonly for: string | null }
+  | { readonly kind: 'linked'; readonly roles: readonly Role[] }
+  | { readonly kind: 'delegated'; readonly label: string; readonly until: Date | null }
+  | { readonly kind: 'people'; readonly people: readonly PersonLine[] }
+  | {
+      readonly kind: 'following'
+      readonly project: string | null
+      readonly level: 'all' | 'decisions' | 'nothing'
+      readonly mutedUntil: Date | null
+    }
+  | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
+  | {
+      readonly kind: 'webhooks'
+      readonly did: 'add' | 'list' | 'remove' | 'test'
+      readonly webhooks: readonly WebhookLine[]
+      /** Signs what the endpoint gets; shown when it is added and never again. */
+      readonly secret: string | null
+    }
+  /** The secret is shown here and never again. */
+  | { readonly kind: 'key_made'; readonly id: string; readonly label: string; readonly secret: string }
+  | { readonly kind: 'key_revoked'; readonly id: string; readonly label: string }
+  | { readonly kind: 'keys'; readonly keys: readonly KeyLine[] }
   | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
+
+export type PersonLine = {
+  readonly pseudonym: string
+  readonly label: string
+  readonly roles: readonly Role[]
+  readonly surfaces: readonly string[]
+}
+
+export type KeyLine = {
+  readonly id: string
+  readonly label: string
+  readonly scopes: readonly Scope[]
+  readonly owner: string
+  readonly madeAt: Date
+  readonly usedAt: Date | null
+  readonly revokedAt: Date | null
+}
 
 /** What a change answers: kept for whoever asks the same again, and drawn into a `Reply` as things then stand. */
 export type Answer =
@@ -75,6 +160,8 @@ export type Answer =
   | ({ readonly run: string } & Omit<Extract<Reply, { kind: 'changed' }>, 'card'>)
   /** `asked` is the id of the request for more money, if there was one. */
   | { readonly kind: 'budget'; readonly run: string; readonly asked: string | null }
+  /** `id` is the endpoint's; null for the list. */
+  | { readonly kind: 'webhook'; readonly did: 'add' | 'list' | 'remove' | 'test'; readonly id: string | null }
 
 /** A change: its answer, what the audit must hold of it, and what is still to be written in the same transaction. */
 export type Done = {
@@ -88,7 +175,7 @@ export type Done = {
 export type FileDiff = { readonly name: string; readonly before: string | null; readonly after: string }
 
 /** Which roles may ask for what; any one suffices. A command without a line here does not compile, and an empty line means nobody. */
-export const needs: Readonly<Record<CommandKind, readonly Role[]>> = {
+export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = {
   run: ['operator', 'admin'],
   status: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   runs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
@@ -105,5 +192,16 @@ export const needs: Readonly<Record<CommandKind, readonly Role[]>> = {
   logs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   artifacts: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   diff: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
-  whoami: ['viewer', 'operator', 'approver', 'admin', 'auditor', 'data_steward'],
+  whoami: 'anyone',
+  link: 'anyone',
+  actor: ['admin'],
+  subscribe: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  unsubscribe: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  mute: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  quiet: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  // Whoever may decide may also say that a decision was not theirs.
+  freeze: ['operator', 'approver', 'admin'],
+  delegate: ['operator', 'approver'],
+  webhook: ['admin'],
+  key: ['admin'],
 }

@@ -1,16 +1,14 @@
 import type { z } from 'zod'
-import type { Actor } from '../model/actor.ts'
 import type { Choice } from '../model/decide.ts'
 import { decide, mayDecide, verdictOf } from '../model/decide.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Role } from '../model/plan.ts'
-import type { Result } from '../model/problem.ts'
+import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { applyLocked } from '../store/apply.ts'
 import type { AuditDraft } from '../store/audit.ts'
-import { castVote, insertRemark, lockGates } from '../store/gate.ts'
-import { uuidv7 } from '../store/uuid.ts'
+import { castVote, lockGates, pseudonymOf } from '../store/gate.ts'
 import { grantRaise } from './budget.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
@@ -31,9 +29,16 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   const number = numberOf(command.run) ?? 0
   const [run, gates] = await Promise.all([lockedRun(tx, command.run), tx.run(lockGates, { number })])
   if (!run.ok) return run
+  if (run.value.reasonCode === 'freeze') {
+    return refused(
+      'wrong_state',
+      `Run ${command.run} is frozen: nothing is decided until an admin has looked at it.`,
+      `An admin goes on with /resume ${command.run}.`,
+    )
+  }
   const gate = openGate(command, run.value, gates)
   if (!gate.ok) return gate
-  const role = mayDecide(gate.value, run.value.startedBy, { actorId: actor.id, roles: actor.roles })
+  const role = mayDecide(gate.value, gate.value.starter, { actorId: actor.id, roles: actor.roles })
   if (!role.ok) return role
   const stale = checkShown(command, gate.value)
   if (stale) return stale
@@ -69,11 +74,13 @@ function refuseClosed(command: Decision, last: GateRow | undefined): Result<Gate
   if (last.verdict === 'withdrawn') return refused('stale', `Gate ${last.name} closed because the run was cancelled.`)
   const at = last.decidedAt?.toISOString().slice(0, 19).replace('T', ' ') ?? 'before'
   const said = last.verdict === 'changes_requested' ? 'sent back for changes' : last.verdict
-  return refused(
-    'already_decided',
-    `Gate ${last.name} was already ${said} by ${last.decidedByLabel ?? 'somebody'} at ${at} UTC.`,
-    `See /status ${command.run}.`,
-  )
+  const by = last.decidedBy === null ? 'somebody' : pseudonymOf(last.decidedBy)
+  const refusal: Refusal = {
+    code: 'already_decided',
+    message: `Gate ${last.name} was already ${said} by ${by} at ${at} UTC.`,
+    next: `See /status ${command.run}.`,
+  }
+  return { ok: false, refusal: last.decidedBy === null ? refusal : { ...refusal, about: last.decidedBy } }
 }
 
 /** A decision is about bytes: a card that showed others is out of date. */
@@ -97,7 +104,7 @@ async function vote(request: Request<Decision>, { run, gate, role }: Case): Prom
   const choice = choices[command.kind]
   const votes = [...gate.votes, { actorId: actor.id, choice }]
   const verdict = verdictOf(policy, votes)
-  const remark = verdict ? await keepRemark(tx, actor, command) : null
+  const remark = verdict ? await keepRemark(request) : null
   const ballot = { gate: gate.id, actor: actor.id, choice, sha256, surface: actor.surface, deliveryId }
   if (verdict && gate.kind === 'budget') await grantRaise(request, run, { gate, verdict })
   const write = async (): Promise<void> => {
@@ -127,11 +134,8 @@ async function carryOut(request: Request<Decision>, { run, gate }: Case, verdict
   return applyLocked(request.tx, decide(run, gate, { verdict, cleanUp }))
 }
 
-async function keepRemark(tx: Request['tx'], actor: Actor, command: Decision): Promise<string | null> {
-  if (command.kind === 'approve') return null
-  const id = uuidv7()
-  await tx.run(insertRemark, { id, actor: actor.id, body: command.reason })
-  return id
+async function keepRemark({ tx, desk, actor, command }: Request<Decision>): Promise<string | null> {
+  return command.kind === 'approve' ? null : desk.people.keepRemark(tx, actor.id, command.reason)
 }
 
 const entry = ({ actor, deliveryId }: Request<Decision>, { run, gate, role }: Case, action: string): AuditDraft => ({

@@ -1,16 +1,26 @@
 import type { Actor } from '../model/actor.ts'
 import type { Pipeline, Recipes } from '../pipeline.ts'
 import type { Database, Executor } from '../store/database.ts'
+import type { People } from '../store/people.ts'
 import type { Command } from './command.ts'
 
-/** What commands need of the process: the database, the recipes, and a way to say that runs became ready. */
+/** What commands need of the process: the database and who is in it, the recipes, and a way to say that runs became ready. */
 export type Desk = {
   readonly db: Database
+  readonly people: People
   readonly recipes: Recipes
   /** The pipelines a person may start, by name. */
   readonly pipelines: Readonly<Record<string, Pipeline>>
+  readonly webhooks: {
+    /** What signs the deliveries of an endpoint: the same whenever asked, and known to nobody else. */
+    readonly secretOf: (webhookId: string) => string
+    /** Hosts that webhooks may go to; null: any public host. */
+    readonly allowedHosts: readonly string[] | null
+  }
   /** Wakes this process's own worker, if it has one. */
   readonly poke: () => void
+  /** Told when a delivery had its answer already and only hears it again. */
+  readonly onRepeat?: () => void
 }
 
 /** A command inside its transaction: who asks, under which delivery, and what it may use. */

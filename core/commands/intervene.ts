@@ -1,5 +1,5 @@
 import { handleOf } from '../model/handle.ts'
-import { cancel, pause, resume, retry } from '../model/intervene.ts'
+import { cancel, freeze, pause, resume, retry } from '../model/intervene.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
@@ -14,7 +14,7 @@ import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
 import { lockedRun } from './locked-run.ts'
 
-type Intervention = Extract<Command, { kind: 'pause' | 'resume' | 'retry' | 'cancel' }>
+type Intervention = Extract<Command, { kind: 'pause' | 'resume' | 'retry' | 'cancel' | 'freeze' }>
 
 /** Pauses, resumes, retries or cancels a run, its row locked. */
 export async function intervene(request: Request<Intervention>): Promise<Result<Done>> {
@@ -22,19 +22,24 @@ export async function intervene(request: Request<Intervention>): Promise<Result<
   const run = await lockedRun(tx, command.run)
   if (!run.ok) return run
   if (command.kind === 'retry' && needsFreshStart(run.value)) return startAgain(request, run.value)
+  if (command.kind === 'resume' && run.value.reasonCode === 'freeze' && !request.actor.roles.includes('admin')) {
+    return refused('not_allowed', `Run ${command.run} is frozen: only an admin lets it go on.`, 'Ask an admin.')
+  }
   const next = transitionFor(request, run.value)
   if (!next.ok) return next
   await applyLocked(tx, next.value)
   const answer = { kind: 'changed', run: handleOf(run.value.number), change: command.kind } as const
-  if (command.kind !== 'cancel') return accepted({ answer, audit: [] })
-  await cancelChildren(request, run.value)
-  return accepted({ answer, audit: [cancelled(request, run.value)] })
+  if (command.kind === 'cancel') await cancelChildren(request, run.value)
+  const isPrivileged = command.kind === 'cancel' || command.kind === 'freeze' || run.value.reasonCode === 'freeze'
+  return accepted({ answer, audit: isPrivileged ? [entry(request, run.value)] : [] })
 }
 
 function transitionFor({ command, desk }: Request<Intervention>, run: Run): Result<Transition> {
   switch (command.kind) {
     case 'pause':
       return pause(run, { code: 'operator', text: 'Paused by an operator.' })
+    case 'freeze':
+      return freeze(run)
     case 'resume':
       return resume(run)
     case 'retry':
@@ -72,9 +77,9 @@ async function cancelChildren({ tx, desk }: Request<Intervention>, run: Run): Pr
   }
 }
 
-const cancelled = ({ actor }: Request<Intervention>, run: Run): AuditDraft => ({
+const entry = ({ actor, command }: Request<Intervention>, run: Run): AuditDraft => ({
   actorId: actor.id,
-  action: 'run.cancel',
+  action: `run.${command.kind}`,
   runId: run.id,
   correlationId: run.correlationId,
   target: handleOf(run.number),

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { systemActor } from '../model/actor.ts'
 import type { GateCard, RunCard, RunLine } from '../model/card.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Plan, PlanItem } from '../model/plan.ts'
@@ -6,15 +7,18 @@ import type { Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { listArtifacts, loadArtifact } from '../store/artifact.ts'
 import type { Executor } from '../store/database.ts'
+import type { Registry } from '../store/people.ts'
+import { erased } from '../store/people.ts'
 import { findRun, listLog, listOpenGates, listRuns, listShownVersions, viewGates, viewRun } from '../store/view.ts'
 import type { Answer, FileDiff, Reply } from './command.ts'
 
 /** The card of a run by its handle; refuses a handle that is none or that nobody has. */
-export async function cardOf(db: Executor, handle: string): Promise<Result<RunCard>> {
+export async function cardOf({ db, people }: Registry, handle: string): Promise<Result<RunCard>> {
   const number = numberOf(handle)
   const [row] = number === null ? [] : await db.run(viewRun, { number })
   if (!row) return refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
   const gates = await db.run(viewGates, { run: row.id })
+  const labels = await people.labelsOf(db, [row.startedBy, ...gates.map((gate) => gate.decidedBy)])
   return accepted({
     runId: row.id,
     handle: handleOf(row.number),
@@ -38,14 +42,15 @@ export async function cardOf(db: Executor, handle: string): Promise<Result<RunCa
     },
     outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
-    gates: gates.map(gateCard),
-    startedBy: row.startedByLabel ?? 'the system',
+    gates: gates.map((gate) => gateCard(gate, labels)),
+    pullRequest: row.pullRequest,
+    startedBy: labels.get(row.startedBy) ?? (row.startedBy === systemActor ? 'the system' : erased),
   })
 }
 
 /** Draws what a change answered, on the run as it stands by now. */
-export async function drawAnswer(db: Executor, answer: Answer): Promise<Reply> {
-  const found = await cardOf(db, answer.run)
+export async function drawAnswer(registry: Registry, answer: Exclude<Answer, { kind: 'webhook' }>): Promise<Reply> {
+  const found = await cardOf(registry, answer.run)
   assert(found.ok, `run ${answer.run} was changed and is not there`)
   const card = found.value
   switch (answer.kind) {
@@ -64,8 +69,8 @@ export async function drawAnswer(db: Executor, answer: Answer): Promise<Reply> {
   }
 }
 
-export async function showStatus(db: Executor, handle: string): Promise<Result<Reply>> {
-  const card = await cardOf(db, handle)
+export async function showStatus(registry: Registry, handle: string): Promise<Result<Reply>> {
+  const card = await cardOf(registry, handle)
   return card.ok ? accepted({ kind: 'card', card: card.value }) : card
 }
 
@@ -76,9 +81,13 @@ export async function showRuns(db: Executor, page: number): Promise<Result<Reply
   return accepted({ kind: 'runs', runs: rows.slice(0, pageSize).map(runLine), page, hasMore: rows.length > pageSize })
 }
 
-export async function showGates(db: Executor): Promise<Result<Reply>> {
+export async function showGates({ db, people }: Registry): Promise<Result<Reply>> {
   const rows = await db.run(listOpenGates, { most: 50 })
-  return accepted({ kind: 'gates', gates: rows.map(gateCard) })
+  const labels = await people.labelsOf(
+    db,
+    rows.map((row) => row.decidedBy),
+  )
+  return accepted({ kind: 'gates', gates: rows.map((row) => gateCard(row, labels)) })
 }
 
 /** Newest lines a run's log answers with. */
@@ -161,7 +170,7 @@ function runLine(row: z.infer<typeof listRuns.row>): RunLine {
 }
 
 /** A gate as its card shows it. */
-export function gateCard(row: z.infer<typeof listOpenGates.row>): GateCard {
+function gateCard(row: z.infer<typeof listOpenGates.row>, labels: ReadonlyMap<string, string>): GateCard {
   return {
     gateId: row.id,
     runId: row.runId,
@@ -175,7 +184,7 @@ export function gateCard(row: z.infer<typeof listOpenGates.row>): GateCard {
     openedAt: row.openedAt,
     expiresAt: row.expiresAt,
     verdict: row.verdict,
-    decidedBy: row.decidedByLabel,
+    decidedBy: row.decidedBy === null ? null : (labels.get(row.decidedBy) ?? erased),
     decidedAt: row.decidedAt,
   }
 }

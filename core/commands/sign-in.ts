@@ -2,25 +2,25 @@ import type { Actor } from '../model/actor.ts'
 import type { Role } from '../model/plan.ts'
 import { systemActor } from '../model/actor.ts'
 import { appendAudit } from '../store/audit.ts'
-import type { Database } from '../store/database.ts'
-import { findAccount, grantRole, hasAdmin, insertAccount, lockPeople } from '../store/people.ts'
+import type { Account } from '../store/people.ts'
+import { grantRole, hasAdmin, lockPeople } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
+import type { Desk } from './desk.ts'
 
 /** What the first person at this machine's terminal may do: whoever can read the database's files can do it all anyway. */
 const firstRoles: readonly Role[] = ['operator', 'approver', 'admin']
 
-export type Account = { readonly surface: string; readonly account: string; readonly label: string }
-
 /** The person behind a terminal account, made at first sight; the first one ever becomes admin, later ones may look. */
-export async function signIn(db: Database, { surface, account, label }: Account): Promise<Actor> {
-  const [known] = await db.run(findAccount, { surface, account })
-  if (known) return { id: known.actorId, roles: known.roles, label: known.label, surface }
+export async function signIn(desk: Pick<Desk, 'db' | 'people'>, account: Account): Promise<Actor> {
+  const { db, people } = desk
+  const { surface } = account
+  const known = await people.find(db, account)
+  if (known) return { id: known.actorId, roles: known.roles, label: known.label, surface, at: null }
   await db.transaction(async (tx) => {
     await tx.run(lockPeople, {})
-    const [made] = await tx.run(findAccount, { surface, account })
-    if (made) return
+    if (await people.find(tx, account)) return
     const actor = uuidv7()
-    await tx.run(insertAccount, { actor, surface, account, label })
+    await people.insert(tx, actor, account)
     const [admin] = await tx.run(hasAdmin, {})
     const roles = admin?.hasAdmin ? (['viewer'] as const) : firstRoles
     for (const role of roles) await tx.run(grantRole, { actor, role })
@@ -36,5 +36,5 @@ export async function signIn(db: Database, { surface, account, label }: Account)
       },
     ])
   })
-  return signIn(db, { surface, account, label })
+  return signIn(desk, account)
 }

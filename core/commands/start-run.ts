@@ -5,6 +5,7 @@ import { cancel } from '../model/intervene.ts'
 import { draftOf } from '../store/draft-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { applyLocked } from '../store/apply.ts'
+import { cardKey, insertRunCard } from '../store/card.ts'
 import { lockRun } from '../store/run.ts'
 import { findLockHolder, lockStarts, startRuns, upsertProject } from '../store/start.ts'
 import { grantLocks } from '../store/claim.ts'
@@ -39,6 +40,9 @@ export async function startRun(request: Request<Run>): Promise<Result<Done>> {
   }
   const [run] = await startRuns(tx, [draftOf(recipe, parsed.data, starter)], null)
   assert(run, 'a run was inserted and did not come back')
+  if (actor.at !== null) {
+    await tx.run(insertRunCard, { run: run.id, id: uuidv7(), key: cardKey(), destination: actor.at })
+  }
   if (run.lockKey && locked.value === null) await tx.run(grantLocks, {})
   return accepted({ answer: { kind: 'started', run: handleOf(run.number) }, audit: [] })
 }

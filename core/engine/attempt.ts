@@ -4,6 +4,7 @@ import { Defect, Fault } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import type { StepKind } from '../pipeline.ts'
 import type { Database } from '../store/database.ts'
+import type { People } from '../store/people.ts'
 import type { Lease } from './lease.ts'
 import { LeaseLost, stepContext } from './step-context.ts'
 
@@ -39,6 +40,7 @@ export class Attempt {
    */
   async run(place: {
     readonly db: Database
+    readonly people: People
     readonly lease: Lease
     readonly run: Run
     readonly item: StepItem

@@ -6,6 +6,7 @@ import { currentItem, failedRun, gateExpired, parkAsInvariant, postponed, releas
 import type { Transition } from '../model/transition.ts'
 import type { Pipeline, Recipes } from '../pipeline.ts'
 import type { Database } from '../store/database.ts'
+import type { People } from '../store/people.ts'
 import { listSignals } from '../store/run.ts'
 import type { StartDraft } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -18,6 +19,7 @@ import { draftRun } from '../store/draft-run.ts'
 /** What driving runs needs; one per shift. */
 export type Vehicle = {
   readonly db: Database
+  readonly people: People
   readonly lease: Lease
   readonly lane: SettleLane
   readonly recipes: Recipes
@@ -105,9 +107,9 @@ export class Drive {
       return { kind: 'defect', message: `pipeline ${recipe.name} has no step of kind ${item.id}` }
     if (this.#run.deadlineInMs !== null && this.#run.deadlineInMs <= 0) return deadlineFault
     if (this.#run.interrupt) return { kind: 'aborted' }
-    const { db, lease } = this.#vehicle
+    const { db, people, lease } = this.#vehicle
     this.#attempt = new Attempt(kind)
-    return this.#attempt.run({ db, lease, run: this.#run, item })
+    return this.#attempt.run({ db, people, lease, run: this.#run, item })
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Run } from '../model/run.ts'
 import type { Recipes } from '../pipeline.ts'
 import { claimAlone, claimRuns, listInterrupted, lockClaims } from '../store/claim.ts'
 import type { Database } from '../store/database.ts'
+import type { People } from '../store/people.ts'
 import type { StartDraft } from '../store/start.ts'
 import { startRuns } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -18,6 +19,7 @@ import { describeWorker } from './sweep.ts'
 /** What the shifts of a worker share. */
 export type Workplace = {
   readonly db: Database
+  readonly people: People
   readonly recipes: Recipes
   readonly settings: EngineSettings
   readonly log: EngineLog
@@ -150,8 +152,9 @@ export class Shift {
   }
 
   #board(run: Run): Promise<void> {
-    const { db, recipes, settings, log, onParked } = this.#place
-    const vehicle = { db, lease: this.#lease, lane: this.#lane, recipes, settings, log, stopping: () => this.#stopping }
+    const { onParked, ...place } = this.#place
+    const { log } = place
+    const vehicle = { ...place, lease: this.#lease, lane: this.#lane, stopping: () => this.#stopping }
     const drive = new Drive(vehicle, run)
     const ride = drive
       .toTheEnd()

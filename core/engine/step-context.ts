@@ -13,6 +13,7 @@ import { readBudget, reserveBudget, settleReservation } from '../store/budget.ts
 import type { Database } from '../store/database.ts'
 import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
+import type { People } from '../store/people.ts'
 import { readOutput } from '../store/run.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Lease } from './lease.ts'
@@ -20,6 +21,7 @@ import type { Lease } from './lease.ts'
 /** Where a try runs: whose lease, which run and step, and the signal that stops it. */
 export type Place = {
   readonly db: Database
+  readonly people: People
   readonly lease: Lease
   readonly run: Run
   readonly item: StepItem
@@ -47,7 +49,7 @@ export function stepContext(place: Place): StepContext {
     read: ({ sha256 }) => loadArtifact(db, sha256),
     latest: async (name) =>
       (await db.run(listArtifacts, { run: run.id })).find((artifact) => artifact.name === name) ?? null,
-    decisions: () => listDecisions(db, run.id),
+    decisions: () => listDecisions(place, run.id),
     effect: (effect) => makeEffect(place, effect),
     effects: async () =>
       (await db.run(listEffects, { run: run.id }))

@@ -4,6 +4,7 @@ import { isOver } from '../model/run.ts'
 import type { Recipes } from '../pipeline.ts'
 import { listAlone } from '../store/claim.ts'
 import type { Database, Session } from '../store/database.ts'
+import type { People } from '../store/people.ts'
 import type { StartDraft } from '../store/start.ts'
 import { startRuns } from '../store/start.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
@@ -12,6 +13,7 @@ import { grantFreeLocks, reap, wake } from './sweep.ts'
 
 export type WorkerOptions = {
   readonly db: Database
+  readonly people: People
   readonly recipes: Recipes
   readonly settings: EngineSettings
   readonly log: EngineLog
@@ -84,8 +86,7 @@ export class Worker {
   }
 
   async #beginShift(): Promise<void> {
-    const { db, recipes, settings, log } = this.#options
-    const shift = await Shift.begin({ db, recipes, settings, log, onParked: (run) => this.#onParked(run) })
+    const shift = await Shift.begin({ ...this.#options, onParked: (run) => this.#onParked(run) })
     shift.lost.addEventListener('abort', () => {
       this.#change = this.#loseShift(shift)
     })
@@ -221,8 +222,7 @@ export async function runAlone(
   runId: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { db, recipes, settings, log } = options
-  const shift = await Shift.begin({ db, recipes, settings, log, onParked: () => undefined })
+  const shift = await Shift.begin({ ...options, onParked: () => undefined })
   let ending: Promise<void> | null = null
   const end = (): Promise<void> => (ending ??= shift.lost.aborted ? shift.abandon() : shift.end())
   shift.lost.addEventListener('abort', () => void end())

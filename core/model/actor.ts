@@ -10,4 +10,6 @@ export type Actor = {
   /** What their own screen calls them. */
   readonly label: string
   readonly surface: string
+  /** The chat or channel they ask in, by its id; null at a terminal. */
+  readonly at: string | null
 }

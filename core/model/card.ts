@@ -26,6 +26,8 @@ export type RunCard = {
   /** Handle of the run that holds the lock this one is queued for. */
   readonly behind: string | null
   readonly gates: readonly GateCard[]
+  /** Where people review what the run made; null where there is no such place, or not yet. */
+  readonly pullRequest: { readonly number: number; readonly url: string } | null
   readonly startedBy: string
 }
 

@@ -29,6 +29,13 @@ export function pause(run: Run, reason: { readonly code: string; readonly text: 
   )
 }
 
+/** Stops a run because a decision may not be the person's whose name it bears; one that is paused already is held the harder. */
+export function freeze(run: Run): Result<Transition> {
+  const told = { code: 'freeze', text: 'Frozen: somebody says that a decision in their name was not theirs.' }
+  if (run.state !== 'paused') return pause(run, told)
+  return accepted(transition(run, { now: { reasonCode: told.code, reason: told.text } }))
+}
+
 /** Puts a paused run back to where it was; takes back a pause that no worker has acted on yet. */
 export function resume(run: Run): Result<Transition> {
   if (run.interrupt === 'pause') {

@@ -1,5 +1,11 @@
 /** "You may not", "too late": an answer for a person, in a sentence that names the next step. */
-export type Refusal = { readonly code: RefusalCode; readonly message: string; readonly next?: string }
+export type Refusal = {
+  readonly code: RefusalCode
+  readonly message: string
+  readonly next?: string
+  /** Whom the message names by pseudonym: it may be kept as it is, and gets the person's name when it is shown. */
+  readonly about?: string
+}
 
 export type RefusalCode =
   | 'usage'

@@ -24,7 +24,8 @@ export type PublicEventKind =
   | 'run_failed'
   | 'run_completed'
 
-const publicKinds: ReadonlySet<string> = new Set<PublicEventKind>([
+/** What the outside may hear of, by name. */
+export const publicKinds: readonly PublicEventKind[] = [
   'run_started',
   'documentation_generated',
   'gate_requested',
@@ -34,9 +35,11 @@ const publicKinds: ReadonlySet<string> = new Set<PublicEventKind>([
   'run_resumed',
   'run_failed',
   'run_completed',
-])
+]
 
-export const isPublic = (kind: EventKind): boolean => publicKinds.has(kind)
+const publicSet: ReadonlySet<string> = new Set(publicKinds)
+
+export const isPublic = (kind: EventKind): boolean => publicSet.has(kind)
 
 export type EventDraft = { readonly kind: EventKind; readonly payload: { readonly [key: string]: Json | undefined } }
 

@@ -11,7 +11,9 @@ const insertArtifact = statement({
   row: z.object({}),
   sql: `
     insert into app.artifacts (sha256, bytes, media_type) values (:sha256::text, :bytes::bytea, :mediaType::text)
-    on conflict (sha256) do nothing`,
+    -- Whoever saves bytes again may need them before a run names them: retention keeps what was saved lately.
+    on conflict (sha256) do update set saved_at = app.clock_now()
+    where coalesce(artifacts.saved_at, artifacts.created_at) < app.clock_now() - interval '1 hour'`,
 })
 
 const readArtifact = statement({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { DecisionRecord } from '../ports.ts'
-import type { Executor } from './database.ts'
+import type { Registry } from './people.ts'
 import { gatePolicy } from './run-row.ts'
 import { statement } from './statement.ts'
 
@@ -36,24 +36,28 @@ export const gateRow = z.object({
   expiresAt: z.date().nullable(),
   verdict: verdict.nullable(),
   decidedBy: z.string().nullable(),
-  decidedByLabel: z.string().nullable(),
   decidedAt: z.date().nullable(),
 })
 
 const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha256, g.subject, g.policy, g.requested_by,
-  g.opened_at, g.expires_at, g.verdict, g.decided_by,
-  (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
+  g.opened_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
 
-/** All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. */
+/**
+ * All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. Somebody
+ * whose accounts were joined since is one person here: the votes and the start of any of them are theirs.
+ */
 export const lockGates = statement({
   name: 'lock_gates',
   params: ['number'],
-  row: gateRow.extend({ votes: z.array(z.object({ actorId: z.string(), choice })) }),
+  row: gateRow.extend({ starter: z.string(), votes: z.array(z.object({ actorId: z.string(), choice })) }),
   sql: `
     select ${gateColumns},
+      (select coalesce(a.same_as, r.started_by) from app.runs r left join app.actors a on a.id = r.started_by
+       where r.id = g.run_id) as starter,
       coalesce((
-        select jsonb_agg(jsonb_build_object('actorId', v.actor_id, 'choice', v.choice) order by v.at, v.actor_id)
-        from app.votes v where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
+        select jsonb_agg(jsonb_build_object('actorId', coalesce(a.same_as, v.actor_id), 'choice', v.choice)
+          order by v.at, v.actor_id)
+        from app.votes v left join app.actors a on a.id = v.actor_id where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
     from app.gates g
     where g.run_id = (select r.id from app.runs r where r.number = :number::bigint)
     order by g.opened_at, g.id
@@ -96,14 +100,6 @@ export const castVote = statement({
     returning gate_id as id`,
 })
 
-/** Keeps a person's words where they can be erased. */
-export const insertRemark = statement({
-  name: 'insert_remark',
-  params: ['id', 'actor', 'body'],
-  row: z.object({}),
-  sql: `insert into pii.remarks (id, actor_id, body) values (:id::uuid, :actor::uuid, :body::text)`,
-})
-
 const listDecidedGates = statement({
   name: 'list_decided_gates',
   params: ['run'],
@@ -115,20 +111,26 @@ const listDecidedGates = statement({
     role: z.string(),
     actorId: z.string(),
     decidedOn: z.string(),
-    comment: z.string().nullable(),
+    remark: z.instanceof(Buffer).nullable(),
   }),
   sql: `
     select g.name, g.verdict, g.artifact, g.artifact_sha256 as sha256, g.decided_role as role, g.decided_by as actor_id,
-      to_char(g.decided_at at time zone 'UTC', 'YYYY-MM-DD') as decided_on, m.body as comment
+      to_char(g.decided_at at time zone 'UTC', 'YYYY-MM-DD') as decided_on, m.sealed as remark
     from app.gates g left join pii.remarks m on m.id = g.remark_id
     where g.run_id = :run::uuid and g.kind = 'plan' and g.decided_by is not null
     order by g.decided_at, g.id`,
 })
 
 /** Decisions of a run's gates, oldest first, by role and pseudonym: fit for documents. */
-export async function listDecisions(db: Executor, runId: string): Promise<readonly DecisionRecord[]> {
+export async function listDecisions({ db, people }: Registry, runId: string): Promise<readonly DecisionRecord[]> {
   const rows = await db.run(listDecidedGates, { run: runId })
-  return rows.map(({ name, actorId, ...row }) => ({ ...row, gate: name, pseudonym: pseudonymOf(actorId) }))
+  const records = rows.map(async ({ name, actorId, remark, ...row }) => ({
+    ...row,
+    gate: name,
+    pseudonym: pseudonymOf(actorId),
+    comment: remark && (await people.openRemark(actorId, remark)),
+  }))
+  return Promise.all(records)
 }
 
 /** What documents call a person: stable, and no name. */

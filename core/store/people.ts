@@ -1,35 +1,156 @@
 import { z } from 'zod'
+import type { Role } from '../model/plan.ts'
 import { roles } from '../model/plan.ts'
+import type { KeyStore } from '../ports.ts'
+import type { Executor } from './database.ts'
+import { Seal } from './seal.ts'
 import { statement } from './statement.ts'
+import { uuidv7 } from './uuid.ts'
 
-/** The person behind an account of a surface, with the roles held now. */
-export const findAccount = statement({
-  name: 'find_account',
-  params: ['surface', 'account'],
+/** An account of a surface, and what its holder is called there. */
+export type Account = { readonly surface: string; readonly account: string; readonly label: string }
+
+/** The person behind an account, with the roles held now. */
+export type Person = { readonly actorId: string; readonly label: string; readonly roles: readonly Role[] }
+
+/** What is shown for somebody whose key was destroyed. */
+export const erased = 'somebody erased'
+
+/** Where personal data is read and written: names, accounts and words, sealed under the key of whose they are. */
+export class People {
+  readonly #seal: Seal
+
+  constructor(keys: KeyStore) {
+    this.#seal = new Seal(keys)
+  }
+
+  /** The person behind an account, or null; the label is that account's. */
+  async find(db: Executor, { surface, account }: Omit<Account, 'label'>): Promise<Person | null> {
+    const [row] = await db.run(findIdentity, { lookup: await this.#lookup(surface, account) })
+    if (!row) return null
+    const { actorId, subject, sealedLabel, roles: held } = row
+    return { actorId, roles: held, label: await this.#labelOf(subject, sealedLabel) }
+  }
+
+  /** Makes a person with one account. */
+  async insert(tx: Executor, actor: string, account: Account): Promise<void> {
+    await tx.run(insertIdentity, { actor, ...(await this.sealed(actor, account)) })
+  }
+
+  /** What people are called, by id: at the terminal if they are there, else at their oldest account. One statement, none for nobody. */
+  async labelsOf(db: Executor, ids: readonly (string | null)[]): Promise<ReadonlyMap<string, string>> {
+    const actors = [...new Set(ids)].filter((id) => id !== null)
+    if (actors.length === 0) return new Map()
+    const rows = await db.run(listLabels, { actors })
+    const labels = rows.map(
+      async ({ id, subject, sealedLabel }) => [id, await this.#labelOf(subject, sealedLabel)] as const,
+    )
+    return new Map(await Promise.all(labels))
+  }
+
+  /** Keeps a person's words where they can be erased; answers with the id that all else knows. */
+  async keepRemark(tx: Executor, actor: string, text: string): Promise<string> {
+    const id = uuidv7()
+    await tx.run(insertRemark, { id, actor, sealed: await this.#seal.seal(actor, 'remark', text) })
+    return id
+  }
+
+  /** What somebody said with a decision; null once it was erased. */
+  openRemark(actor: string, sealed: Uint8Array): Promise<string | null> {
+    return this.#seal.open(actor, 'remark', sealed)
+  }
+
+  /** An account as its row holds it. */
+  async sealed(actor: string, { surface, account, label }: Account) {
+    return {
+      surface,
+      lookup: await this.#lookup(surface, account),
+      sealedAccount: await this.#seal.seal(actor, 'account', account),
+      sealedLabel: await this.#seal.seal(actor, 'label', label),
+    }
+  }
+
+  /** A text of an older version as its row holds it. */
+  sealRemark(actor: string, text: string): Promise<Buffer> {
+    return this.#seal.seal(actor, 'remark', text)
+  }
+
+  #lookup(surface: string, account: string): Promise<Buffer> {
+    return this.#seal.lookup('account', JSON.stringify([surface, account]))
+  }
+
+  async #labelOf(subject: string, sealedLabel: Uint8Array): Promise<string> {
+    return (await this.#seal.open(subject, 'label', sealedLabel)) ?? erased
+  }
+}
+
+/** The people of this process, beside the database they are in. */
+export type Registry = { readonly db: Executor; readonly people: People }
+
+const bytes = z.instanceof(Buffer)
+
+/** The person behind an account of a surface, with the roles held now, those of people they stand in for included. */
+const findIdentity = statement({
+  name: 'find_identity',
+  params: ['lookup'],
   row: z.object({
     actorId: z.string(),
-    label: z.string(),
+    subject: z.string(),
+    sealedLabel: bytes,
     roles: z.array(z.enum(roles as unknown as [(typeof roles)[number]])),
   }),
   sql: `
-    select a.actor_id, a.label,
-      array(select r.role from app.actor_roles r where r.actor_id = a.actor_id order by r.role) as roles
-    from pii.accounts a
-    where a.surface = :surface::text and a.account = :account::text`,
+    select p.id as actor_id, i.actor_id as subject, i.sealed_label,
+      array(
+        select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null
+        union
+        select r.role from app.delegations d join app.actor_roles r on r.actor_id = d.from_actor
+        where d.to_actor = p.id and d.until > app.clock_now() and r.revoked_at is null
+          and r.role in ('operator', 'approver')
+        order by 1) as roles
+    from pii.identities i
+    cross join lateral (
+      select coalesce(x.same_as, x.id) as id from app.actors x where x.id = i.actor_id
+    ) p
+    where i.lookup = :lookup::bytea`,
 })
 
-/** Makes a person with one account; no row when the account exists by now. */
-export const insertAccount = statement({
-  name: 'insert_account',
-  params: ['actor', 'surface', 'account', 'label'],
+/** Makes a person with one account. */
+const insertIdentity = statement({
+  name: 'insert_identity',
+  params: ['actor', 'lookup', 'surface', 'sealedAccount', 'sealedLabel'],
   row: z.object({ actorId: z.string() }),
   sql: `
     with made as (
       insert into app.actors (id, kind) values (:actor::uuid, 'person') returning id
     )
-    insert into pii.accounts (surface, account, actor_id, label)
-    select :surface::text, :account::text, made.id, :label::text from made
+    insert into pii.identities (lookup, surface, actor_id, sealed_account, sealed_label)
+    select :lookup::bytea, :surface::text, made.id, :sealedAccount::bytea, :sealedLabel::bytea from made
     returning actor_id`,
+})
+
+/** The label of each of the given actors, from the account that is most their own. */
+const listLabels = statement({
+  name: 'list_labels',
+  params: ['actors'],
+  row: z.object({ id: z.string(), subject: z.string(), sealedLabel: bytes }),
+  sql: `
+    select wanted.id, label.actor_id as subject, label.sealed_label
+    from unnest(:actors::uuid[]) wanted(id)
+    cross join lateral (
+      select i.actor_id, i.sealed_label from pii.identities i
+      where i.actor_id = any(array(
+        select wanted.id union all select a.id from app.actors a where a.same_as = wanted.id))
+      order by i.surface <> 'terminal', i.linked_at, i.lookup
+      limit 1
+    ) label`,
+})
+
+const insertRemark = statement({
+  name: 'insert_remark',
+  params: ['id', 'actor', 'sealed'],
+  row: z.object({}),
+  sql: `insert into pii.remarks (id, actor_id, sealed) values (:id::uuid, :actor::uuid, :sealed::bytea)`,
 })
 
 export const grantRole = statement({
@@ -38,7 +159,8 @@ export const grantRole = statement({
   row: z.object({ actorId: z.string() }),
   sql: `
     insert into app.actor_roles (actor_id, role) values (:actor::uuid, :role::text)
-    on conflict (actor_id, role) do nothing
+    on conflict (actor_id, role) do update set revoked_at = null, granted_at = app.clock_now()
+      where actor_roles.revoked_at is not null
     returning actor_id`,
 })
 
@@ -47,7 +169,7 @@ export const hasAdmin = statement({
   name: 'has_admin',
   params: [],
   row: z.object({ hasAdmin: z.boolean() }),
-  sql: `select exists (select from app.actor_roles r where r.role = 'admin') as has_admin`,
+  sql: `select exists (select from app.actor_roles r where r.role = 'admin' and r.revoked_at is null) as has_admin`,
 })
 
 /** Serializes sign-ins of new people for the length of a transaction. */

@@ -4,7 +4,7 @@ import type { Connection } from './database.ts'
 import { Database, sqlState } from './database.ts'
 import { statement } from './statement.ts'
 
-/** What the program acts as where its login may become it: migration 0003 says what that allows. */
+/** What the program acts as where its login may become it: `app.grant_to_app` says what that allows. */
 export const appRole = 'qp_app'
 
 const roleState = z.object({
@@ -78,6 +78,27 @@ export async function chooseRole(connection: Connection): Promise<string | null>
   } finally {
     await asLogin.close()
   }
+}
+
+/** What removes runs for good: `app.grant_to_purger` says what that allows. */
+export const purgerRole = 'qp_purger'
+
+const grantToPurger = statement({
+  name: 'grant_to_purger',
+  params: [],
+  row: z.object({}),
+  sql: `select from (select app.grant_to_purger()) granted`,
+})
+
+/**
+ * Whom to act as where runs are removed: `purgerRole`, or null for the login itself, where the whole program acts as
+ * that. Undefined: this login may remove nothing. `owner` acts as the login.
+ */
+export async function choosePurger(owner: Database, acting: string | null): Promise<string | null | undefined> {
+  const [state] = await owner.run(readRole, { role: purgerRole })
+  if (!state?.mayBecome) return acting === null ? null : undefined
+  if (!state.isGranted) await owner.run(grantToPurger, {})
+  return purgerRole
 }
 
 const insufficientPrivilege = '42501'

@@ -48,7 +48,7 @@ export const viewRun = statement({
     correlationId: z.string(),
     failures: z.number(),
     projectAddress: z.string().nullable(),
-    startedByLabel: z.string().nullable(),
+    startedBy: z.string(),
     holder: z.number().nullable(),
     spentMicros: z.number().nullable(),
     reservedMicros: z.number().nullable(),
@@ -64,17 +64,20 @@ export const viewRun = statement({
         policy: z.array(z.string()),
       })
       .nullable(),
+    pullRequest: z.object({ number: z.number(), url: z.string() }).nullable(),
   }),
   sql: `
     select ${lineColumns}, r.correlation_id, r.failures,
       (select j.address from app.projects j where j.id = r.project_id) as project_address,
-      (select min(a.label) from pii.accounts a where a.actor_id = r.started_by) as started_by_label,
+      r.started_by,
       case when r.lock_state = 'behind' then
         (select h.number from app.runs h where h.lock_key = r.lock_key and h.lock_state = 'held')
       end as holder,
       b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens,
       (select a.output->'outlook' from app.attempts a
-       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook,
+      (select a.output->'pullRequest' from app.attempts a
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'pullRequest' order by a.position desc limit 1) as pull_request
     from app.runs r
     join app.plans p on p.run_id = r.id and p.version = r.plan_version
     left join app.budgets b on b.scope = 'run' and b.scope_id = r.id
@@ -93,15 +96,14 @@ const gateView = z.object({
   openedAt: z.date(),
   expiresAt: z.date().nullable(),
   verdict: z.enum(['approved', 'rejected', 'changes_requested', 'expired', 'withdrawn']).nullable(),
-  decidedByLabel: z.string().nullable(),
+  decidedBy: z.string().nullable(),
   decidedAt: z.date().nullable(),
 })
 
 const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id = g.run_id) as number, g.name, g.kind,
   g.subject, g.policy,
   (select count(*)::integer from app.votes v where v.run_id = g.run_id and v.gate_id = g.id) as votes,
-  g.opened_at, g.expires_at, g.verdict,
-  (select min(a.label) from pii.accounts a where a.actor_id = g.decided_by) as decided_by_label, g.decided_at`
+  g.opened_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
 
 /** Gates that wait for people, oldest first. */
 export const listOpenGates = statement({

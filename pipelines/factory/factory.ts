@@ -1,6 +1,6 @@
 import type { GatePolicy, Plan } from '../../core/model/plan.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
-import type { Author, SourceControl } from '../../core/ports.ts'
+import type { Author, CodeHost, SourceControl } from '../../core/ports.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
 import type { FactoryInput } from './shapes.ts'
@@ -9,10 +9,15 @@ import { summarize } from './summary.ts'
 import { writeAnchor, writeSuite } from './write.ts'
 
 /** What the factory works with. */
-export type FactoryPorts = { readonly source: SourceControl; readonly author: Author }
+export type FactoryPorts = {
+  readonly source: SourceControl
+  readonly author: Author
+  /** Null: branches are all there is. */
+  readonly codeHost: CodeHost | null
+}
 
-/** README to documents: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch. */
-export const factory = ({ source, author }: FactoryPorts): Pipeline<FactoryInput> => ({
+/** README to documents: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch and into a pull request. */
+export const factory = ({ source, author, codeHost }: FactoryPorts): Pipeline<FactoryInput> => ({
   name: 'factory',
   version: 1,
   says: 'reads a README, writes the documentation suite, and puts it on a branch',
@@ -36,7 +41,7 @@ export const factory = ({ source, author }: FactoryPorts): Pipeline<FactoryInput
     read: readRepository(source, author),
     anchor: writeAnchor(author),
     suite: writeSuite(author),
-    publish: publishDocuments(source),
+    publish: publishDocuments(source, codeHost),
     summary: summarize,
     'remove-branch': removeBranch(source),
   },

@@ -1,14 +1,15 @@
 import { documentSuite } from '../../core/model/document-suite.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
-import type { FileChange, SourceControl } from '../../core/ports.ts'
-import { publishOutput, readOutput } from './shapes.ts'
+import type { CodeHost, FileChange, SourceControl } from '../../core/ports.ts'
+import { openDocsPullRequest } from './pull-request.ts'
+import { docsBranchResult, readOutput } from './shapes.ts'
 
 /** The branch a run's documents go to. */
 export const docsBranch = (handle: string): string => `quantapilot/${handle}/docs`
 
-/** Puts the twelve documents on the run's branch, byte for byte as they were approved and judged. */
-export const publishDocuments = (source: SourceControl): StepKind => ({
+/** Puts the twelve documents on the run's branch, byte for byte as they were approved and judged, and asks people to merge them. */
+export const publishDocuments = (source: SourceControl, codeHost: CodeHost | null): StepKind => ({
   timeoutMs: 300_000,
   retry: 'io',
   onPause: 'finish',
@@ -21,7 +22,7 @@ export const publishDocuments = (source: SourceControl): StepKind => ({
         { snapshot, branch, files, message: `Documentation suite of run ${ctx.handle}`, at: snapshot.committedAt, key },
         ctx.signal,
       )
-    const output = await ctx.effect({
+    const published = await ctx.effect({
       name: 'docs-branch',
       kind: 'branch',
       target: { address: snapshot.address, branch },
@@ -29,12 +30,18 @@ export const publishDocuments = (source: SourceControl): StepKind => ({
       // The commit carries its key: making it again finds it, so there is nothing else to look up.
       find: () => Promise.resolve(null),
       make: async (key) => ({ branch, ...(await commit(key)) }),
-      result: publishOutput,
+      result: docsBranchResult,
     })
+    const pullRequest = codeHost?.serves(snapshot.address)
+      ? await openDocsPullRequest(ctx, codeHost, { snapshot, ...published })
+      : null
     return {
       kind: 'done',
-      output,
-      tells: { kind: 'documentation_generated', payload: { branch, commit: output.commit } },
+      output: { ...published, pullRequest },
+      tells: {
+        kind: 'documentation_generated',
+        payload: { branch, commit: published.commit, pr_number: pullRequest?.number ?? null },
+      },
     }
   },
 })

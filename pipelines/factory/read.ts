@@ -1,4 +1,4 @@
-import type { RunLimits } from '../../core/model/outcome.ts'
+import type { ArtifactRef, RunLimits } from '../../core/model/outcome.ts'
 import type { GatePolicy } from '../../core/model/plan.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -21,20 +21,21 @@ export const readRepository = (source: SourceControl, author: Author): StepKind 
   run: async (ctx) => {
     const input = factoryInput.parse(ctx.input)
     const snapshot = await source.snapshot({ address: input.target, branch: input.branch }, ctx.signal)
-    const { settings, sha256 } = await readSettings(ctx, source, snapshot)
+    const { settings, saved } = await readSettings(ctx, source, snapshot)
     const readme = await readReadme(ctx, source, snapshot)
     const output: ReadOutput = {
       snapshot,
       readme,
       owners: await readOwners(ctx, source, snapshot),
-      settingsSha256: sha256,
+      settingsSha256: saved?.sha256 ?? null,
       author: author.name,
       outlook: outlookOf(settings, readme.sizeBytes),
+      retentionDays: settings.policies.data_retention_days ?? null,
     }
     return {
       kind: 'done',
       output,
-      artifacts: [{ name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes }],
+      artifacts: [{ name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes }, ...(saved ? [saved] : [])],
       limits: limitsOf(settings),
       verdict: input.confirm || settings.policies.gates['start'] ? 'confirm' : 'go',
       subject: startSubject(input, output),
@@ -127,7 +128,7 @@ async function readSettings(
   ctx: StepContext,
   source: SourceControl,
   snapshot: Snapshot,
-): Promise<{ settings: Settings; sha256: string | null }> {
+): Promise<{ settings: Settings; saved: ArtifactRef | null }> {
   const path = 'quantapilot.yml'
   const bytes = await source.read(snapshot, path, maxSettingsBytes, ctx.signal)
   const parsed = parseSettings(bytes === null ? '' : decode(bytes, path), path)
@@ -138,7 +139,7 @@ async function readSettings(
     throw refuse(`quantapilot.yml on branch ${snapshot.branch} is not valid:\n${list}`)
   }
   const saved = bytes === null ? null : await ctx.save(path, bytes, 'application/yaml')
-  return { settings: parsed.settings, sha256: saved?.sha256 ?? null }
+  return { settings: parsed.settings, saved }
 }
 
 /** The settings of this run, as its first step pinned them. */

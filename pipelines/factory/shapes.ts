@@ -53,6 +53,8 @@ export const readOutput = z.object({
     seconds: z.number(),
     policy: z.array(z.string()),
   }),
+  /** Days that the run is kept once it is over, as the project asks; null: the server's default. */
+  retentionDays: z.number().nullable().default(null),
 })
 
 export type ReadOutput = z.infer<typeof readOutput>
@@ -71,4 +73,10 @@ export const writingOutput = z.object({
 
 export type WritingOutput = z.infer<typeof writingOutput>
 
-export const publishOutput = z.object({ branch: z.string(), commit: z.string(), created: z.boolean() })
+/** The branch as the documents stand on it. */
+export const docsBranchResult = z.object({ branch: z.string(), commit: z.string(), created: z.boolean() })
+
+export const pullRequest = z.object({ number: z.number(), url: z.string() })
+
+/** What the outside can see of the documents; the pull request is null where the repository is not on a code host. */
+export const publishOutput = docsBranchResult.extend({ pullRequest: pullRequest.nullable().default(null) })

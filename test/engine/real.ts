@@ -98,7 +98,7 @@ export async function openStage(): Promise<Stage> {
 }
 
 async function actorOf(house: TestHouse, person: Person): Promise<Actor> {
-  const actor = await signIn(house.db, { surface: 'terminal', account: person, label: person })
+  const actor = await signIn(house.desk, { surface: 'terminal', account: person, label: person })
   return { ...actor, roles: person === 'dora' ? ['viewer'] : ['operator', 'approver'] }
 }
 
@@ -345,10 +345,11 @@ export class Real implements Distant {
   }
 
   #vehicle({ lease, lane, aboard }: WorkerOf) {
-    const { db, complaints } = this.#stage
+    const { db, complaints, house } = this.#stage
     const known = pipelinesOf((ctx) => (aboard.get(ctx.runId) as Ride).enter(ctx))
     return {
       db,
+      people: house.desk.people,
       lease,
       lane,
       recipes: (name: string) => known[name] ?? null,

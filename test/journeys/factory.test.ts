@@ -204,7 +204,7 @@ test('the same delivery hears the same answer and starts nothing twice', async (
 
 test('a second person at this terminal may look and do nothing else until an admin says so', async () => {
   const house = await openTestHouse()
-  const guest = await signIn(house.db, { surface: 'terminal', account: 'guest', label: 'guest' })
+  const guest = await signIn(house.desk, { surface: 'terminal', account: 'guest', label: 'guest' })
   const run = {
     kind: 'run',
     target: '/nowhere',

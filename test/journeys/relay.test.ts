@@ -1,18 +1,16 @@
 import { expect, test } from 'vitest'
 import { Relay } from '../../bot/relay.ts'
-import type { Message, Surface } from '../../bot/surface.ts'
+import type { Listener, Message } from '../../bot/surface.ts'
 import { measureOutbox } from '../../core/store/outbox.ts'
 import { cardWhen, isAtGate, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
 import { freezeClock } from '../support/postgres.ts'
 
 /** A surface that keeps what it is told, and is away when `isAway` says so. */
-function aSurface(name: string, isAway: (message: Message) => boolean): Surface & { readonly told: string[] } {
+function aSurface(name: string, isAway: (message: Message) => boolean): Listener & { readonly told: string[] } {
   const told: string[] = []
   return {
     name,
     told,
-    start: () => Promise.resolve(),
-    stop: () => Promise.resolve(),
     send: (message) => {
       if (isAway(message)) return Promise.reject(new Error('away'))
       told.push(message.topic)
@@ -30,7 +28,12 @@ test('a message that a surface could not take is sent again later, and the other
   let isAway = true
   const surface = aSurface('chat', ({ topic }) => isAway && topic === 'run_started')
   const faults: string[] = []
-  const relay = new Relay(house.db, [surface], (name) => faults.push(name))
+  const relay = new Relay({
+    db: house.db,
+    listeners: [surface],
+    onFault: (name) => faults.push(name),
+    onCards: () => undefined,
+  })
   await relay.drain()
   expect(surface.told).toEqual(['gate_requested'])
   expect(faults).toEqual(['chat'])

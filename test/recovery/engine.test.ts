@@ -247,6 +247,7 @@ describe('workers that die', () => {
     const house = await openTestHouse({ step: pipelineOf('step', { step }) })
     const place = {
       db: house.db,
+      people: house.desk.people,
       recipes: house.desk.recipes,
       settings: { ...testSettings, beatMs: 60_000, leaseMs: 60_000 },
       log: () => undefined,
@@ -277,6 +278,7 @@ describe('workers that die', () => {
     }
     const place = {
       db: house.db,
+      people: house.desk.people,
       recipes: house.desk.recipes,
       settings: { ...testSettings, beatMs: 60_000, leaseMs: 60_000, graceMs: 10 },
       log: () => undefined,
@@ -333,6 +335,7 @@ test('an actor never has more runs running than its cap, whoever claims', async 
   for (let i = 0; i < 10; i++) await startRunOf(house, 'wait')
   const place = {
     db: house.db,
+    people: house.desk.people,
     recipes: house.desk.recipes,
     settings: { ...testSettings, actorCap: 3, beatMs: 60_000, leaseMs: 60_000 },
     log: () => undefined,
@@ -359,6 +362,7 @@ test('claims take the more urgent run first', async () => {
   const [high] = await startRuns(house.db, [draft(5)], null)
   const place = {
     db: house.db,
+    people: house.desk.people,
     recipes: () => null,
     settings: { ...testSettings, concurrency: 1 },
     log: () => undefined,

@@ -70,7 +70,7 @@ const askOn = (
 ): Promise<Result<Reply>> => execute({ ...house.desk, db }, actor, command, delivery)
 
 async function approver(house: TestHouse, account: string): Promise<Actor> {
-  const person = await signIn(house.db, { surface: 'terminal', account, label: account })
+  const person = await signIn(house.desk, { surface: 'terminal', account, label: account })
   await administer(
     house.database.connection,
     `insert into app.actor_roles (actor_id, role) values ('${person.id}', 'approver')`,
@@ -107,6 +107,7 @@ async function holdHistory(house: TestHouse, run: string): Promise<() => Promise
 const shiftOn = (house: TestHouse, db: HeldDatabase): Promise<Shift> =>
   Shift.begin({
     db,
+    people: house.desk.people,
     recipes: house.desk.recipes,
     settings: { ...testSettings, beatMs: 600_000, leaseMs: 600_000 },
     log: () => undefined,

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
 import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
-import { createGitSourceControl } from '../../adapters/git/source-control.ts'
+import { createGitSourceControl, type GitSourceControlOptions } from '../../adapters/git/source-control.ts'
 import { runProcess } from '../../adapters/process/run.ts'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Desk } from '../../core/commands/desk.ts'
@@ -17,11 +17,13 @@ import type { RunCard } from '../../core/model/card.ts'
 import type { Refusal, Result } from '../../core/model/problem.ts'
 import { isOver } from '../../core/model/run.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
+import type { CodeHost } from '../../core/ports.ts'
 import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { pipelines } from '../../pipelines/index.ts'
+import { forgetKeys, peopleOf } from './people.ts'
 import type { TestDatabase } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
 
@@ -52,10 +54,14 @@ export type TestHouse = {
   work(settings?: Partial<EngineSettings>): Promise<Worker>
 }
 
+/** What the house reaches outside: no code host and the strictest git unless given. */
+export type World = { readonly codeHost: CodeHost | null; readonly git: Partial<GitSourceControlOptions> }
+
 /** Opens a house on a fresh database, or on a given one for that account; `more` adds pipelines to the product's own. */
 export async function openTestHouse(
   more: Readonly<Record<string, Pipeline>> = {},
-  given: { readonly database: TestDatabase; readonly account: string } | null = null,
+  given: { readonly database: TestDatabase; readonly account: string; readonly keysDir: string } | null = null,
+  world: World = { codeHost: null, git: {} },
 ): Promise<TestHouse> {
   const database = given?.database ?? (await createTestDatabase())
   const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
@@ -72,20 +78,25 @@ export async function openTestHouse(
     allowedHosts: null,
     env: { PATH: path },
     gitTimeoutMs: 30_000,
+    ...world.git,
   })
-  const known = { ...pipelines({ source, author: createBuiltinAuthor() }), ...more }
+  const known = { ...pipelines({ source, author: createBuiltinAuthor(), codeHost: world.codeHost }), ...more }
   const workers: Worker[] = []
   const recipes: Desk['recipes'] = (name, wanted) => {
     const recipe = known[name]
     return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
   }
-  const desk: Desk = { db, recipes, pipelines: known, poke: () => workers.forEach((worker) => worker.poke()) }
-  const actor = await signIn(db, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
+  const people = await peopleOf(database.connection, given?.keysDir)
+  const webhooks = { secretOf: (id: string) => `secret of ${id}`, allowedHosts: null }
+  const poke = (): void => workers.forEach((worker) => worker.poke())
+  const desk: Desk = { db, people, recipes, pipelines: known, webhooks, poke }
+  const actor = await signIn(desk, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop()
     const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)
     await db.close()
     await database.drop()
+    await forgetKeys(database.connection.database)
     await rm(dir, { recursive: true, force: true })
     expect(broken, 'invariants').toEqual([])
   })
@@ -99,6 +110,7 @@ export async function openTestHouse(
     work: async (settings = {}) => {
       const worker = new Worker({
         db,
+        people,
         recipes,
         settings: { ...testSettings, ...settings },
         log: () => undefined,

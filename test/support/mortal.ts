@@ -100,8 +100,8 @@ const forever = new Promise<never>(() => undefined)
 export class MortalDatabase extends Database {
   readonly #life: Life
 
-  constructor(connection: ServerConnection, life: Life) {
-    const options: DatabaseOptions = { name: life.name, poolSize: 6, role: appRole, onIdleError: () => undefined }
+  constructor(connection: ServerConnection, life: Life, role = appRole) {
+    const options: DatabaseOptions = { name: life.name, poolSize: 6, role, onIdleError: () => undefined }
     super(connection, options)
     this.#life = life
   }

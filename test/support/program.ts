@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import type { RunningProcess } from '../../adapters/process/run.ts'
@@ -22,7 +22,11 @@ export async function openState(
   const database = await createStateFolder()
   // The program takes its user for the same person as the house does.
   const { username, uid } = userInfo()
-  const house = await openTestHouse(more, { database, account: `${username}:${uid}` })
+  const house = await openTestHouse(more, {
+    database,
+    account: `${username}:${uid}`,
+    keysDir: join(database.stateDir, 'keys'),
+  })
   return { ...house, stateDir: database.stateDir, launcher }
 }
 

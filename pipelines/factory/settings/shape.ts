@@ -81,9 +81,7 @@ const policies = z.strictObject(
       .record(gateName, gate, block)
       .default({})
       .describe('Who decides at a gate, by the name of the gate. A gate called start makes every run ask first.'),
-    data_retention_days: wholeFrom(0)
-      .optional()
-      .describe('Days after which a finished run is purged. Default: runs are kept.'),
+    data_retention_days: wholeFrom(0).optional().describe('Days after which a finished run is purged. Default: 90.'),
     model_change_requires_gate: yesNo
       .optional()
       .describe('Whether another model needs a decision first. Default: false.'),

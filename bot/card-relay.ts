@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import type { RunCard } from '../core/model/card.ts'
+import { handleOf } from '../core/model/handle.ts'
+import { Fault } from '../core/model/problem.ts'
+import type { TakenCard } from '../core/store/card.ts'
+import { cardFailed, cardShown, refreshRunning, takeCards } from '../core/store/card.ts'
+import type { Database } from '../core/store/database.ts'
+import { closeDestination } from '../core/store/destination.ts'
+import { drawGate, drawNote, drawReceipt, drawRun } from './cards.ts'
+import { Rounds } from './rounds.ts'
+import type { Board, Post } from './surface.ts'
+
+/** How long a relay has a place for one message; after that another may take it. */
+const takenForMs = 30_000
+
+/** Places served at once. */
+const batch = 50
+
+/** Whatever a network says, it is not asked again at once. */
+const leastWaitMs = 100
+
+/** Tries that a message gets which the network refuses for what it says. */
+const triesOfBad = 5
+
+export type CardRelayOptions = {
+  readonly db: Database
+  readonly boards: readonly Board[]
+  /** The run as it stands now. */
+  readonly look: (handle: string) => Promise<RunCard>
+  readonly onFault: (surface: string, error: unknown) => void
+}
+
+/**
+ * Shows cards wherever they are due: one message at a time to each place, in order, at its network's pace. Each is
+ * drawn from the database just before it is sent, so nothing that comes late is wrong. A network that is away makes its
+ * own places wait and no others; a message that a network will not take is put aside after a few tries.
+ */
+export class CardRelay {
+  readonly #options: CardRelayOptions
+  /** One for each network: a slow one keeps only its own places waiting. */
+  readonly #rounds: readonly Rounds[]
+
+  constructor(options: CardRelayOptions) {
+    this.#options = options
+    this.#rounds = options.boards.map(
+      (board) =>
+        new Rounds(
+          () => this.#serve(board),
+          (error) => options.onFault(board.name, error),
+        ),
+    )
+  }
+
+  start(everyMs: number): void {
+    for (const rounds of this.#rounds) rounds.start(everyMs)
+  }
+
+  /** There may be something to show. */
+  poke(): void {
+    for (const rounds of this.#rounds) rounds.poke()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#rounds.map((rounds) => rounds.stop()))
+  }
+
+  /** Shows until nothing is due. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#options.boards.map((board) => this.#serve(board)))
+  }
+
+  async #serve(board: Board): Promise<void> {
+    const { db } = this.#options
+    await db.run(refreshRunning, {})
+    for (;;) {
+      const taken = await db.run(takeCards, { surface: board.name, most: batch, forMs: takenForMs })
+      if (taken.length === 0) return
+      await Promise.all(taken.map((card) => this.#show(board, card)))
+    }
+  }
+
+  async #show(board: Board, card: TakenCard): Promise<void> {
+    try {
+      await this.#draw(board, card)
+    } catch (error) {
+      this.#options.onFault(board.name, error)
+      await this.#putOff(card, error)
+    }
+  }
+
+  async #draw(board: Board, card: TakenCard): Promise<void> {
+    const drawing = drawingOf(await this.#options.look(handleOf(card.number)), card)
+    const { isFinal = true, ...body } = drawing ?? {}
+    const sha256 = createHash('sha256').update(JSON.stringify(body)).digest('hex')
+    const isNews = drawing !== null && sha256 !== card.shownSha256
+    const place = drawing && isNews ? await send(board, card, drawing) : card.place
+    await this.#options.db.run(cardShown, {
+      run: card.runId,
+      id: card.id,
+      place,
+      shown: card.wanted,
+      seenSeq: card.eventSeq,
+      sha256,
+      isFinal,
+      paceMs: isNews ? board.paceMs : 0,
+    })
+  }
+
+  async #putOff(card: TakenCard, error: unknown): Promise<void> {
+    const { db } = this.#options
+    const isClosed = error instanceof Fault && error.code === 'PRECONDITION_FAILED' && !error.retryable
+    if (isClosed) await db.run(closeDestination, { id: card.destinationId, because: error.message })
+    const wait = waitAfter(card, error)
+    await db.run(cardFailed, { run: card.runId, id: card.id, ...wait })
+  }
+}
+
+/** How long the card and its place wait, and whether it is given up. An outage is no reason to give up. */
+function waitAfter(
+  { failures }: TakenCard,
+  error: unknown,
+): { readonly waitMs: number; readonly placeWaitMs: number; readonly gaveUp: string | null } {
+  const backoffMs = Math.min(60_000, 500 * 2 ** Math.min(failures, 10))
+  if (error instanceof Fault && error.retryable) {
+    return { waitMs: 0, placeWaitMs: Math.max(error.retryAfterMs ?? backoffMs, leastWaitMs), gaveUp: null }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return { waitMs: backoffMs, placeWaitMs: 0, gaveUp: failures + 1 >= triesOfBad ? message.slice(0, 500) : null }
+}
+
+function send(board: Board, card: TakenCard, drawing: Omit<Post, 'under'>): Promise<Post['under']> {
+  const isNew = card.place === null
+  const post = {
+    lines: drawing.lines,
+    buttons: drawing.buttons,
+    under: card.root,
+    isLoud: drawing.isLoud && isNew && !card.isQuiet,
+  }
+  return isNew ? board.post(card.address, post) : board.edit(card.address, card.place, post)
+}
+
+function drawingOf(run: RunCard, { kind, subject, topic, key }: TakenCard) {
+  const gate = run.gates.find(({ gateId }) => gateId === subject)
+  switch (kind) {
+    case 'run':
+      return drawRun(run, key)
+    case 'gate':
+      return gate ? drawGate(gate, key) : null
+    case 'receipt':
+      return gate ? drawReceipt(gate, key) : null
+    case 'note':
+      return drawNote(run, topic ?? '')
+  }
+}

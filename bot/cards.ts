@@ -1,0 +1,153 @@
+import type { GateCard, RunCard } from '../core/model/card.ts'
+import { isOver } from '../core/model/run.ts'
+import { sayBudget, sayGate, sayNext, sayOutlook, sayPullRequest, sayRunLine, sayState, sayVerdict } from './phrase.ts'
+import type { Button, Post } from './surface.ts'
+
+/** What a button stands for. */
+export const verbs = ['approve', 'changes', 'reject', 'diff', 'pause', 'resume', 'retry', 'cancel', 'freeze'] as const
+export type Verb = (typeof verbs)[number]
+
+/** What the button of a card carries: the card's key and what to do, 64 bytes at most. */
+export const buttonData = (key: string, verb: Verb): string => `${key}.${verb}`
+
+/** The key and the verb of a button, or null for what no button of ours carries. */
+export function readButton(data: string): { readonly key: string; readonly verb: Verb } | null {
+  const match = /^([\w-]{22})\.([a-z]+)$/.exec(data)
+  const verb = verbs.find((known) => known === match?.[2])
+  return match?.[1] !== undefined && verb ? { key: match[1], verb } : null
+}
+
+/** A card cuts off here: the whole is one tap away. */
+const longest = 1_500
+
+type Drawing = Omit<Post, 'under'> & {
+  /** True when it will never look different. */
+  readonly isFinal: boolean
+}
+
+/** The card of a run: where it stands, what it costs, what comes next. */
+export function drawRun(card: RunCard, key: string): Drawing {
+  const lines = [sayRunLine(card)]
+  if (card.project) lines.push(card.project.address)
+  lines.push(`${sayState(card.state, card.waitingFor)}${card.reason ? `: ${card.reason}` : ''}`)
+  if (card.behind) lines.push(`queued behind ${card.behind}, which works on the same repository and branch`)
+  if (card.tries > 0 && card.state !== 'failed') lines.push(`tried ${card.tries} times without success so far`)
+  lines.push(sayBudget(card.money))
+  if (card.outlook) lines.push(sayOutlook(card.outlook))
+  for (const gate of card.gates) lines.push(gate.verdict === null ? `● gate ${gate.name} is open` : sayVerdict(gate))
+  if (card.pullRequest) lines.push(sayPullRequest(card.pullRequest))
+  lines.push(`id ${card.correlationId}, started by ${card.startedBy}`)
+  const next = sayNext(card)
+  if (next) lines.push(`Next: ${next}`)
+  const isFinal = isOver(card.state) && card.state !== 'failed'
+  return { lines: cut(lines), buttons: runButtons(card, key), isLoud: true, isFinal }
+}
+
+function runButtons(card: RunCard, key: string): readonly Button[] {
+  const button = (verb: Verb, label: string, confirm: string | null = null): Button => ({
+    label: `${label} ${card.handle}`,
+    data: buttonData(key, verb),
+    style: confirm ? 'danger' : 'plain',
+    confirm,
+  })
+  const cancel = button('cancel', 'Cancel', `Stop run ${card.handle} for good and clean up?`)
+  if (card.state === 'failed') return [button('retry', 'Retry')]
+  if (isOver(card.state)) return []
+  return [card.state === 'paused' ? button('resume', 'Resume') : button('pause', 'Pause'), cancel]
+}
+
+/** The card of a gate: open, what to decide with its buttons; closed, the same request with who decided and when. */
+export function drawGate(gate: GateCard, key: string): Drawing {
+  const [, ...asked] = sayGate(gate)
+  const name = gate.subject.artifact.name.split('/').at(-1) ?? gate.name
+  const isOpen = gate.verdict === null
+  const title = isOpen ? `● Run ${gate.handle} waits for you: ${name}` : `${sayVerdict(gate)} · run ${gate.handle}`
+  return {
+    lines: cut([title, ...asked.map((line) => line.replace(/^ {2}/, ''))]),
+    buttons: isOpen ? gateButtons(gate, key, name) : [],
+    isLoud: isOpen,
+    isFinal: !isOpen,
+  }
+}
+
+function gateButtons(gate: GateCard, key: string, name: string): readonly Button[] {
+  const button = (verb: Verb, label: string, style: Button['style']): Button => ({
+    label,
+    data: buttonData(key, verb),
+    style,
+    confirm: null,
+  })
+  const looks = gate.kind === 'plan' ? [button('diff', `Show ${name}`, 'plain')] : []
+  const changes = gate.kind === 'plan' ? [button('changes', 'Ask for changes', 'plain')] : []
+  return [
+    button('approve', `Approve ${name}`, 'primary'),
+    ...changes,
+    button('reject', `Reject ${name}`, 'danger'),
+    ...looks,
+  ]
+}
+
+/** What makes people look up when a card is only redrawn; null for what needs no message of its own. */
+export function drawNote(card: RunCard, topic: string): Drawing | null {
+  const text = noteOf(card, topic)
+  return text === null ? null : { lines: cut([text]), buttons: [], isLoud: true, isFinal: true }
+}
+
+/** Public events that deserve a message of their own, and whether those hear of them who only want decisions. */
+export const noted: Readonly<Record<string, { readonly isDecision: boolean }>> = {
+  gate_reminder: { isDecision: true },
+  run_paused: { isDecision: true },
+  run_failed: { isDecision: false },
+  run_completed: { isDecision: false },
+}
+
+function noteOf(card: RunCard, topic: string): string | null {
+  const { handle } = card
+  switch (topic) {
+    case 'gate_reminder': {
+      const open = card.gates.find((gate) => gate.verdict === null)
+      return open
+        ? `● Still waiting: gate ${open.name} of run ${handle}. Decided by: ${open.roles.join(' or ')}.`
+        : null
+    }
+    case 'run_paused':
+      return card.state === 'paused' ? `‖ Run ${handle} is paused: ${card.reason ?? 'no reason given'}` : null
+    case 'run_failed':
+      return `✗ Run ${handle} failed: ${card.reason ?? 'no reason given'}`
+    case 'run_completed':
+      return card.state === 'succeeded'
+        ? `✓ Run ${handle} is done. See /artifacts ${handle}`
+        : `✗ Run ${handle} was ${card.state}${card.reason ? `: ${card.reason}` : ''}`
+    default:
+      return null
+  }
+}
+
+/** What tells a person, in private, that a decision was made in their name. */
+export function drawReceipt(gate: GateCard, key: string): Drawing {
+  const digest = gate.subject.artifact.sha256 ? ` (sha ${gate.subject.artifact.sha256.slice(0, 12)})` : ''
+  return {
+    lines: [`${sayVerdict(gate)} · run ${gate.handle}${digest}`, 'This was decided from an account of yours.'],
+    buttons: [
+      {
+        label: 'This was not me',
+        data: buttonData(key, 'freeze'),
+        style: 'danger',
+        confirm: `Freeze run ${gate.handle} until an admin has looked at it?`,
+      },
+    ],
+    isLoud: false,
+    isFinal: true,
+  }
+}
+
+function cut(lines: readonly string[]): readonly string[] {
+  const kept: string[] = []
+  let room = longest
+  for (const line of lines) {
+    if (line.length + 1 > room) return [...kept, `${line.slice(0, Math.max(0, room - 2))}…`]
+    kept.push(line)
+    room -= line.length + 1
+  }
+  return kept
+}

@@ -1,0 +1,23 @@
+import type { Command, CommandKind } from '../../core/commands/command.ts'
+import type { Result } from '../../core/model/problem.ts'
+import { grammar, parseCommand, wordsOf } from '../parse-command.ts'
+
+const kinds = Object.keys(grammar) as readonly CommandKind[]
+
+/** What somebody typed as a command, or null where they ask for help. Phones write “quotes” and — dashes: both are read as typed. */
+export function readTyped(slash: string, text: string): Result<Command> | null {
+  const plain = text
+    .replaceAll(/[“”„]/g, '"')
+    .replaceAll(/[‘’]/g, "'")
+    .replaceAll(/(^|\s)[—–](?=[a-z])/g, '$1--')
+  const name = slash.replace(/^\//, '').toLowerCase()
+  const words = name === 'qp' ? wordsOf(plain) : [name, ...wordsOf(plain)]
+  const [first = 'help'] = words
+  return /^\/?help$/i.test(first) ? null : parseCommand(words)
+}
+
+/** Every command in a line, as it is written in Slack. */
+export const sayHelp = (): readonly string[] => [
+  'QuantaPilot: what you can ask for',
+  ...kinds.map((kind) => `/qp ${grammar[kind].usage}: ${grammar[kind].says}`),
+]

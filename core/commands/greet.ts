@@ -1,0 +1,73 @@
+import type { Actor } from '../model/actor.ts'
+import { appendAudit } from '../store/audit.ts'
+import type { Database } from '../store/database.ts'
+import { findDestination, insertDestination, reopenDestination, subscribeHome } from '../store/destination.ts'
+import { lockPeople } from '../store/people.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import type { Desk } from './desk.ts'
+
+/** An account of a network, and the place its holder writes from. */
+export type Visitor = {
+  readonly surface: string
+  readonly account: string
+  readonly label: string
+  readonly address: string
+  readonly isPrivate: boolean
+}
+
+type Lobby = Pick<Desk, 'db' | 'people'>
+
+/** The person behind an account and the place they write from, both made at first sight. Whoever is new may do nothing yet. */
+export async function greet(desk: Lobby, visitor: Visitor): Promise<Actor> {
+  const { db, people } = desk
+  const { surface, address } = visitor
+  const [person, [place]] = await Promise.all([people.find(db, visitor), db.run(findDestination, { surface, address })])
+  if (!person || !place) return meet(desk, visitor)
+  const owner = visitor.isPrivate ? person.actorId : null
+  if (place.state === 'closed' || place.actorId !== owner)
+    await db.run(reopenDestination, { id: place.id, actor: owner })
+  return { id: person.actorId, roles: person.roles, label: person.label, surface, at: place.id }
+}
+
+async function meet(desk: Lobby, visitor: Visitor): Promise<Actor> {
+  const { db, people } = desk
+  const { surface, address, isPrivate } = visitor
+  await db.transaction(async (tx) => {
+    await tx.run(lockPeople, {})
+    const known = await people.find(tx, visitor)
+    const actor = known?.actorId ?? uuidv7()
+    if (!known) await people.insert(tx, actor, visitor)
+    const [place] = await tx.run(findDestination, { surface, address })
+    if (!place) await tx.run(insertDestination, { id: uuidv7(), surface, address, actor: isPrivate ? actor : null })
+  })
+  return greet(desk, visitor)
+}
+
+/** Lets the place of a configuration hear of every run, until people there say otherwise. */
+export async function follows(db: Database, surface: string, address: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.run(lockPeople, {})
+    const [known] = await tx.run(findDestination, { surface, address })
+    const destination = known?.id ?? uuidv7()
+    if (!known) await tx.run(insertDestination, { id: destination, surface, address, actor: null })
+    await tx.run(subscribeHome, { destination })
+  })
+}
+
+/** Audits what somebody tried who cannot be a person of ours. */
+export async function denyVisitor(desk: Lobby, visitor: Visitor, why: string): Promise<void> {
+  const { id } = await greet(desk, visitor)
+  await desk.db.transaction((tx) =>
+    appendAudit(tx, [
+      {
+        actorId: id,
+        action: 'access.deny',
+        runId: null,
+        correlationId: null,
+        target: `surface:${visitor.surface}`,
+        contentSha256: null,
+        detail: { why },
+      },
+    ]),
+  )
+}

@@ -1,0 +1,9 @@
+import { gateReminders } from './gate-reminders.ts'
+import { partitions } from './partitions.ts'
+import { retention } from './retention.ts'
+import { rollup } from './rollup.ts'
+import { stuckSweep } from './stuck-sweep.ts'
+import type { Schedule } from './work.ts'
+
+/** All schedules there are. Gates that expire are not among them: every worker's own sweep closes those. */
+export const schedules: readonly Schedule[] = [gateReminders, stuckSweep, rollup, partitions, retention]

@@ -1,0 +1,143 @@
+import type { Figures, Holder, Product } from '../bot/http/house.ts'
+import type { Receivers } from './intake.ts'
+import { Intake } from './intake.ts'
+import { openPublic } from '../bot/http/http.ts'
+import { Meter, openOps } from '../bot/http/ops.ts'
+import { portOf } from '../bot/http/server.ts'
+import type { Http } from '../config.ts'
+import { databaseProbes, examine } from '../core/commands/doctor.ts'
+import { execute } from '../core/commands/execute.ts'
+import { hashOfKey } from '../core/commands/keys.ts'
+import type { Desk } from '../core/commands/desk.ts'
+import type { Actor } from '../core/model/actor.ts'
+import { handleOf } from '../core/model/handle.ts'
+import { accepted, assert, Fault } from '../core/model/problem.ts'
+import { findKey } from '../core/store/api-key.ts'
+import { loadArtifact } from '../core/store/artifact.ts'
+import type { Database } from '../core/store/database.ts'
+import {
+  countAttempts,
+  countRunStates,
+  countWaiting,
+  findRunOfGate,
+  listProjects,
+  ping,
+} from '../core/store/metrics.ts'
+import { measureOutbox } from '../core/store/outbox.ts'
+import type { House } from './house.ts'
+import { version } from './house.ts'
+
+/** The servers under way. */
+export type HttpServers = {
+  readonly port: number
+  readonly opsPort: number
+  /** Answers what has been asked, takes nothing more, and lets the event under way end. */
+  close(): Promise<void>
+}
+
+type Serving = Pick<House, 'desk' | 'log'> & { readonly config: { readonly http: Http | null } }
+
+/**
+ * Opens the public port and the operator's. Throws a Fault when one is taken. What networks send is kept before it is
+ * answered, and handed on from here.
+ */
+export async function openHttp({ desk, log, config }: Serving, receivers: Receivers): Promise<HttpServers> {
+  const { http } = config
+  assert(http, 'HTTP is served although no port was asked for')
+  const meter = new Meter()
+  const intake = new Intake(desk.db, receivers, log)
+  const app = await openPublic({
+    product: productOf(desk),
+    webhooks: intake.webhooks,
+    allowances: { requestsPerHour: 1_000, runsPerHour: http.runsPerHour, failuresPerHour: 1_000 },
+    meter,
+    log,
+  })
+  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db) }, meter, log)
+  const close = async (): Promise<void> => {
+    await Promise.all([app.close(), ops.close()])
+    await intake.stop()
+  }
+  try {
+    await app.listen({ host: http.host, port: http.port })
+    await ops.listen({ host: http.opsHost, port: http.opsPort })
+  } catch (cause) {
+    await close()
+    throw cannotListen(cause)
+  }
+  intake.start()
+  return { port: portOf(app), opsPort: portOf(ops), close }
+}
+
+const cannotListen = (cause: unknown): Fault =>
+  new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `HTTP cannot be served (${cause instanceof Error ? cause.message : String(cause)}): set QP_HTTP_PORT and QP_OPS_PORT to free ports.`,
+    retryable: false,
+    cause,
+  })
+
+function productOf(desk: Desk): Product {
+  const { db } = desk
+  // Between letting a holder in and doing what they ask, roles may change: they travel with the holder of one request.
+  const actors = new WeakMap<Holder, Actor>()
+  const actorOf = (holder: Holder): Actor => {
+    const actor = actors.get(holder)
+    assert(actor, 'a holder of a key came from elsewhere')
+    return actor
+  }
+  return {
+    version,
+    identify: async (secret) => {
+      const [row] = await db.run(findKey, { sha256: hashOfKey(secret) })
+      if (!row) return null
+      const holder = { keyId: row.id, label: row.label, scopes: row.scopes }
+      actors.set(holder, { id: row.actorId, roles: row.roles, label: row.label, surface: 'http', at: null })
+      return holder
+    },
+    ask: async (holder, command, deliveryId) => {
+      let isReplay = false
+      const onRepeat = (): void => {
+        isReplay = true
+      }
+      const result = await execute({ ...desk, onRepeat }, actorOf(holder), command, deliveryId)
+      return { result, isReplay }
+    },
+    projects: async (holder, page) => {
+      const may = await execute(desk, actorOf(holder), { kind: 'runs', page: 1 }, '')
+      if (!may.ok) return may
+      return accepted(await db.run(listProjects, { most: projectsAPage, skip: (page - 1) * projectsAPage }))
+    },
+    runOfGate: async (gate) => {
+      const [row] = await db.run(findRunOfGate, { gate })
+      return row ? handleOf(row.number) : null
+    },
+    bytes: (sha256) => loadArtifact(db, sha256),
+    health: () => {
+      const { database, workers, outbox } = databaseProbes(db, () => Date.now())
+      return examine(version, { ...(database && { database }), ...(workers && { workers }), ...(outbox && { outbox }) })
+    },
+  }
+}
+
+const projectsAPage = 20
+
+async function figuresOf(db: Database): Promise<Figures> {
+  const [states, attempts, [waiting], [outbox]] = await Promise.all([
+    db.run(countRunStates, {}),
+    db.run(countAttempts, {}),
+    db.run(countWaiting, {}),
+    db.run(measureOutbox, {}),
+  ])
+  const queued = states.find(({ state }) => state === 'queued')
+  return {
+    runs: Object.fromEntries(states.map(({ state, runs }) => [state, runs])),
+    queueAgeSeconds: (queued?.oldestMs ?? 0) / 1000,
+    attempts: Object.fromEntries(attempts.map(({ outcome, attempts: count }) => [outcome, count])),
+    openGates: waiting?.gates ?? 0,
+    eventsWaiting: waiting?.intake ?? 0,
+    eventsQuarantined: waiting?.quarantined ?? 0,
+    outboxWaiting: outbox?.waiting ?? 0,
+    outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
+  }
+}

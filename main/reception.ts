@@ -1,0 +1,105 @@
+import { z } from 'zod'
+import { readButton } from '../bot/cards.ts'
+import type { Caller, Pressed, Reception, Unsaid } from '../bot/surface.ts'
+import type { Command } from '../core/commands/command.ts'
+import { needs } from '../core/commands/command.ts'
+import type { Desk } from '../core/commands/desk.ts'
+import { execute } from '../core/commands/execute.ts'
+import { denyVisitor, greet } from '../core/commands/greet.ts'
+import type { EngineLog } from '../core/engine/settings.ts'
+import { handleOf } from '../core/model/handle.ts'
+import type { Result } from '../core/model/problem.ts'
+import { accepted, refused } from '../core/model/problem.ts'
+import { findCard } from '../core/store/card.ts'
+import { insertPrompt, insertQuarantine, takePrompt } from '../core/store/link-code.ts'
+
+/** A decision without its words, as it was kept. */
+const unsaid = z.object({
+  kind: z.enum(['reject', 'changes']),
+  run: z.string(),
+  gate: z.string().nullable(),
+  sha256: z.string().nullable(),
+})
+
+/**
+ * The one counter that every network brings people to: it finds out who they are and does what they ask. `onChange` is
+ * called when there may be something to tell.
+ */
+export function openReception(desk: Desk, log: EngineLog, onChange: () => void): Reception {
+  const { db } = desk
+  const ask: Reception['ask'] = async (caller, command) => {
+    if ((command.kind === 'link' || command.kind === 'key') && !caller.isPrivate) {
+      return refused('usage', 'Codes and keys are for private chats only.', 'Write to me in private and say it there.')
+    }
+    const actor = await greet(desk, caller)
+    const answer = await execute(desk, actor, command, caller.deliveryId)
+    onChange()
+    if (!answer.ok && answer.refusal.code === 'not_allowed') await denyVisitor(desk, caller, `/${command.kind}`)
+    return answer
+  }
+  const meant = async (caller: Caller, data: string): Promise<Result<Command | Unsaid>> => {
+    const button = readButton(data)
+    const { at } = await greet(desk, caller)
+    const [card] = button && at ? await db.run(findCard, { key: button.key, destination: at }) : []
+    if (!button || !card)
+      return refused('not_found', 'This button is none of this chat.', 'See /gates for what is open.')
+    const run = handleOf(card.number)
+    const gate = { run, gate: card.gateId, sha256: card.sha256 }
+    switch (button.verb) {
+      case 'approve':
+        return card.kind === 'gate' ? accepted({ kind: 'approve', ...gate }) : notHere
+      case 'reject':
+      case 'changes':
+        return card.kind === 'gate' ? accepted({ kind: button.verb, ...gate }) : notHere
+      default:
+        return accepted({ kind: button.verb, run })
+    }
+  }
+  const mayAsk = async (caller: Caller, { kind, run }: Unsaid): Promise<Result<never> | null> => {
+    const { roles } = await greet(desk, caller)
+    const wanted = needs[kind]
+    if (wanted === 'anyone' || wanted.some((role) => roles.includes(role))) return null
+    await denyVisitor(desk, caller, `/${kind}`)
+    return refused(
+      'not_allowed',
+      `To decide about run ${run} you need the role ${wanted.join(' or ')}.`,
+      'Ask an admin for it.',
+    )
+  }
+  return {
+    ask,
+    press: async (caller, data) => {
+      const command = await meant(caller, data)
+      if (!command.ok) return command
+      // Nobody is asked for words that could not count.
+      if (isUnsaid(command.value)) return (await mayAsk(caller, command.value)) ?? accepted(reasonFor(command.value))
+      const reply = await ask(caller, command.value)
+      return reply.ok ? accepted<Pressed>({ kind: 'reply', reply: reply.value }) : reply
+    },
+    expectWords: async (caller, prompt, command) => {
+      const { id, at } = await greet(desk, caller)
+      await db.run(insertPrompt, { destination: at, prompt, actor: id, command })
+    },
+    takeWords: async (caller, prompt) => {
+      const { id, at } = await greet(desk, caller)
+      const [kept] = await db.run(takePrompt, { destination: at, prompt, actor: id })
+      return kept ? unsaid.parse(kept.command) : null
+    },
+    deny: (caller, why) => denyVisitor(desk, caller, why),
+    quarantine: async (source, deliveryId, body, why) => {
+      log('error', 'an event was put aside: it could not be taken in', { source, deliveryId, why })
+      await db.run(insertQuarantine, { source, deliveryId, body, why })
+    },
+  }
+}
+
+const notHere = refused('usage', 'This button decides nothing.', 'Use the card of the gate.')
+
+const isUnsaid = (command: Command | Unsaid): command is Unsaid =>
+  (command.kind === 'reject' || command.kind === 'changes') && !('reason' in command)
+
+const reasonFor = (command: Unsaid): Pressed => ({
+  kind: 'reason',
+  command,
+  prompt: command.kind === 'reject' ? `Why reject run ${command.run}?` : `What should change in run ${command.run}?`,
+})

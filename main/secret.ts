@@ -1,0 +1,46 @@
+import { hkdfSync, randomBytes } from 'node:crypto'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Fault } from '../core/model/problem.ts'
+
+/**
+ * The secret that this server derives others from: the configured one, or a file of the state folder that only its
+ * owner may read, made at first use. Of several processes that make it at once, one does.
+ */
+export async function readSecret(configured: string | null, stateDir: string): Promise<string> {
+  if (configured !== null) return configured
+  const path = join(stateDir, 'secret')
+  const known = await readIfThere(path)
+  if (known !== null) return known
+  const draft = `${path}.${randomBytes(6).toString('hex')}`
+  await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
+  try {
+    // Unlike a rename, a link never replaces what another process has just made.
+    await link(draft, path)
+  } catch (error) {
+    if (!isCode(error, 'EEXIST')) throw error
+  } finally {
+    await rm(draft)
+  }
+  return readSecret(null, stateDir)
+}
+
+/** What signs the deliveries of one endpoint: 256 bits derived by HKDF (RFC 5869), so that none is stored. */
+export const webhookSecret = (secret: string, webhookId: string): string =>
+  `whsec_${Buffer.from(hkdfSync('sha256', secret, '', `quantapilot webhook ${webhookId}`, 32)).toString('base64url')}`
+
+async function readIfThere(path: string): Promise<string | null> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (isCode(error, 'ENOENT')) return null
+    throw error
+  })
+  if (text === null || text.trim().length >= 32) return text?.trim() ?? null
+  throw new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `${path} holds no secret: restore it from a backup. Without it, every webhook's receiver needs a new one.`,
+    retryable: false,
+  })
+}
+
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code

@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import type { Ask } from '../bot/surface.ts'
+import { exitCodes } from '../bot/terminal/command-line.ts'
+import type { Screen } from '../bot/terminal/screen.ts'
+import type { Role } from '../config.ts'
+import { openScheduler } from './cron.ts'
+import type { House } from './house.ts'
+import { version } from './house.ts'
+import { openHttp } from './http.ts'
+import type { Receivers } from './intake.ts'
+import { startBot } from './surfaces.ts'
+
+type Start = {
+  readonly screen: Screen
+  readonly house: House
+  readonly role: Role
+  readonly askAs: (house: House) => Promise<Ask>
+  readonly signal: AbortSignal
+}
+
+/** A part of the program that is under way, and how it is stopped in order. */
+type Part = {
+  /** Begins what must come last; resolves when the part ended by itself, which most never do. */
+  live?(): Promise<unknown>
+  stop(): Promise<void>
+}
+
+/** `qp start`: the parts of a role, until the process is told to stop or a person leaves the terminal. */
+export async function start(opening: Start): Promise<number> {
+  const { screen, house, role, signal } = opening
+  screen.print(`QuantaPilot ${version}`, `✓ database  ${house.databaseKind}, schema up to date`)
+  if (role === 'migrate') return exitCodes.done
+  const parts: Part[] = []
+  try {
+    if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
+    if (role === 'all' || role === 'bot') parts.push(...(await beBot(opening)))
+    // Last: whoever sees a worker may take the process for ready.
+    if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
+    const isAttended = screen.isInteractive && (role === 'all' || role === 'bot')
+    screen.print(isAttended ? 'Type /help. Ctrl-C stops; runs survive.' : 'No terminal here: working until stopped.')
+    const lives = parts.flatMap((part) => part.live?.() ?? [])
+    if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...lives])
+  } finally {
+    // The last one first: nobody is asked for anything while the rest ends.
+    for (const part of parts.toReversed()) await part.stop()
+  }
+  return exitCodes.done
+}
+
+/** Its end comes with the house, which gives back what it holds. */
+async function beWorker(screen: Screen, house: House): Promise<Part> {
+  await house.work()
+  screen.print('✓ author    built-in (no model key)')
+  return { stop: () => Promise.resolve() }
+}
+
+async function beCron(screen: Screen, house: House): Promise<Part> {
+  const { scheduler, close } = await openScheduler(house)
+  scheduler.start()
+  screen.print('✓ schedules run here')
+  return {
+    stop: async () => {
+      await scheduler.stop()
+      await close()
+    },
+  }
+}
+
+/** The surfaces, and the server that programs and networks call, where a port was asked for. */
+async function beBot({ screen, house, askAs }: Start): Promise<readonly Part[]> {
+  const bot = await startBot({ screen, house, askAs })
+  return house.config.http ? [bot, await beServer(screen, house, bot.receivers)] : [bot]
+}
+
+async function beServer(screen: Screen, house: House, receivers: Receivers): Promise<Part> {
+  const servers = await openHttp(house, receivers)
+  screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
+  return { stop: () => servers.close() }
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import type { Command, CommandKind } from '../core/commands/command.ts'
+import type { Actor } from '../core/model/actor.ts'
+import type { Role } from '../core/model/plan.ts'
+import { roles } from '../core/model/plan.ts'
+import { openChats, Wall } from './support/chats.ts'
+import { openTestHouse } from './support/house.ts'
+
+const run = 'r7k2'
+const gate = { run, gate: null, sha256: null }
+
+/** One request of each kind, on a run that is not there. A new kind of command does not compile until it is here. */
+const requests: { readonly [Kind in CommandKind]: Extract<Command, { kind: Kind }> } = {
+  run: { kind: 'run', target: '/nowhere', branch: null, pipeline: 'no such', dryRun: true, confirm: false },
+  status: { kind: 'status', run, page: 1 },
+  runs: { kind: 'runs', page: 1 },
+  gates: { kind: 'gates' },
+  approve: { kind: 'approve', ...gate },
+  reject: { kind: 'reject', ...gate, reason: 'no' },
+  changes: { kind: 'changes', ...gate, reason: 'more' },
+  pause: { kind: 'pause', run },
+  resume: { kind: 'resume', run },
+  retry: { kind: 'retry', run },
+  cancel: { kind: 'cancel', run },
+  freeze: { kind: 'freeze', run },
+  delegate: { kind: 'delegate', who: 'nobody', hours: 1 },
+  budget: { kind: 'budget', run, raiseMicros: null },
+  logs: { kind: 'logs', run },
+  artifacts: { kind: 'artifacts', run, name: null },
+  diff: { kind: 'diff', run },
+  webhook: { kind: 'webhook', act: 'list' },
+  whoami: { kind: 'whoami' },
+  link: { kind: 'link', code: 'WRONG' },
+  actor: { kind: 'actor', verb: 'list', who: '', grant: [], revoke: [] },
+  subscribe: { kind: 'subscribe', project: 'no such', level: 'all' },
+  unsubscribe: { kind: 'unsubscribe', project: 'no such' },
+  mute: { kind: 'mute', project: 'no such', hours: 1 },
+  key: { kind: 'key', verb: 'list', name: '', scopes: [] },
+  quiet: { kind: 'quiet', from: null, to: null, zone: 'UTC' },
+}
+
+const [v, o, a, m, u, d] = ['viewer', 'operator', 'approver', 'admin', 'auditor', 'data_steward'] as const
+
+/** Who may ask for what, as the product promises it: written here a second time, so that neither list can err alone. */
+const promised: Readonly<Record<CommandKind, readonly (Role | 'stranger')[]>> = {
+  run: [o, m],
+  status: [v, o, a, m, u],
+  runs: [v, o, a, m, u],
+  gates: [v, o, a, m, u],
+  approve: [o, a, m],
+  reject: [o, a, m],
+  changes: [o, a, m],
+  pause: [o, m],
+  resume: [o, m],
+  retry: [o, m],
+  cancel: [o, m],
+  freeze: [o, a, m],
+  delegate: [o, a],
+  budget: [v, o, a, m, u],
+  logs: [v, o, a, m, u],
+  artifacts: [v, o, a, m, u],
+  diff: [v, o, a, m, u],
+  webhook: [m],
+  whoami: ['stranger', v, o, a, m, u, d],
+  link: ['stranger', v, o, a, m, u, d],
+  actor: [m],
+  subscribe: [v, o, a, m, u],
+  unsubscribe: [v, o, a, m, u],
+  mute: [v, o, a, m, u],
+  quiet: [v, o, a, m, u],
+  key: [m],
+}
+
+const kinds = Object.keys(requests) as readonly CommandKind[]
+const holders = ['stranger', ...roles] as const
+const surfaces = ['terminal', 'telegram', 'slack', 'http'] as const
+
+describe('who may ask for what, on every surface', () => {
+  test.each(surfaces)('%s', async (surface) => {
+    const house = await openTestHouse()
+    const cells: string[] = []
+    for (const kind of kinds) {
+      for (const holder of holders) {
+        const actor: Actor = { ...house.actor, surface, at: null, roles: holder === 'stranger' ? [] : [holder] }
+        const answer = await house.ask(requests[kind], actor)
+        const isDenied = !answer.ok && answer.refusal.code === 'not_allowed'
+        if (isDenied === promised[kind].includes(holder))
+          cells.push(`${holder} ${isDenied ? 'may not' : 'may'} ${kind}`)
+      }
+    }
+    expect(cells).toEqual([])
+  })
+
+  test('somebody unknown is nobody, whatever they press or type, and what they tried is audited', async () => {
+    const house = await openTestHouse()
+    const chats = openChats(house, [new Wall('telegram')])
+    for (const kind of kinds) {
+      const answer = await chats.reception.ask(chats.caller('telegram', 'stranger'), requests[kind])
+      const isDenied = !answer.ok && answer.refusal.code === 'not_allowed'
+      expect(isDenied, kind).toBe(!promised[kind].includes('stranger'))
+    }
+  })
+})

@@ -1,0 +1,248 @@
+import { expect, test, vi } from 'vitest'
+import type { Post } from '../../bot/surface.ts'
+import { Fault } from '../../core/model/problem.ts'
+import { administer } from '../support/administer.ts'
+import type { Chats } from '../support/chats.ts'
+import { openChats, Wall } from '../support/chats.ts'
+import type { TestHouse } from '../support/house.ts'
+import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
+
+const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
+
+type Scene = {
+  readonly house: TestHouse
+  readonly chats: Chats
+  readonly telegram: Wall
+  readonly slack: Wall
+  readonly folder: string
+}
+
+/** Ann operates in Telegram, Bob approves in Slack, whose channel hears of everything. */
+async function open(): Promise<Scene> {
+  const house = await openTestHouse()
+  const [telegram, slack] = [new Wall('telegram'), new Wall('slack')]
+  const chats = openChats(house, [telegram, slack])
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  for (const [surface, account, role] of [
+    ['telegram', 'ann', 'operator'],
+    ['slack', 'bob', 'approver'],
+  ] as const) {
+    agreed(await chats.reception.ask(chats.caller(surface, account), { kind: 'whoami' }))
+    await give(house, account, role)
+  }
+  const channel = chats.caller('slack', 'bob', 'T1/C1')
+  agreed(await chats.reception.ask(channel, { kind: 'subscribe', project: null, level: 'all' }))
+  return { house, chats, telegram, slack, folder }
+}
+
+async function give(house: TestHouse, label: string, role: 'operator' | 'approver'): Promise<void> {
+  const people = agreed(await house.ask({ kind: 'actor', verb: 'list', who: '', grant: [], revoke: [] }))
+  const person = people.kind === 'people' ? people.people.find((one) => one.label === label) : undefined
+  agreed(await house.ask({ kind: 'actor', verb: 'role', who: person?.pseudonym ?? '', grant: [role], revoke: [] }))
+}
+
+async function startIn({ house, chats, folder }: Scene): Promise<string> {
+  await house.work()
+  const order = { target: folder, branch: null, pipeline: 'factory', dryRun: false, confirm: false } as const
+  const reply = agreed(await chats.reception.ask(chats.caller('telegram', 'ann', 'group'), { kind: 'run', ...order }))
+  if (reply.kind !== 'started') throw new Error(reply.kind)
+  await cardWhen(house, reply.card.handle, isAtGate)
+  await chats.settle()
+  return reply.card.handle
+}
+
+const button = (posts: readonly Post[], label: RegExp): string => {
+  const found = posts.flatMap((post) => post.buttons).find((one) => label.test(one.label))
+  if (!found) throw new Error(`no button ${label.source}: ${JSON.stringify(posts)}`)
+  return found.data
+}
+
+const said = (posts: readonly Post[]): string => posts.map((post) => post.lines.join('\n')).join('\n---\n')
+
+test('started in Telegram, approved in Slack, and both cards say the same, with the request still readable', async () => {
+  const scene = await open()
+  const { house, chats, telegram, slack } = scene
+  const handle = await startIn(scene)
+  for (const posts of [telegram.read('group'), slack.read('T1/C1')]) {
+    expect(said(posts)).toContain(`Run ${handle} waits for you: ANCHOR.md`)
+    expect(posts.find((post) => post.buttons.length > 2)?.under).toEqual({ message: expect.any(String) })
+  }
+  const approve = button(slack.read('T1/C1'), /^Approve ANCHOR.md$/)
+  expect(Buffer.byteLength(approve)).toBeLessThanOrEqual(64)
+  const pressed = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), approve)
+  expect(pressed).toMatchObject({ ok: true, value: { kind: 'reply', reply: { kind: 'voted', verdict: 'approved' } } })
+  await cardWhen(house, handle, isAtEnd)
+  await chats.settle()
+  const [inTelegram, inSlack] = [telegram.read('group'), slack.read('T1/C1')]
+  expect(said(inTelegram)).toBe(said(inSlack))
+  expect(said(inTelegram)).toMatch(/✓ gate anchor approved by bob at .* UTC · run/)
+  expect(inTelegram.flatMap((post) => post.buttons)).toEqual([])
+  expect(said(inTelegram)).toContain(`Run ${handle} is done`)
+})
+
+test('the loser of two decisions is told who won and when, and the final card stays', async () => {
+  const scene = await open()
+  const { house, chats, telegram, slack } = scene
+  await give(house, 'ann', 'approver')
+  const handle = await startIn(scene)
+  const late = button(telegram.read('group'), /^Approve/)
+  agreed(await house.ask({ kind: 'reject', run: handle, gate: null, sha256: null, reason: 'no' }))
+  await cardWhen(house, handle, isAtEnd)
+  await chats.settle()
+  const before = said(telegram.read('group'))
+  const refusal = await chats.reception.press(chats.caller('telegram', 'ann', 'group'), late)
+  expect(refusal).toMatchObject({ ok: false, refusal: { code: 'already_decided', message: /rejected by tester at/ } })
+  await chats.settle()
+  expect(said(telegram.read('group'))).toBe(before)
+  expect(said(slack.read('T1/C1'))).toContain('gate anchor rejected by tester')
+})
+
+test('a button counts only in the chat it was shown in, and for people who may', async () => {
+  const scene = await open()
+  const { house, chats, slack } = scene
+  const handle = await startIn(scene)
+  const approve = button(slack.read('T1/C1'), /^Approve/)
+  const elsewhere = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C2'), approve)
+  expect(elsewhere).toMatchObject({ ok: false, refusal: { code: 'not_found' } })
+  const stranger = await chats.reception.press(chats.caller('slack', 'eve', 'T1/C1'), approve)
+  expect(stranger).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
+  const asked = await chats.reception.press(
+    chats.caller('slack', 'eve', 'T1/C1'),
+    button(slack.read('T1/C1'), /^Reject/),
+  )
+  expect(asked).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
+  const denials = await administer(
+    house.database.connection,
+    "select count(*)::integer as denials from audit.entries where action = 'access.deny'",
+  )
+  expect(denials).toEqual([{ denials: 2 }])
+  expect((await cardWhen(house, handle, isAtGate)).gates).toMatchObject([{ verdict: null, votes: 0 }])
+})
+
+test('a reject collects its words first, from the person who began it, and keeps them', async () => {
+  const scene = await open()
+  const { house, chats, slack } = scene
+  const handle = await startIn(scene)
+  const bob = () => chats.caller('slack', 'bob', 'T1/C1')
+  const pressed = await chats.reception.press(bob(), button(slack.read('T1/C1'), /^Reject/))
+  if (!pressed.ok || pressed.value.kind !== 'reason') throw new Error(JSON.stringify(pressed))
+  await chats.reception.expectWords(bob(), '77', pressed.value.command)
+  expect(await chats.reception.takeWords(chats.caller('slack', 'eve', 'T1/C1'), '77')).toBeNull()
+  const waiting = await chats.reception.takeWords(bob(), '77')
+  if (!waiting) throw new Error('nobody waits for words')
+  agreed(await chats.reception.ask(bob(), { ...waiting, reason: 'the scope is wrong' }))
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'rejected' })
+})
+
+test('a network that is away holds up nobody else, and hears everything in order once it is back', async () => {
+  const scene = await open()
+  const { house, chats, telegram, slack } = scene
+  telegram.fail = () => new Fault({ code: 'TRANSIENT_NETWORK', message: 'away', retryable: true })
+  const handle = await startIn(scene)
+  expect(telegram.read('group')).toEqual([])
+  expect(said(slack.read('T1/C1'))).toContain('waits for you')
+  agreed(
+    await chats.reception.ask(chats.caller('slack', 'bob'), { kind: 'approve', run: handle, gate: null, sha256: null }),
+  )
+  await cardWhen(house, handle, isAtEnd)
+  telegram.fail = () => null
+  await vi.waitUntil(async () => {
+    await chats.settle()
+    return said(telegram.read('group')).includes(`Run ${handle} is done`)
+  }, 10_000)
+  expect(telegram.read('group')[0]?.lines[0]).toContain(`Run ${handle}`)
+})
+
+test('a message that a network will not take is put aside, and the next one goes out', async () => {
+  const scene = await open()
+  const { chats, telegram } = scene
+  const first = await startIn(scene)
+  let refusals = 0
+  telegram.fail = () => (refusals++ < 1 ? new Error('bad message') : null)
+  agreed(await scene.house.ask({ kind: 'cancel', run: first }))
+  await cardWhen(scene.house, first, isAtEnd)
+  await chats.settle()
+  expect(chats.faults).toHaveLength(1)
+  expect(said(telegram.read('group'))).toContain('cancelled')
+})
+
+test('two accounts of one person are one person: roles are shared, and a second vote is refused', async () => {
+  const scene = await open()
+  const { house, chats } = scene
+  const code = agreed(await chats.reception.ask(chats.caller('slack', 'bob'), { kind: 'link', code: null }))
+  if (code.kind !== 'link_code') throw new Error(code.kind)
+  const phone = chats.caller('telegram', 'bobs phone')
+  expect(agreed(await chats.reception.ask(phone, { kind: 'link', code: code.code }))).toMatchObject({
+    roles: ['approver'],
+  })
+  const again = await chats.reception.ask(chats.caller('telegram', 'eve'), { kind: 'link', code: code.code })
+  expect(denied(again)).toMatchObject({ code: 'not_found' })
+  const inPublic = await chats.reception.ask(chats.caller('slack', 'bob', 'T1/C1'), { kind: 'link', code: null })
+  expect(denied(inPublic).message).toContain('private')
+  const handle = await startIn(scene)
+  agreed(
+    await chats.reception.ask(
+      { ...phone, deliveryId: 'x' },
+      { kind: 'approve', run: handle, gate: null, sha256: null },
+    ),
+  )
+  await cardWhen(house, handle, isAtEnd)
+})
+
+test('somebody who stands in decides under their own name, and only as long as it lasts', async () => {
+  const scene = await open()
+  const { house, chats } = scene
+  const handle = await startIn(scene)
+  const ann = () => chats.caller('telegram', 'ann')
+  const approve = { kind: 'approve', run: handle, gate: null, sha256: null } as const
+  const bobSays = (hours: number) =>
+    chats.reception.ask(chats.caller('slack', 'bob'), { kind: 'delegate', who: 'ann', hours })
+  expect(denied(await chats.reception.ask(ann(), approve))).toMatchObject({ code: 'not_allowed' })
+  agreed(await bobSays(2))
+  agreed(await bobSays(0))
+  expect(denied(await chats.reception.ask(ann(), approve))).toMatchObject({ code: 'not_allowed' })
+  agreed(await bobSays(2))
+  agreed(await chats.reception.ask(ann(), approve))
+  expect((await cardWhen(house, handle, isAtEnd)).gates).toMatchObject([{ decidedBy: 'ann' }])
+})
+
+test('who decided hears of it in private, and can freeze the run if it was not them', async () => {
+  const scene = await open()
+  const { house, chats, slack } = scene
+  const handle = await startIn(scene)
+  agreed(
+    await chats.reception.ask(chats.caller('slack', 'bob', 'T1/C1'), {
+      kind: 'changes',
+      run: handle,
+      gate: null,
+      sha256: null,
+      reason: 'say more',
+    }),
+  )
+  await cardWhen(house, handle, (card) => card.gates.length === 2)
+  await chats.settle()
+  const receipt = slack.read('private bob')
+  expect(said(receipt)).toContain('decided from an account of yours')
+  agreed(await pressed(chats, receipt))
+  const frozen = await cardWhen(house, handle, (card) => card.state === 'paused')
+  expect(frozen.reasonCode).toBe('freeze')
+  const decision = await chats.reception.ask(chats.caller('slack', 'bob'), {
+    kind: 'approve',
+    run: handle,
+    gate: null,
+    sha256: null,
+  })
+  expect(denied(decision).message).toContain('frozen')
+  expect(
+    denied(await chats.reception.ask(chats.caller('telegram', 'ann'), { kind: 'resume', run: handle })),
+  ).toMatchObject({
+    code: 'not_allowed',
+  })
+  agreed(await house.ask({ kind: 'resume', run: handle }))
+})
+
+async function pressed(chats: Chats, receipt: readonly Post[]) {
+  const result = await chats.reception.press(chats.caller('slack', 'bob'), button(receipt, /not me/))
+  if (!result.ok || result.value.kind !== 'reply') throw new Error(JSON.stringify(result))
+  return { ok: true, value: result.value.reply } as const
+}

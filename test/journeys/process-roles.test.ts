@@ -1,0 +1,99 @@
+import { expect, onTestFinished, test } from 'vitest'
+import type { RunningProcess } from '../../adapters/process/run.ts'
+import { startProcess } from '../../adapters/process/run.ts'
+import { measureOutbox } from '../../core/store/outbox.ts'
+import { countLiveWorkers } from '../../core/store/worker.ts'
+import { schedules } from '../../cron/schedule.ts'
+import { administer } from '../support/administer.ts'
+import { cardWhen, isAtGate, makeRepository, startFactory } from '../support/house.ts'
+import type { State } from '../support/program.ts'
+import { openState, program, qp, until } from '../support/program.ts'
+
+async function startRole(state: State, role: string): Promise<RunningProcess> {
+  const process = await startProcess(program(state, 'start', '--role', role))
+  onTestFinished(async () => void (await process.kill({ signal: 'SIGKILL' })))
+  return process
+}
+
+const ticksOf = ({ database }: State) =>
+  administer(database.connection, 'select schedule, outcome from app.ticks order by schedule, tick')
+
+const liveWorkers = async ({ db }: State): Promise<unknown> => (await db.run(countLiveWorkers, {}))[0]?.live
+
+const unsent = async ({ db }: State): Promise<unknown> => (await db.run(measureOutbox, {}))[0]?.waiting
+
+test('a worker works, a bot tells, and cron keeps time: each does its own part and ends in order', {
+  timeout: 120_000,
+}, async () => {
+  const state = await openState()
+  const cron = [await startRole(state, 'cron'), await startRole(state, 'cron')]
+  const done = async () => (await ticksOf(state)).filter(({ outcome }) => outcome === 'done')
+  await until(async () => (await done()).length >= schedules.length, 'every schedule had its tick')
+
+  const folder = await makeRepository(state, 'shop', { 'README.md': '# Shop\n\n- It must sell.\n' })
+  const run = await startFactory(state, folder)
+  const bot = await startRole(state, 'bot')
+  await until(async () => (await unsent(state)) === 0, 'the bot sent what waited')
+  expect(await liveWorkers(state)).toBe(0)
+
+  const worker = await startRole(state, 'worker')
+  await cardWhen(state, run, isAtGate)
+  expect(await liveWorkers(state)).toBe(1)
+  await until(async () => (await unsent(state)) === 0, 'the bot told of the gate')
+
+  for (const process of [...cron, bot, worker]) {
+    expect(await process.kill({ graceMs: 15_000 })).toMatchObject({ exitCode: 0 })
+  }
+  const ticks = await ticksOf(state)
+  expect(ticks.filter(({ outcome }) => outcome !== 'done')).toEqual([])
+  // One a day each, however many processes there are.
+  for (const name of ['retention', 'partitions']) {
+    expect(ticks.filter(({ schedule }) => schedule === name)).toHaveLength(1)
+  }
+})
+
+test('a worker alone tells nobody and keeps no time', { timeout: 120_000 }, async () => {
+  const state = await openState()
+  const folder = await makeRepository(state, 'shop', { 'README.md': '# Shop\n\n- It must sell.\n' })
+  const worker = await startRole(state, 'worker')
+  await cardWhen(state, await startFactory(state, folder), isAtGate)
+  expect(await worker.kill({ graceMs: 15_000 })).toMatchObject({ exitCode: 0 })
+  expect(await ticksOf(state)).toEqual([])
+  expect(await unsent(state)).not.toBe(0)
+})
+
+test('migrate ends by itself; a role that is none is a sentence', { timeout: 60_000 }, async () => {
+  const state = await openState()
+  expect(await qp(state, 'start', '--role', 'migrate')).toMatchObject({
+    exitCode: 0,
+    out: expect.stringContaining('schema up to date'),
+    err: '',
+  })
+  for (const words of [
+    ['start', '--role', 'wroker'],
+    ['start', '--role'],
+    ['start', '--role', 'cron', 'now'],
+  ]) {
+    expect(await qp(state, ...words)).toMatchObject({ exitCode: 2, out: expect.stringContaining('--role all|bot|') })
+  }
+})
+
+test('an operator runs a schedule by hand, and sees when each ran last', { timeout: 60_000 }, async () => {
+  const state = await openState()
+  expect(await qp(state, 'cron', '--once', 'stuck-sweep')).toMatchObject({
+    exitCode: 0,
+    out: expect.stringContaining('✓ stuck-sweep  stuck 0'),
+  })
+  const json = await qp(state, 'cron', '--once', 'retention', '--json')
+  expect(JSON.parse(json.out)).toMatchObject({ ok: true, kind: 'done', detail: { runs: 0 } })
+  const listed = await qp(state, 'cron')
+  expect(listed.out).toMatch(/stuck-sweep .+\n +done \d{4}-\d\d-\d\dT/)
+  expect(listed.out).toMatch(/rollup .+\n +never ran/)
+  expect(await qp(state, 'cron', '--once', 'retantion')).toMatchObject({
+    exitCode: 2,
+    out: expect.stringContaining('Did you mean qp cron --once retention?'),
+  })
+  await administer(state.database.connection, `insert into app.ticks (schedule, tick) values ('rollup', now())`)
+  const busy = await qp(state, 'cron', '--once', 'rollup')
+  expect(busy).toMatchObject({ exitCode: 1, out: expect.stringContaining('is under way in another process') })
+})

@@ -1,0 +1,257 @@
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { openKeyFiles } from '../adapters/key-files/key-files.ts'
+import { execute } from '../core/commands/execute.ts'
+import { signIn } from '../core/commands/sign-in.ts'
+import type { Actor } from '../core/model/actor.ts'
+import { Database } from '../core/store/database.ts'
+import { listDecisions } from '../core/store/gate.ts'
+import { joinActors } from '../core/store/link-code.ts'
+import { openPeople } from '../core/store/keyring.ts'
+import { migrate } from '../core/store/migrate.ts'
+import type { ServerConnection } from './support/administer.ts'
+import { administer, openSession } from './support/administer.ts'
+import type { TestHouse } from './support/house.ts'
+import { agreed, cardWhen, denied, isAtEnd, isAtGate, openTestHouse } from './support/house.ts'
+import { forgetKeys, keysOf, peopleOf } from './support/people.ts'
+import { createEmptyDatabase } from './support/postgres.ts'
+import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
+
+const name = 'Canary Quillfeather'
+const account = 'canary-4711-account'
+const reason = 'the canary sings a reason'
+
+const gated = pipelineOf(
+  'gated',
+  {
+    page: kind(async (ctx) => {
+      const artifact = await ctx.save('page', Buffer.from('page'), 'text/plain')
+      const subject = { artifact, what: 'a page', risks: [], questions: [], changes: [], facts: [] }
+      return { kind: 'done', output: null, artifacts: [artifact], subject }
+    }),
+  },
+  {
+    plan: () => [
+      { type: 'step', id: 'page', kind: 'page', title: 'page' },
+      {
+        type: 'gate',
+        id: 'gate',
+        name: 'page',
+        title: 'gate',
+        judges: 'page',
+        policy: { roles: ['approver'], quorum: 1, selfApproval: true, expiresAfterMs: null, remindEveryMs: null },
+      },
+    ],
+  },
+)
+
+/** A run that the canary rejected, for a reason. */
+async function rejectedByCanary(): Promise<{ house: TestHouse; canary: Actor; run: string; runId: string }> {
+  const house = await openTestHouse({ gated })
+  const stranger = await signIn(house.desk, { surface: 'telegram', account, label: name })
+  const canary: Actor = { ...stranger, roles: ['approver', 'admin'] }
+  await house.work()
+  const { id, handle } = await startRunOf(house, 'gated')
+  await cardWhen(house, handle, isAtGate)
+  agreed(await house.ask({ kind: 'reject', run: handle, gate: null, sha256: null, reason }, canary))
+  await cardWhen(house, handle, isAtEnd)
+  return { house, canary, run: handle, runId: id }
+}
+
+const approve = (run: string) => ({ kind: 'approve', run, gate: null, sha256: null }) as const
+
+/** Every row of every table as text, through a driver that is not the product's. */
+async function dump(connection: ServerConnection): Promise<string> {
+  const tables = await administer(
+    connection,
+    `select format('%I.%I', table_schema, table_name) as name from information_schema.tables
+     where table_schema in ('app', 'audit', 'pii', 'public') and table_type = 'BASE TABLE'`,
+  )
+  const session = openSession(connection)
+  try {
+    const texts: string[] = []
+    for (const table of tables) {
+      const rows = await session.unsafe(`select t::text as line from ${String(table['name'])} t`)
+      texts.push(...rows.map((row) => String(row['line'])))
+    }
+    return texts.join('\n')
+  } finally {
+    await session.end()
+  }
+}
+
+/** Which of the texts are in files of the server's folder, everything written out first. */
+async function inFiles(connection: ServerConnection, folder: string, texts: readonly string[]): Promise<string[]> {
+  await administer(connection, 'select pg_switch_wal()')
+  await administer(connection, 'checkpoint')
+  const [row] = await administer(connection, 'show data_directory')
+  const found = new Set<string>()
+  for (const file of await readdir(join(String(row?.['data_directory']), folder), { withFileTypes: true })) {
+    // A file may be recycled meanwhile.
+    const bytes = file.isFile() ? await readFile(join(file.parentPath, file.name)).catch(() => Buffer.alloc(0)) : null
+    for (const text of texts) if (bytes?.includes(text)) found.add(text)
+  }
+  return [...found]
+}
+
+const folderOf = async (connection: ServerConnection): Promise<string> => {
+  const [row] = await administer(connection, 'select oid::text from pg_database where datname = current_database()')
+  return join('base', String(row?.['oid']))
+}
+
+test('a name, an account and a reason are nowhere in the database and never were, while people read the name', async () => {
+  const { house, run } = await rejectedByCanary()
+  const card = await cardWhen(house, run, isAtEnd)
+  expect(card.gates).toMatchObject([{ decidedBy: name }])
+  expect(denied(await house.ask(approve(run))).message).toMatch(
+    /^Gate page was already rejected by Canary Quillfeather at /,
+  )
+  const { connection } = house.database
+  await administer(connection, `create table public.control as select 'the control canary' as told`)
+  const rows = await dump(connection)
+  expect(rows).toContain('the control canary')
+  for (const secret of [name, account, reason]) {
+    expect(rows).not.toContain(secret)
+    expect(rows).not.toContain(Buffer.from(secret).toString('hex'))
+  }
+  const secrets = ['the control canary', name, account, reason]
+  expect(await inFiles(connection, 'pg_wal', secrets)).toEqual(['the control canary'])
+  expect(await inFiles(connection, await folderOf(connection), secrets)).toEqual(['the control canary'])
+})
+
+test('whose key was destroyed is somebody erased, and nothing fails', async () => {
+  const { house, canary, run, runId } = await rejectedByCanary()
+  const { connection } = house.database
+  expect(await listDecisions(house.desk, runId)).toMatchObject([{ verdict: 'rejected', comment: reason }])
+  await openKeyFiles(keysOf(connection.database)).destroy(canary.id)
+  // As another process sees it, which remembers no key.
+  const desk = { ...house.desk, people: await peopleOf(connection) }
+  const ask = (command: Parameters<typeof execute>[2]) => execute(desk, house.actor, command, `after ${command.kind}`)
+  expect(agreed(await ask({ kind: 'status', run, page: 1 }))).toMatchObject({
+    card: { startedBy: 'tester', gates: [{ verdict: 'rejected', decidedBy: 'somebody erased' }] },
+  })
+  expect(denied(await ask(approve(run))).message).toContain('was already rejected by somebody erased at ')
+  expect(await listDecisions(desk, runId)).toMatchObject([{ verdict: 'rejected', comment: null }])
+  expect(await signIn(desk, { surface: 'telegram', account, label: name })).toMatchObject({
+    id: canary.id,
+    label: 'somebody erased',
+  })
+})
+
+test('a person is called what the terminal calls them, else what their oldest account does', async () => {
+  const { db, desk } = await openTestHouse()
+  const accounts = ['slack', 'telegram', 'terminal'].map((surface) => ({ surface, account: 'a', label: surface }))
+  const people = []
+  for (const each of accounts) people.push(await signIn(desk, each))
+  const [slack, telegram, terminal] = people.map(({ id }) => id)
+  const called = async () => [...(await desk.people.labelsOf(db, [slack ?? null, slack ?? null, null])).values()]
+  await db.run(joinActors, { from: telegram ?? '', to: slack ?? '' })
+  expect(await called()).toEqual(['slack'])
+  await db.run(joinActors, { from: terminal ?? '', to: slack ?? '' })
+  expect(await called()).toEqual(['terminal'])
+})
+
+test('without the keys of a database nothing starts: neither with none nor with those of another', async () => {
+  const house = await openTestHouse()
+  const { connection } = house.database
+  const dir = await mkdtemp(join(tmpdir(), 'qp-keys-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  await expect(peopleOf(connection, dir)).rejects.toThrow(
+    `The key ${join(dir, 'lookup')} is missing, and what it sealed cannot be read without it: put the folder of keys back from its backup`,
+  )
+  expect(await readdir(dir)).toEqual([])
+  await openKeyFiles(dir).lookup(true)
+  await expect(peopleOf(connection, dir)).rejects.toThrow('The folder of keys belongs to another database')
+})
+
+/** How many accounts are in plain text, how many sealed, and what the database says of that. */
+const left = `
+  select (select count(*)::integer from pii.accounts) as accounts,
+    (select count(*)::integer from pii.identities) as sealed, is_plain
+  from pii.keyring`
+
+/** The migrations up to the one that seals, and all of them. */
+async function migrationsUntilSealed(): Promise<{ before: string; all: string }> {
+  const all = join(import.meta.dirname, '../migrations')
+  const before = await mkdtemp(join(tmpdir(), 'qp-migrations-'))
+  onTestFinished(() => rm(before, { recursive: true, force: true }))
+  const files = (await readdir(all)).filter((file) => file.endsWith('.sql')).toSorted()
+  for (const file of files.slice(
+    0,
+    files.findIndex((each) => each.endsWith('_sealed.sql')),
+  ))
+    await copyFile(join(all, file), join(before, file))
+  return { before, all }
+}
+
+test('what an older version left in plain text is sealed whole or not at all, once, by whoever comes first, and leaves no trace in the tables', async () => {
+  const { connection, drop } = await createEmptyDatabase()
+  onTestFinished(async () => {
+    await drop()
+    await forgetKeys(connection.database)
+  })
+  const { before, all } = await migrationsUntilSealed()
+  const bringTo = (folder: string) => migrate({ connection, folder, log: () => undefined })
+  await bringTo(before)
+  const id = '00000000-0000-7000-8000-00000000000a'
+  // The log of the server keeps what it was told: these are words of their own.
+  const old = { account: 'old-canary-account', name: 'Old Quillfeather', reason: 'an old reason' }
+  await administer(connection, `insert into app.actors (id, kind) values ('${id}', 'person')`)
+  await administer(
+    connection,
+    `insert into pii.accounts (surface, account, actor_id, label, linked_at)
+     values ('terminal', '${old.account}', '${id}', '${old.name}', '2026-01-02Z')`,
+  )
+  await administer(
+    connection,
+    `insert into pii.remarks (id, actor_id, body) values ('${id}', '${id}', '${old.reason}')`,
+  )
+  const secrets = Object.values(old)
+  expect(await inFiles(connection, await folderOf(connection), secrets)).toHaveLength(3)
+  await bringTo(all)
+
+  // One that breaks off half way has changed nothing.
+  const keys = openKeyFiles(keysOf(connection.database))
+  let made = 0
+  const breaking = {
+    ...keys,
+    make: (subject: string) => (++made < 3 ? keys.make(subject) : Promise.reject(new Error('killed'))),
+  }
+  await expect(openPeople(connection, breaking)).rejects.toThrow('killed')
+  expect(await administer(connection, left)).toEqual([{ accounts: 1, sealed: 0, is_plain: true }])
+
+  const holder = openSession(connection)
+  onTestFinished(() => holder.end())
+  await holder.unsafe('begin')
+  await holder.unsafe('select pg_advisory_xact_lock(7081, 6)')
+  const both = [peopleOf(connection), peopleOf(connection)]
+  while (
+    (
+      await administer(
+        connection,
+        `select from pg_stat_activity where wait_event = 'advisory' and datname = current_database()`,
+      )
+    ).length < 2
+  )
+    await delay(10)
+  await holder.unsafe('rollback')
+  const [people] = await Promise.all(both)
+
+  const db = new Database(connection, { name: 'look', role: null, poolSize: 1, onIdleError: () => undefined })
+  onTestFinished(() => db.close())
+  expect(await people?.find(db, { surface: 'terminal', account: old.account })).toMatchObject({
+    actorId: id,
+    label: old.name,
+  })
+  const [remark] = await administer(connection, 'select sealed, body from pii.remarks')
+  expect(remark?.['body']).toBeNull()
+  expect(await people?.openRemark(id, remark?.['sealed'] as Buffer)).toBe(old.reason)
+  expect(await administer(connection, `select linked_at = '2026-01-02Z' as is_kept from pii.identities`)).toEqual([
+    { is_kept: true },
+  ])
+  expect(await administer(connection, left)).toEqual([{ accounts: 0, sealed: 1, is_plain: false }])
+  expect(await inFiles(connection, await folderOf(connection), secrets)).toEqual([])
+})

@@ -1,0 +1,152 @@
+import type { KeyObject } from 'node:crypto'
+
+/** What GitHub knows, but for what git itself holds: branches and commits are the bare repository's. */
+
+export type Token = {
+  readonly token: string
+  readonly kind: 'personal' | 'installation'
+  /** `owner/name`; null: all. */
+  readonly repositories: readonly string[] | null
+  /** Null: all. */
+  readonly permissions: Readonly<Record<string, string>> | null
+  readonly expiresAt: number
+  revoked: boolean
+}
+
+export type Installation = {
+  readonly id: number
+  readonly account: string
+  /** Where the App may act, `owner/name`. */
+  readonly repositories: readonly string[]
+  readonly permissions: Readonly<Record<string, string>>
+  isSuspended: boolean
+}
+
+export type App = {
+  readonly id: string
+  readonly slug: string
+  readonly publicKey: KeyObject
+  readonly installations: Installation[]
+}
+
+export type Pull = {
+  readonly number: number
+  readonly title: string
+  readonly body: string
+  readonly head: string
+  readonly base: string
+  state: 'open' | 'closed'
+  merged: boolean
+  mergeCommit: string | null
+  /** Where the branch stood last. */
+  sha: string
+  labels: string[]
+}
+
+export type Comment = { readonly id: number; readonly number: number; body: string; edits: number }
+
+export type CheckRun = {
+  readonly id: number
+  readonly externalId: string | null
+  readonly name: string
+  readonly sha: string
+  status: string
+  conclusion: string | null
+  summary: string
+}
+
+export type Status = {
+  readonly sha: string
+  readonly context: string
+  readonly state: string
+  readonly description: string
+}
+
+export type Repository = {
+  readonly fullName: string
+  /** The bare repository. */
+  readonly folder: string
+  readonly pulls: Pull[]
+  readonly comments: Comment[]
+  readonly checkRuns: CheckRun[]
+  /** Newest first. */
+  readonly statuses: Status[]
+  requiredChecks: string[]
+  /** Of a ruleset on the default branch; null: there is none. */
+  requiredApprovals: number | null
+}
+
+/** Something the outside could see. */
+export type LedgerLine = {
+  /** `pull.create`, `check.update` … */
+  readonly effect: string
+  readonly repository: string
+  /** The key found in what was sent; null when there was none. */
+  readonly key: string | null
+  readonly token: string
+}
+
+/** What goes wrong, once for each time it is ordered, with the next request that fits. */
+export type Mishap = {
+  /** For example `POST /repos/olivia/shop/pulls`. */
+  readonly on: RegExp
+  readonly kind:
+    | 'answer dropped'
+    | 'connection dropped'
+    | 'bad gateway'
+    | 'secondary limit'
+    | 'primary limit'
+    | 'list lags behind'
+    | 'no answer'
+    | 'moved'
+}
+
+export type State = {
+  readonly repositories: Repository[]
+  readonly tokens: Token[]
+  readonly ledger: LedgerLine[]
+  /** Requests so far, `GET /user`. */
+  readonly requests: string[]
+  readonly mishaps: Mishap[]
+  app: App | null
+  /** How far GitHub's clock is ahead of ours. */
+  aheadMs: number
+  /** Of the tokens it mints. */
+  tokenLifeMs: number
+  /** Answers with every repository of the installation, whichever were asked for. */
+  mintsTooMuch: boolean
+  nextId: number
+  /** What the world does while a request is on its way. */
+  beforeAnswer: (line: string) => Promise<void>
+}
+
+export const newState = (): State => ({
+  repositories: [],
+  tokens: [],
+  ledger: [],
+  requests: [],
+  mishaps: [],
+  app: null,
+  aheadMs: 0,
+  tokenLifeMs: 3_600_000,
+  mintsTooMuch: false,
+  nextId: 1,
+  beforeAnswer: () => Promise.resolve(),
+})
+
+export const nowOf = ({ aheadMs }: State): number => Date.now() + aheadMs
+
+export const nextId = (state: State): number => state.nextId++
+
+/** Null for one that is unknown, revoked or past its time: GitHub tells these apart from nothing. */
+export const validToken = (state: State, text: string): Token | null =>
+  state.tokens.find(({ token, revoked, expiresAt }) => token === text && !revoked && expiresAt > nowOf(state)) ?? null
+
+export const sameName = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
+
+export const mayTouch = ({ repositories }: Token, name: string): boolean =>
+  repositories === null || repositories.some((each) => sameName(each, name))
+
+/** `read` is held by whoever may `write`. */
+export const mayDo = ({ permissions }: Token, permission: string, level: 'read' | 'write'): boolean =>
+  permissions === null || permissions[permission] === level || permissions[permission] === 'write'
