@@ -116,7 +116,7 @@ test('a name, an account and a reason are nowhere in the database and never were
   await administer(connection, `create table public.control as select 'the control canary' as told`)
   const rows = await dump(connection)
   expect(rows).toContain('the control canary')
-  for (const secret of [name, account, reason]) {
+  for (const secret of [name, account, address, reason]) {
     expect(rows).not.toContain(secret)
     expect(rows).not.toContain(Buffer.from(secret).toString('hex'))
   }
