@@ -13,13 +13,11 @@ import { execute } from './core/commands/execute.ts'
 import { signIn } from './core/commands/sign-in.ts'
 import { runAlone } from './core/engine/worker.ts'
 import { Fault } from './core/model/problem.ts'
-import { cron } from './main/cron.ts'
 import { demo } from './main/demo.ts'
 import { Helper, nobodyWorks } from './main/helper.ts'
 import type { House, Opening, Program } from './main/house.ts'
 import { engineSettings, openHouse, quantaPilot, version } from './main/house.ts'
 import { logTo } from './main/log.ts'
-import { start } from './main/start.ts'
 import { doctor, lint } from './main/tools.ts'
 
 /** Runs what was typed after `qp` and answers with the exit code. Errors are sentences on the screen. */
@@ -81,7 +79,9 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
     case 'start':
       return startAs(shell, rest)
     case 'cron':
-      return cron(shell, rest, (work) => withOpening(shell, (opening) => inHouse(opening, work)))
+      return (await import('./main/cron.ts')).cron(shell, rest, (work) =>
+        withOpening(shell, (opening) => inHouse(opening, work)),
+      )
     case 'demo':
       return alone(shell, words, ['--yes'], (opening) =>
         demo(shell.screen, opening, rest.length > 0 || !shell.screen.isInteractive),
@@ -143,6 +143,8 @@ async function startAs(shell: Shell, [flag, named, ...rest]: readonly string[]):
     return misused(shell, `start does not know ${wrong}.`, `Usage: qp start [--role ${roles.join('|')}]`)
   }
   const { screen } = shell
+  // The networks are loaded where they are needed: every other command answers in half the time.
+  const { start } = await import('./main/start.ts')
   return withOpening(shell, (opening) =>
     inHouse(opening, (house) => start({ screen, house, role, askAs, signal: opening.signal })),
   )

@@ -7,8 +7,7 @@ import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
-import { createGitHub, type GitHub } from '../adapters/github/github.ts'
-import { createRateGate } from '../adapters/github/rate-gate.ts'
+import type { GitHub } from '../adapters/github/github.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
@@ -141,7 +140,7 @@ async function wire(
   await assertServer(db)
   await assertRole(db, role)
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
-  const github = gitHubOf(config)
+  const github = await gitHubOf(config)
   const known = program.pipelines({
     source: sourceOf(config, stateDir, github),
     author: createBuiltinAuthor(),
@@ -190,9 +189,12 @@ async function wire(
   }
 }
 
-/** GitHub as configured; null when it is not. Close it to give its tokens back. */
-export function gitHubOf({ github }: Config): GitHub | null {
-  return github && createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
+/** GitHub as configured, loaded only then; null when it is not. Close it to give its tokens back. */
+export async function gitHubOf({ github }: Config): Promise<GitHub | null> {
+  if (!github) return null
+  const { createGitHub } = await import('../adapters/github/github.ts')
+  const { createRateGate } = await import('../adapters/github/rate-gate.ts')
+  return createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
 }
 
 /** How long a process that stops waits for the steps that finish rather than abort. */

@@ -6,7 +6,6 @@ import type { Role } from '../config.ts'
 import { openScheduler } from './cron.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
-import { openHttp } from './http.ts'
 import type { Receivers } from './intake.ts'
 import { startBot } from './surfaces.ts'
 
@@ -73,6 +72,7 @@ async function beBot({ screen, house, askAs }: Start): Promise<readonly Part[]> 
 }
 
 async function beServer(screen: Screen, house: House, receivers: Receivers): Promise<Part> {
+  const { openHttp } = await import('./http.ts')
   const servers = await openHttp(house, receivers)
   screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
   return { stop: () => servers.close() }

@@ -3,12 +3,9 @@ import type { Headers } from '../adapters/github/webhook.ts'
 import { understand, verify } from '../adapters/github/webhook.ts'
 import type { CardRelayOptions } from '../bot/card-relay.ts'
 import { CardRelay } from '../bot/card-relay.ts'
-import { MailBoard } from '../bot/mail/board.ts'
 import { Relay } from '../bot/relay.ts'
 import type { RequestKind } from '../bot/slack/request.ts'
-import { createSlack } from '../bot/slack/slack.ts'
 import type { Ask, Board, Listener, Reception, Surface } from '../bot/surface.ts'
-import { createTelegram } from '../bot/telegram/telegram.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import { TerminalSession } from '../bot/terminal/session.ts'
 import { follows } from '../core/commands/greet.ts'
@@ -56,7 +53,7 @@ export async function startBot({ screen, house, askAs }: Opening): Promise<Bot> 
   const onFault = (surface: string, error: unknown): void => log('warn', 'a message was not sent', { surface, error })
   const terminal = screen.isInteractive ? new TerminalSession(screen, await askAs(house)) : null
   const reception = openReception(house.desk, log, () => relay.poke())
-  const networks = openNetworks(house, reception)
+  const networks = await openNetworks(house, reception)
   const addressOf: CardRelayOptions['addressOf'] = (subject, sealed) => house.desk.people.openAddress(subject, sealed)
   const cards = new CardRelay({
     db,
@@ -113,13 +110,14 @@ async function openHome({ desk, log }: House, { board, home }: Network, signal: 
   }
 }
 
-/** Every network that is configured. A network is added here and nowhere else. */
-function openNetworks({ config, log }: House, reception: Reception): readonly Network[] {
+/** Every network that is configured; no other is loaded. A network is added here and nowhere else. */
+async function openNetworks({ config, log }: House, reception: Reception): Promise<readonly Network[]> {
   const networks: Network[] = []
   const { telegram: telegramSettings, slack: slackSettings, mail: mailSettings, publicUrl } = config
   if (telegramSettings) {
     const { chatId, webhookSecret, ...rest } = telegramSettings
     const webhook = webhookSecret && publicUrl ? { url: `${publicUrl}/webhooks/telegram`, secret: webhookSecret } : null
+    const { createTelegram } = await import('../bot/telegram/telegram.ts')
     const telegram = createTelegram({ ...rest, reception, log, webhook })
     const receives = {
       telegram: async (headers: Headers, rawBody: Uint8Array) => ({
@@ -132,6 +130,7 @@ function openNetworks({ config, log }: House, reception: Reception): readonly Ne
     networks.push({ surface: telegram, board: telegram, home, ...(webhook ? { receives } : {}) })
   }
   if (slackSettings) {
+    const { createSlack } = await import('../bot/slack/slack.ts')
     const slack = createSlack({ ...slackSettings, reception, log })
     const receive = (kind: RequestKind) => (headers: Headers, rawBody: Uint8Array) =>
       slack.handleRequest(kind, headers, rawBody)
@@ -141,6 +140,7 @@ function openNetworks({ config, log }: House, reception: Reception): readonly Ne
     networks.push({ surface: slack, board: slack, home: () => slack.destination(), receives })
   }
   if (mailSettings) {
+    const { MailBoard } = await import('../bot/mail/board.ts')
     const board = new MailBoard(mailSettings)
     networks.push({ surface: null, board, home: () => Promise.resolve(mailSettings.to), stop: () => board.stop() })
   }

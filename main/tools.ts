@@ -29,7 +29,7 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
           migrations: () => Promise.resolve({ status: 'pass' as const, message: 'up to date' }),
         }
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })
-  const github = gitHubOf(config)
+  const github = await gitHubOf(config)
   const vendors = github ? { github: () => askGitHub(github) } : {}
   const health = await examine(version, { ...host, configuration, ...rest, ...vendors })
   if (!(house instanceof Error)) await house.close()
