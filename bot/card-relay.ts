@@ -91,9 +91,10 @@ export class CardRelay {
   }
 
   async #draw(board: Board, card: TakenCard): Promise<void> {
-    const drawing = drawingOf(await this.#options.look(handleOf(card.number)), card)
-    const { isFinal = true, ...body } = drawing ?? {}
-    const sha256 = createHash('sha256').update(JSON.stringify(body)).digest('hex')
+    const run = await this.#options.look(handleOf(card.number))
+    const drawing = drawingOf(run, card)
+    const isFinal = drawing?.isFinal ?? true
+    const sha256 = newsIn(run, card)
     const isNews = drawing !== null && sha256 !== card.shownSha256
     const address = await this.#options.addressOf(card.subjectId, card.sealedAddress)
     if (address === null) throw erased
@@ -118,6 +119,12 @@ export class CardRelay {
     await db.run(cardFailed, { run: card.runId, id: card.id, ...wait })
   }
 }
+
+/** What of a drawing is news, as a hash: that time goes by is none, and would take the turn of what is. */
+const newsIn = (run: RunCard, card: TakenCard): string =>
+  createHash('sha256')
+    .update(JSON.stringify(drawingOf({ ...run, elapsedMs: 0 }, card)))
+    .digest('hex')
 
 const erased = new Fault({
   code: 'PRECONDITION_FAILED',

@@ -55,8 +55,10 @@ const statementTimeoutMs = 900_000
 
 async function applyPending(client: pg.Client, files: readonly MigrationFile[], log: Log): Promise<Migrated> {
   const applied: string[] = []
-  for (const file of pendingOf(files, await readApplied(client), () => undefined)) {
-    if (!file.compatible && file.version > 1)
+  const before = await readApplied(client)
+  for (const file of pendingOf(files, before, () => undefined)) {
+    // On a new database there is no older code to be stopped.
+    if (!file.compatible && before.length > 0)
       log('warn', 'this migration cannot run beside older code: stop every older process', { file: file.name })
     await apply(client, file, log)
     applied.push(file.name)
