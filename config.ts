@@ -37,6 +37,8 @@ export type Config = {
   readonly telegram: TelegramSettings | null
   /** Where HTTP is served; null: nowhere. */
   readonly http: Http | null
+  /** Where a process that serves no API has its probes and figures; null: nowhere. */
+  readonly ops: Ops | null
   readonly logLevel: 'info' | 'warn' | 'error'
   /** Null: where the output is a terminal. */
   readonly colour: boolean | null
@@ -64,6 +66,9 @@ export type Config = {
 }
 
 /** The public port and the operator's; 0 takes any free one. */
+/** An address of this machine. */
+export type Ops = { readonly host: string; readonly port: number }
+
 export type Http = {
   readonly host: string
   readonly port: number
@@ -242,6 +247,7 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
     telegram: telegramSettings(values),
     publicUrl: values.QP_PUBLIC_URL ?? null,
     http: httpOf(values),
+    ops: opsOf(values),
     logLevel: values.QP_LOG_LEVEL,
     colour: colourOf(values),
     columns: /^[1-9]\d{0,3}$/.test(values.COLUMNS ?? '') ? Number(values.COLUMNS) : null,
@@ -256,8 +262,12 @@ function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config,
 }
 
 function httpOf(values: z.infer<typeof Variables>): Http | null {
-  const { QP_HTTP_PORT: port, QP_HTTP_HOST: host, QP_OPS_PORT: opsPort, QP_OPS_HOST: opsHost } = values
+  const { QP_HTTP_PORT: port, QP_HTTP_HOST: host, QP_OPS_PORT: opsPort = 9464, QP_OPS_HOST: opsHost } = values
   return port === undefined ? null : { host, port, opsHost, opsPort, runsPerHour: values.QP_HTTP_RUNS_PER_HOUR }
+}
+
+function opsOf({ QP_OPS_PORT: port, QP_OPS_HOST: host }: z.infer<typeof Variables>): Ops | null {
+  return port === undefined ? null : { host, port }
 }
 
 /** NO_COLOR wins, https://no-color.org; FORCE_COLOR=0 is another way to say it. */

@@ -11,7 +11,7 @@ import { Rounds } from './rounds.ts'
 import type { Board, Post } from './surface.ts'
 
 /** How long a relay has a place for one message; after that another may take it. */
-const takenForMs = 30_000
+const takenForMs = 15_000
 
 /** Places served at once. */
 const batch = 50

@@ -10,7 +10,7 @@ import type { Listener, Message } from './surface.ts'
 const batch = 50
 
 /** How long a relay has for what it took; after that another may send it. */
-const takenForMs = 30_000
+const takenForMs = 10_000
 
 export type RelayOptions = {
   readonly db: Database

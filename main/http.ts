@@ -4,7 +4,7 @@ import { Intake } from './intake.ts'
 import { openPublic } from '../bot/http/http.ts'
 import { Meter, openOps } from '../bot/http/ops.ts'
 import { portOf } from '../bot/http/server.ts'
-import type { Http } from '../config.ts'
+import type { Http, Ops } from '../config.ts'
 import { databaseProbes, examine } from '../core/commands/doctor.ts'
 import { execute } from '../core/commands/execute.ts'
 import { hashOfKey } from '../core/commands/keys.ts'
@@ -34,6 +34,9 @@ export type HttpServers = {
   /** Answers what has been asked, takes nothing more, and lets the event under way end. */
   close(): Promise<void>
 }
+
+/** One server under way. */
+export type HttpServer = { readonly port: number; close(): Promise<void> }
 
 type Serving = Pick<House, 'desk' | 'log'> & { readonly config: { readonly http: Http | null } }
 
@@ -67,6 +70,18 @@ export async function openHttp({ desk, log, config }: Serving, receivers: Receiv
   }
   intake.start()
   return { port: portOf(app), opsPort: portOf(ops), close }
+}
+
+/** Opens the operator's port alone, for a process that serves no API. Throws a Fault when it is taken. */
+export async function openProbes({ desk, log }: Pick<House, 'desk' | 'log'>, { host, port }: Ops): Promise<HttpServer> {
+  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db) }, new Meter(), log)
+  try {
+    await ops.listen({ host, port })
+  } catch (cause) {
+    await ops.close()
+    throw cannotListen(cause)
+  }
+  return { port: portOf(ops), close: () => ops.close() }
 }
 
 const cannotListen = (cause: unknown): Fault =>

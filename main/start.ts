@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Ask } from '../bot/surface.ts'
 import { exitCodes } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
-import type { Role } from '../config.ts'
+import type { Ops, Role } from '../config.ts'
 import { openScheduler } from './cron.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
@@ -33,6 +33,7 @@ export async function start(opening: Start): Promise<number> {
   try {
     if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))
     if (role === 'all' || role === 'bot') parts.push(...(await beBot(opening)))
+    if (!servesApi(opening) && house.config.ops) parts.push(await beProbed(screen, house, house.config.ops))
     // Last: whoever sees a worker may take the process for ready.
     if (role === 'all' || role === 'worker') parts.push(await beWorker(screen, house))
     const isAttended = screen.isInteractive && (role === 'all' || role === 'bot')
@@ -66,9 +67,19 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
 }
 
 /** The surfaces, and the server that programs and networks call, where a port was asked for. */
-async function beBot({ screen, house, askAs }: Start): Promise<readonly Part[]> {
+async function beBot({ screen, house, role, askAs }: Start): Promise<readonly Part[]> {
   const bot = await startBot({ screen, house, askAs })
-  return house.config.http ? [bot, await beServer(screen, house, bot.receivers)] : [bot]
+  return servesApi({ house, role }) ? [bot, await beServer(screen, house, bot.receivers)] : [bot]
+}
+
+const servesApi = ({ house, role }: Pick<Start, 'house' | 'role'>): boolean =>
+  house.config.http !== null && (role === 'all' || role === 'bot')
+
+async function beProbed(screen: Screen, house: House, ops: Ops): Promise<Part> {
+  const { openProbes } = await import('./http.ts')
+  const server = await openProbes(house, ops)
+  screen.print(`✓ probes    port ${server.port}`)
+  return { stop: () => server.close() }
 }
 
 async function beServer(screen: Screen, house: House, receivers: Receivers): Promise<Part> {

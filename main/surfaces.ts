@@ -141,7 +141,8 @@ async function openNetworks({ config, log }: House, reception: Reception): Promi
   }
   if (mailSettings) {
     const { MailBoard } = await import('../bot/mail/board.ts')
-    const board = new MailBoard(mailSettings)
+    // No page answers under a link yet: mails say how to decide in chat or at the command line.
+    const board = new MailBoard({ ...mailSettings, publicUrl: null })
     networks.push({ surface: null, board, home: () => Promise.resolve(mailSettings.to), stop: () => board.stop() })
   }
   return networks

@@ -161,6 +161,7 @@ describe('.env.example', () => {
   // What has no default is shown by an example.
   const examples = [
     'QP_HTTP_PORT',
+    'QP_OPS_PORT',
     'QP_ALLOWED_HOSTS',
     'QP_WEBHOOK_HOSTS',
     'QP_GIT_CA_FILE',

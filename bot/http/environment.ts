@@ -9,11 +9,14 @@ const port = (name: string) => {
     .refine((value) => value <= 65_535, range)
 }
 
-/** Where HTTP is served. Without QP_HTTP_PORT nothing is: no port is opened that nobody asked for. */
+/**
+ * Where HTTP is served. No port is opened that nobody asked for: without QP_HTTP_PORT there is no API, and probes and
+ * figures are there with it, or where QP_OPS_PORT is set.
+ */
 export const httpEnvironment = {
   QP_HTTP_PORT: port('QP_HTTP_PORT').optional(),
   QP_HTTP_HOST: z.string().default('127.0.0.1'),
-  QP_OPS_PORT: port('QP_OPS_PORT').default(9464),
+  QP_OPS_PORT: port('QP_OPS_PORT').optional(),
   QP_OPS_HOST: z.string().default('127.0.0.1'),
   QP_HTTP_RUNS_PER_HOUR: z
     .string()

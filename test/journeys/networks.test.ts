@@ -68,14 +68,14 @@ async function give(state: State, label: string, role: 'operator' | 'approver'):
 const inTelegram = ({ telegram }: Town): string => textsIn(telegram, places.group).join('\n---\n')
 const inSlack = ({ slack }: Town): string => [...slack.messages.values()].map(({ text }) => text).join('\n---\n')
 
-/** Waits until both networks say it. */
+/** Waits until both networks say it: what a process had taken as it died is free again after a quarter of a minute. */
 const everywhere = (town: Town, says: RegExp) =>
   vi.waitFor(
     () => {
       expect(inTelegram(town)).toMatch(says)
       expect(inSlack(town)).toMatch(says)
     },
-    { timeout: 15_000, interval: 20 },
+    { timeout: 40_000, interval: 20 },
   )
 
 async function askInTelegram({ state, telegram, folder }: Town): Promise<string> {
