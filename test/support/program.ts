@@ -73,7 +73,7 @@ export async function superviseWorker(state: State): Promise<Supervised> {
   }
   const stop = async (): Promise<number> => {
     stopping = true
-    const exit = await processes.at(-1)?.kill({ graceMs: 20_000 })
+    const exit = await processes.at(-1)?.kill({ graceMs: 30_000 })
     return exit?.exitCode ?? -1
   }
   await start()
