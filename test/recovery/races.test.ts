@@ -119,10 +119,10 @@ const decide = { gate: null, sha256: null }
 describe('a gate', () => {
   async function atGate() {
     const house = await openTestHouse({ gated })
-    await house.work()
+    const worker = await house.work()
     const run = await startRunOf(house, 'gated')
     await cardWhen(house, run.handle, isAtGate)
-    return { house, run, one: anotherProcess(house, 'one'), two: anotherProcess(house, 'two') }
+    return { house, worker, run, one: anotherProcess(house, 'one'), two: anotherProcess(house, 'two') }
   }
 
   test.each([
@@ -168,7 +168,9 @@ describe('a gate', () => {
   })
 
   test('whose time is up while somebody approves is closed, and says so', async () => {
-    const { house, run, one, two } = await atGate()
+    const { house, worker, run, one, two } = await atGate()
+    // It would wake the run before the one that is to do it here.
+    await worker.stop()
     await laterBy(house, '2 hours')
     const hold = one.hold()
     const expiry = one.transaction((tx) => tx.run(wakeDue, { most: 10 }))
@@ -178,7 +180,7 @@ describe('a gate', () => {
     hold.release()
     await expiry
     expect(denied(await answer)).toMatchObject({ code: 'stale' })
-    house.desk.poke()
+    await house.work()
     expect(await cardWhen(house, run.handle, isAtEnd)).toMatchObject({ state: 'rejected' })
   })
 
