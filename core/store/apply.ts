@@ -43,16 +43,18 @@ export const applyTransitions = statement({
     u as (
       update app.runs r set
         state = l.state, waiting_for = l.waiting_for, waiting_name = l.waiting_name, paused_from = l.paused_from,
-        ending = l.ending, reason_code = l.reason_code, reason = l.reason, interrupt = l.interrupt,
-        plan_version = l.plan_version, position = l.position, attempt = l.attempt, failures = l.failures,
-        verdicts = coalesce(l.verdicts, r.verdicts), resume = l.resume, fence = r.fence + l.fence_step,
-        version = r.version + l.version_step,
+        ending = coalesce(l.ending, r.ending), reason_code = l.reason_code, reason = l.reason,
+        interrupt = l.interrupt, plan_version = coalesce(l.plan_version, r.plan_version), position = l.position,
+        attempt = l.attempt, failures = coalesce(l.failures, r.failures),
+        verdicts = coalesce(l.verdicts, r.verdicts), resume = l.resume, fence = r.fence + coalesce(l.fence_step, 0),
+        version = r.version + coalesce(l.version_step, 0),
         event_seq = r.event_seq + coalesce(jsonb_array_length(l.events), 0),
         worker_id = case when l.state = 'running' then r.worker_id end,
         queued_at = case when l.state = 'queued' and r.state <> 'queued' then app.clock_now() else r.queued_at end,
         due_at = case when l.due_changed then app.clock_now() + l.due_in_ms * interval '1 millisecond' else r.due_at end,
-        lock_state = l.lock_state, signals_pending = l.signals_pending, deaths = l.deaths,
-        deaths_alone = l.deaths_alone, alone = l.alone,
+        lock_state = l.lock_state, signals_pending = coalesce(l.signals_pending, r.signals_pending),
+        deaths = coalesce(l.deaths, r.deaths), deaths_alone = coalesce(l.deaths_alone, r.deaths_alone),
+        alone = coalesce(l.alone, r.alone),
         finished_at = case when l.is_over then app.clock_now() end
       from l where r.id = l.run_id
       returning r.id
@@ -185,7 +187,7 @@ async function bringAlong(tx: Executor, transitions: readonly Transition[]): Pro
   ])
 }
 
-/** Fields that are null or unchanged-by-default are left out: the server reads them as null, and there is less to parse. */
+/** What is null or as it was is left out: reading this is a third of what the statement costs the server. */
 function encode({ was, now, attempt, events }: Transition, hand: Hand): Record<string, unknown> {
   return compact({
     run_id: was.id,
@@ -199,26 +201,26 @@ function encode({ was, now, attempt, events }: Transition, hand: Hand): Record<s
     waiting_for: now.waitingFor,
     waiting_name: now.waitingName,
     paused_from: now.pausedFrom,
-    ending: now.ending,
+    ending: changed(now.ending, was.ending),
     reason_code: now.reasonCode,
     reason: now.reason,
     interrupt: now.interrupt,
-    plan_version: now.planVersion,
+    plan_version: changed(now.planVersion, was.planVersion),
     position: now.position,
     attempt: now.attempt,
-    failures: now.failures,
-    verdicts: now.verdicts === was.verdicts ? null : now.verdicts,
+    failures: changed(now.failures, was.failures),
+    verdicts: changed(now.verdicts, was.verdicts),
     resume: now.resume,
-    fence_step: now.fence - was.fence,
-    version_step: hand === 'outside' ? 1 : 0,
-    due_changed: now.dueInMs !== was.dueInMs,
+    fence_step: now.fence - was.fence || null,
+    version_step: hand === 'outside' ? 1 : null,
+    due_changed: now.dueInMs !== was.dueInMs || null,
     due_in_ms: now.dueInMs,
     lock_state: now.lockState,
-    signals_pending: now.signalsPending,
-    deaths: now.deaths,
-    deaths_alone: now.deathsAlone,
-    alone: now.alone,
-    is_over: isOver(now.state),
+    signals_pending: changed(now.signalsPending, was.signalsPending),
+    deaths: changed(now.deaths, was.deaths),
+    deaths_alone: changed(now.deathsAlone, was.deathsAlone),
+    alone: changed(now.alone, was.alone),
+    is_over: isOver(now.state) || null,
     tried_step: attempt?.stepId ?? null,
     tried_outcome: attempt?.outcome ?? null,
     output: attempt?.output ?? null,
@@ -259,7 +261,10 @@ function consequencesOf({ was, now, plan, openGate, closeGate, artifacts, consum
   })
 }
 
+const changed = <T>(now: T, was: T): T | null => (now === was ? null : now)
+
 function compact(fields: Record<string, unknown>): Record<string, unknown> {
-  for (const key in fields) if (fields[key] === null) delete fields[key]
-  return fields
+  const present: Record<string, unknown> = {}
+  for (const key in fields) if (fields[key] !== null) present[key] = fields[key]
+  return present
 }
