@@ -1,8 +1,8 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { runProcess, startProcess } from '../../adapters/process/run.ts'
+import { makeScratch } from '../support/scratch.ts'
 
 const launcher = resolve(import.meta.dirname, '../../bin/qp.mjs')
 
@@ -26,7 +26,7 @@ async function pullThePlug(dir: string, words: string): Promise<void> {
 }
 
 test('a run whose plug is pulled in every phase ends as if nothing had happened', { timeout: 120_000 }, async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'qp-plug-'))
+  const dir = await makeScratch('qp-plug-')
   // Root's database would else live outside this folder, and stay.
   await chmod(dir, 0o755)
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
@@ -55,7 +55,7 @@ test('a run whose plug is pulled in every phase ends as if nothing had happened'
 test('a killed process that nobody has waited for is dead all the same: the next one does not wait for its lease', {
   timeout: 90_000,
 }, async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'qp-zombie-'))
+  const dir = await makeScratch('qp-zombie-')
   await chmod(dir, 0o755)
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const limits = { timeoutMs: 60_000, maxOutputBytes: 1_000_000 }

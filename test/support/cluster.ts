@@ -1,11 +1,11 @@
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { isRunningStill } from '../../adapters/embedded-postgres/process-table.ts'
 import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
 import { migrate } from '../../core/store/migrate.ts'
 import { administer, type ServerConnection } from './administer.ts'
+import { makeScratch, scratchRoots } from './scratch.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -20,17 +20,20 @@ const prefix = 'quantapilot-test-'
 
 /** What a run that was killed left behind; its server ends by itself within a minute once its data is gone. */
 async function removeAbandoned(): Promise<void> {
-  for (const name of (await readdir(tmpdir())).filter((entry) => entry.startsWith(prefix))) {
-    const users = await readdir(join(tmpdir(), name, 'pg', 'users')).catch(() => [])
-    const alive = await Promise.all(users.map(isRunningStill))
-    if (users.length > 0 && !alive.includes(true)) await rm(join(tmpdir(), name), { recursive: true, force: true })
+  for (const root of scratchRoots()) {
+    const names = await readdir(root).catch(() => [])
+    for (const name of names.filter((entry) => entry.startsWith(prefix))) {
+      const users = await readdir(join(root, name, 'pg', 'users')).catch(() => [])
+      const alive = await Promise.all(users.map(isRunningStill))
+      if (users.length > 0 && !alive.includes(true)) await rm(join(root, name), { recursive: true, force: true })
+    }
   }
 }
 
 /** Once per `vitest run`: a server that keeps nothing, with one migrated database to copy. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeAbandoned()
-  const folder = await mkdtemp(join(tmpdir(), prefix))
+  const folder = await makeScratch(prefix)
   // Run by root, the server runs as another user, who must be able to enter.
   await chmod(folder, 0o755)
   const server = await startEmbeddedPostgres({

@@ -1,5 +1,4 @@
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
@@ -26,6 +25,7 @@ import { pipelines } from '../../pipelines/index.ts'
 import { forgetKeys, peopleOf } from './people.ts'
 import type { TestDatabase } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
+import { makeScratch } from './scratch.ts'
 
 /** The engine's test profile: the same code as production under shorter times. */
 export const testSettings: EngineSettings = {
@@ -64,7 +64,7 @@ export async function openTestHouse(
   world: World = { codeHost: null, git: {} },
 ): Promise<TestHouse> {
   const database = given?.database ?? (await createTestDatabase())
-  const dir = await mkdtemp(join(tmpdir(), 'qp-house-'))
+  const dir = await makeScratch('qp-house-')
   const db = new Database(database.connection, {
     name: 'quantapilot test',
     poolSize: 6,

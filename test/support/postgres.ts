@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inject } from 'vitest'
 import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
 import { migrate } from '../../core/store/migrate.ts'
 import { administer, type ServerConnection } from './administer.ts'
 import { template } from './cluster.ts'
+import { makeScratch } from './scratch.ts'
 
 /** A migrated database of a test's own. */
 export type TestDatabase = {
@@ -32,7 +32,7 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
  * refuses the test server, because that one keeps nothing.
  */
 export async function createStateFolder(): Promise<TestDatabase & { readonly stateDir: string }> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'qp-state-'))
+  const stateDir = await makeScratch('qp-state-')
   // Root's database would else live outside this folder, and stay.
   await chmod(stateDir, 0o755)
   const signal = AbortSignal.timeout(60_000)
