@@ -22,6 +22,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return await copyDatabase(template)
 }
 
+/** One more database like `original`, which nobody may be connected to meanwhile. */
+export async function copyTestDatabase({ connection }: TestDatabase): Promise<TestDatabase> {
+  return await copyDatabase(connection.database)
+}
+
 /** A database with nothing in it, for tests of the migrations themselves. */
 export async function createEmptyDatabase(): Promise<TestDatabase> {
   return await copyDatabase('template1')
