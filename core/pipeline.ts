@@ -25,7 +25,10 @@ export type Pipeline<Input extends Json = Json> = {
   /** The most a run may spend before a person raises it. */
   readonly cap: { readonly micros: number; readonly tokens: number }
   readonly steps: Readonly<Record<string, StepKind>>
-  /** Runs when a run is cancelled or rejected before its end; null when runs leave nothing behind. */
+  /**
+   * Runs when a run is cancelled or rejected before its end; null when runs leave nothing behind. A failed run keeps what it
+   * made: a retry goes on from there.
+   */
   readonly cleanUp: StepItem | null
 }
 

@@ -2,6 +2,7 @@ import { systemActor } from '../core/model/actor.ts'
 import { Fault } from '../core/model/problem.ts'
 import { appendAudit } from '../core/store/audit.ts'
 import type { Database } from '../core/store/database.ts'
+import { purgeDeliveries } from '../core/store/purge-deliveries.ts'
 import {
   purgeArtifacts,
   purgeHistory,
@@ -15,10 +16,10 @@ import {
 import { purgerRole } from '../core/store/role.ts'
 import type { Hands, Schedule } from './work.ts'
 
-/** Removes finished runs whose retention has passed, and bytes that nobody names any more. */
+/** Removes finished runs whose retention has passed, bytes that nobody names any more, and what came in long ago. */
 export const retention: Schedule = {
   name: 'retention',
-  says: 'removes finished runs whose time is over, and what only they used',
+  says: 'removes finished runs whose time is over, what only they used, and old deliveries',
   everyMs: 24 * 3_600_000,
   offsetMs: 3 * 3_600_000,
   boundMs: 3_600_000,
@@ -28,8 +29,9 @@ export const retention: Schedule = {
     const runs = await removeRuns(purge)
     const months = await dropMonths(purge)
     const artifacts = await removeArtifacts(purge)
+    const deliveries = await removeDeliveries(purge)
     for (const schedule of names) await purger.run(purgeTicks, { schedule })
-    return { runs, months, artifacts }
+    return { runs, months, artifacts, deliveries }
   },
 }
 
@@ -104,6 +106,20 @@ async function removeArtifacts({ db, signal }: Purge): Promise<number> {
     const [found]: { last: string | null; removed: number }[] = await db.run(purgeArtifacts, { after, most: page })
     removed += found?.removed ?? 0
     after = found?.last ?? null
+  }
+  return removed
+}
+
+/** Walks over what came in once, a page to a statement. */
+async function removeDeliveries({ db, signal }: Purge): Promise<number> {
+  let removed = 0
+  for (const purge of purgeDeliveries) {
+    let place: { source: string | null; deliveryId: string | null } = { source: '', deliveryId: '' }
+    while (place.source !== null && !signal.aborted) {
+      const [found] = await db.run(purge, { ...place, most: page })
+      removed += found?.removed ?? 0
+      place = found ?? { source: null, deliveryId: null }
+    }
   }
   return removed
 }

@@ -48,7 +48,7 @@ export async function openHttp({ desk, log, config }: Serving, receivers: Receiv
   const { http } = config
   assert(http, 'HTTP is served although no port was asked for')
   const meter = new Meter()
-  const intake = new Intake(desk.db, receivers, log)
+  const intake = new Intake(desk, receivers, log)
   const app = await openPublic({
     product: productOf(desk),
     webhooks: intake.webhooks,

@@ -4,6 +4,7 @@ import type { EngineLog } from '../core/engine/settings.ts'
 import type { Json } from '../core/model/json.ts'
 import { Fault } from '../core/model/problem.ts'
 import type { Database } from '../core/store/database.ts'
+import type { People } from '../core/store/people.ts'
 import { failIntake, finishIntake, insertIntake, takeIntake } from '../core/store/intake.ts'
 
 /** An event of a network, as it was kept. */
@@ -24,6 +25,9 @@ export type Receivers = Pick<Webhooks, 'telegram' | 'slack'> & {
   } | null
 }
 
+/** Where events are kept, and what marks their content. */
+type Memory = { readonly db: Database; readonly people: People }
+
 /** How often an event may fail before it is put aside. */
 const mostFailures = 10
 
@@ -40,6 +44,7 @@ const mostWaitingBytes = 64_000_000
 /** Keeps what networks send, many in one statement, and hands each event on until it is dealt with or put aside. */
 export class Intake {
   readonly #db: Database
+  readonly #people: People
   readonly #receivers: Receivers
   readonly #log: EngineLog
   readonly #lane: Lane<Delivery, boolean>
@@ -48,8 +53,9 @@ export class Intake {
   #turn: Promise<void> | null = null
   #isStopping = false
 
-  constructor(db: Database, receivers: Receivers, log: EngineLog) {
+  constructor({ db, people }: Memory, receivers: Receivers, log: EngineLog) {
     this.#db = db
+    this.#people = people
     this.#receivers = receivers
     this.#log = log
     this.#lane = new Lane((deliveries) => this.#insert(deliveries), 200)
@@ -108,15 +114,18 @@ export class Intake {
   }
 
   async #insert(deliveries: readonly Delivery[]): Promise<readonly boolean[]> {
-    const entries = deliveries.map(({ source, deliveryId, topic, body, bodySha256 }) => ({
-      source,
-      delivery_id: deliveryId,
-      topic,
-      semantic_key: `${topic} ${bodySha256}`,
-      body_sha256: bodySha256,
-      body,
-    }))
-    const kept = await this.#db.run(insertIntake, { entries })
+    const entries = deliveries.map(async ({ source, deliveryId, topic, body, bodySha256 }) => {
+      const mark = await this.#people.markRequest(bodySha256)
+      return {
+        source,
+        delivery_id: deliveryId,
+        topic,
+        semantic_key: `${topic} ${mark}`,
+        body_sha256: mark,
+        body,
+      }
+    })
+    const kept = await this.#db.run(insertIntake, { entries: await Promise.all(entries) })
     const isKept = new Set(kept.map(({ source, deliveryId }) => `${source} ${deliveryId}`))
     return deliveries.map(({ source, deliveryId }) => isKept.has(`${source} ${deliveryId}`))
   }

@@ -11,7 +11,8 @@ import { handleOf } from '../core/model/handle.ts'
 import type { Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
 import { findCard } from '../core/store/card.ts'
-import { insertPrompt, insertQuarantine, takePrompt } from '../core/store/link-code.ts'
+import { insertPrompt, takePrompt } from '../core/store/prompt.ts'
+import { insertQuarantine } from '../core/store/quarantine.ts'
 
 /** A decision without its words, as it was kept. */
 const unsaid = z.object({

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -159,6 +160,46 @@ test('a migration that waits for a lock lets others pass and goes on when it is 
   expect(await administer(database.connection, 'select * from pets')).toEqual([])
   await reader.unsafe('commit')
   expect((await migrating).applied).toEqual(['0002_age.sql'])
+})
+
+test('a role that another database’s first migration makes at the same moment is shared with it', async () => {
+  const role = `shared_${randomBytes(4).toString('hex')}`
+  const makesRole = [
+    '0001_init.sql',
+    `-- compatible: yes (the first)
+do $$ begin
+  if not exists (select from pg_roles where rolname = '${role}') then
+    create role ${role} nologin;
+  end if;
+end $$;
+`,
+  ] as const
+  const { database, folder } = await arrange(makesRole)
+  const other = await arrange()
+  const holder = openSession(other.database.connection)
+  onTestFinished(async () => {
+    await holder.unsafe(`drop role if exists ${role}`)
+    await holder.end()
+  })
+  await holder.unsafe(`begin; create role ${role} nologin`)
+  const migrating = run(database, folder)
+  await vi.waitFor(async () => {
+    const rows = await administer(
+      database.connection,
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    expect(rows).toHaveLength(1)
+  }, 10_000)
+  await holder.unsafe('commit')
+  expect((await migrating).applied).toEqual(['0001_init.sql'])
+})
+
+test('a migration that makes something twice is refused all the same', async () => {
+  const mood = `create type mood as enum ('good');\n`
+  const { database, folder } = await arrange(first, ['0002_mood.sql', `-- compatible: yes (x)\n${mood}${mood}`])
+  await expect(run(database, folder)).rejects.toThrow(
+    'Migration 0002_mood.sql failed: type "mood" already exists. Nothing of it was applied.',
+  )
 })
 
 test('the product’s own migrations are what a test database has', async () => {

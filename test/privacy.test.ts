@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ import { signIn } from '../core/commands/sign-in.ts'
 import type { Actor } from '../core/model/actor.ts'
 import { Database } from '../core/store/database.ts'
 import { listDecisions } from '../core/store/gate.ts'
-import { joinActors } from '../core/store/link-code.ts'
+import { joinActors } from '../core/store/actor.ts'
 import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import type { ServerConnection } from './support/administer.ts'
@@ -142,6 +143,23 @@ test('whose key was destroyed is somebody erased, and nothing fails', async () =
     id: canary.id,
     label: 'somebody erased',
   })
+})
+
+test('what was asked cannot be guessed from what is kept of it, and what an older version answered hears the same', async () => {
+  const house = await openTestHouse()
+  const { connection } = house.database
+  const command = { kind: 'reject', run: 'zzzz', gate: null, sha256: null, reason: '+49 30 1234567' } as const
+  const guess = createHash('sha256')
+    .update(JSON.stringify([house.actor.id, command]))
+    .digest('hex')
+  const first = await house.ask(command, house.actor, 'one')
+  const [kept] = await administer(connection, 'select body_sha256 from app.inbox')
+  expect(kept?.['body_sha256']).toMatch(/^[0-9a-f]{64}$/)
+  expect(kept?.['body_sha256']).not.toBe(guess)
+  await administer(connection, `update app.inbox set body_sha256 = '${guess}'`)
+  expect(await house.ask(command, house.actor, 'one')).toEqual(first)
+  const other = await house.ask({ ...command, reason: '+49 30 7654321' }, house.actor, 'one')
+  expect(denied(other).message).toContain('used for something else')
 })
 
 test('a person is called what the terminal calls them, else what their oldest account does', async () => {

@@ -160,6 +160,9 @@ describe('the role that removes what is over', () => {
     'delete from pii.accounts',
     'select body from pii.remarks',
     'select label from pii.accounts',
+    'select reply from app.inbox',
+    'select body from app.intake',
+    'select body from app.quarantine',
     'insert into app.plans select * from app.plans',
     'create table app.more (id integer)',
   ])('may not: %s', async (sql) => {

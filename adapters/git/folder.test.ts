@@ -295,17 +295,29 @@ describe('what is kept of a repository', () => {
     expect((await take()).commit).not.toBe(snapshot.commit)
   })
 
-  it('goes when it was not used for a month, and what a crash left behind after a day', async () => {
+  it('goes when it was not used for a month', async () => {
     const snapshot = await take(repository, 'dev')
     const state = join(room.path, 'state', 'git')
     const [key = ''] = (await readdir(state)).filter((name) => name !== 'scratch')
     const old = new Date(Date.now() - 31 * 24 * 3_600_000)
-    await mkdir(join(state, 'scratch', 'left-behind.git'))
-    for (const path of [join(key, `${snapshot.commit}.git`), join('scratch', 'left-behind.git')])
-      await utimes(join(state, path), old, old)
+    await utimes(join(state, key, `${snapshot.commit}.git`), old, old)
     const other = await take()
     expect(await readdir(join(state, key))).toEqual([`${other.commit}.git`])
-    expect(await readdir(join(state, 'scratch'))).toEqual([])
     expect(await source.read(snapshot, 'README.md', 100, signal)).toHaveLength(7)
+  })
+
+  it('does not include what a killed process left behind: whoever works there next removes it, and nothing in use', async () => {
+    const snapshot = await take()
+    const scratch = join(room.path, 'state', 'git', 'scratch')
+    for (const [name, minutes] of [
+      ['left-behind.git', 16],
+      ['in-use.git', 14],
+    ] as const) {
+      await mkdir(join(scratch, name))
+      const at = new Date(Date.now() - minutes * 60_000)
+      await utimes(join(scratch, name), at, at)
+    }
+    await commit(snapshot)
+    expect(await readdir(scratch)).toEqual(['in-use.git'])
   })
 })

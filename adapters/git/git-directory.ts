@@ -22,8 +22,8 @@ const dayMs = 24 * 60 * 60 * 1_000
 /** Unused for so long, a snapshot goes; it is fetched again when it is wanted after all. */
 const keepSnapshotMs = 30 * dayMs
 
-/** Far longer than any call lasts: what a crash left behind. */
-const keepScratchMs = dayMs
+/** Longer than any step with git may take: what a killed process left behind. */
+const keepScratchMs = 15 * 60 * 1_000
 
 /** Directories below `<stateDir>/git`, which is made when first needed and closed to other accounts. */
 export function createGitDirectories(git: Git, stateDir: string): GitDirectories {
@@ -31,6 +31,7 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
   const scratch: GitDirectories['scratch'] = async (borrowFrom, work, signal) => {
     const gitDir = join(root, 'scratch', `${randomUUID()}.git`)
     try {
+      await sweep(join(root, 'scratch'), keepScratchMs)
       await mkdir(join(root, 'scratch'), { recursive: true, mode: 0o700 })
       await git.run({ args: ['init', '--quiet', '--bare', '--template='], gitDir, address: gitDir }, signal)
       if (borrowFrom !== null) await borrow(borrowFrom, gitDir)
@@ -45,7 +46,6 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
     const home = join(root, place.key)
     const gitDir = join(home, `${commit}.git`)
     if (await touch(gitDir)) return gitDir
-    await sweep(join(root, 'scratch'), keepScratchMs)
     await sweep(home, keepSnapshotMs)
     const reached = await remote()
     await scratch(

@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
+import { runProcess } from '../../adapters/process/run.ts'
 import type { Bed } from '../bed.ts'
 import type { Figure } from '../report.ts'
 
@@ -17,22 +16,19 @@ export async function demo(bed: Bed): Promise<Figure[]> {
 
 async function demoSeconds(stateDir: string): Promise<number> {
   const startedAt = performance.now()
-  const child = spawn('npm', ['run', '--silent', 'demo', '--', '--yes'], {
+  const { exitCode, stdout, stderr } = await runProcess({
+    command: 'npm',
+    args: ['run', '--silent', 'demo', '--', '--yes'],
     cwd: join(import.meta.dirname, '../..'),
-    env: { ...process.env, QP_STATE_DIR: stateDir },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own, so that a demo that hangs ends whole.
-    detached: true,
+    env: { ...environment(), QP_STATE_DIR: stateDir },
+    timeoutMs: 90_000,
+    maxOutputBytes: 1_000_000,
   })
-  const output: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
-  child.stderr.on('data', (chunk: Buffer) => output.push(chunk))
-  const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'), 90_000)
-  await once(child, 'close')
-  clearTimeout(timer)
   const seconds = (performance.now() - startedAt) / 1000
-  if (child.exitCode === 0) return seconds
-  throw new Error(
-    `npm run demo ended with ${child.exitCode ?? child.signalCode}:\n${Buffer.concat(output).toString('utf8').slice(-2000)}`,
-  )
+  if (exitCode === 0) return seconds
+  throw new Error(`npm run demo ended with ${exitCode}:\n${`${stdout.toString('utf8')}\n${stderr}`.slice(-2000)}`)
 }
+
+/** Ours, as a newcomer's shell would hand it down. */
+const environment = (): Record<string, string> =>
+  Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))

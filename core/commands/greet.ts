@@ -1,7 +1,7 @@
 import type { Actor } from '../model/actor.ts'
 import { appendAudit } from '../store/audit.ts'
 import { reopenDestination, subscribeHome } from '../store/destination.ts'
-import { lockPeople } from '../store/people.ts'
+import { lockPeople } from '../store/actor.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Desk } from './desk.ts'
 

@@ -4,22 +4,23 @@ import { systemActor } from '../model/actor.ts'
 import type { Role } from '../model/plan.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
+import {
+  countAdmins,
+  delegate,
+  grantRole,
+  hasAdmin,
+  insertActor,
+  joinActors,
+  listPeople,
+  lockPeople,
+  revokeRole,
+} from '../store/actor.ts'
 import type { AuditDraft } from '../store/audit.ts'
 import { appendAudit } from '../store/audit.ts'
 import type { Database, Executor } from '../store/database.ts'
 import { pseudonymOf } from '../store/gate.ts'
-import {
-  countAdmins,
-  delegate,
-  insertActor,
-  insertLinkCode,
-  joinActors,
-  listPeople,
-  revokeRole,
-  useLinkCode,
-} from '../store/link-code.ts'
+import { insertLinkCode, useLinkCode } from '../store/link-code.ts'
 import type { Registry } from '../store/people.ts'
-import { grantRole, hasAdmin, lockPeople } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Reply } from './command.ts'
 import type { Desk } from './desk.ts'

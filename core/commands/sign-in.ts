@@ -3,7 +3,7 @@ import type { Role } from '../model/plan.ts'
 import { systemActor } from '../model/actor.ts'
 import { appendAudit } from '../store/audit.ts'
 import type { Account } from '../store/people.ts'
-import { grantRole, hasAdmin, lockPeople } from '../store/people.ts'
+import { grantRole, hasAdmin, lockPeople } from '../store/actor.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Desk } from './desk.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { roles } from '../model/plan.ts'
+import { heldRoles, roleList } from './held-roles.ts'
 import { statement } from './statement.ts'
 
 const scopes = z.array(z.enum(['read', 'operate', 'decide']))
@@ -57,7 +57,7 @@ export const findKey = statement({
     scopes,
     actorId: z.string(),
     label: z.string(),
-    roles: z.array(z.enum(roles as unknown as [(typeof roles)[number]])),
+    roles: roleList,
   }),
   sql: `
     with used as (
@@ -66,13 +66,7 @@ export const findKey = statement({
         and (k.used_at is null or k.used_at < app.clock_now() - interval '1 minute')
     )
     select k.id, k.scopes, p.id as actor_id, k.label,
-      array(
-        select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null
-        union
-        select r.role from app.delegations d join app.actor_roles r on r.actor_id = d.from_actor
-        where d.to_actor = p.id and d.until > app.clock_now() and r.revoked_at is null
-          and r.role in ('operator', 'approver')
-        order by 1) as roles
+      ${heldRoles} as roles
     from app.api_keys k
     cross join lateral (
       select coalesce(x.same_as, x.id) as id from app.actors x where x.id = k.owner_id

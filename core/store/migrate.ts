@@ -155,12 +155,21 @@ const lockKey = 7_826_482_411
 
 const lockTimeoutMs = 600_000
 
-/** Applies one file; a lock that is not had within 2 s is asked for again later, so that nobody queues behind us for long. */
+/**
+ * Applies one file; a lock that is not had within 2 s is asked for again later, so that nobody queues behind us for long.
+ * Roles belong to the server and our lock to one database: a role that another database's migration makes at the same
+ * moment is found the second time.
+ */
 async function apply(client: pg.Client, file: MigrationFile, log: Log): Promise<void> {
+  let mayMeetRole = true
   for (let attempt = 1; ; attempt++) {
     try {
       return await (file.transaction ? applyWhole(client, file) : applyByStatement(client, file))
     } catch (error) {
+      if (mayMeetRole && isRoleMadeMeanwhile(error)) {
+        mayMeetRole = false
+        continue
+      }
       const isLocked = error instanceof pg.DatabaseError && error.code === '55P03'
       if (!isLocked || attempt === maxAttempts) throw failed(file, error)
       log('warn', 'a migration waits for a lock that others hold', { file: file.name, attempt })
@@ -170,6 +179,11 @@ async function apply(client: pg.Client, file: MigrationFile, log: Log): Promise<
 }
 
 const maxAttempts = 20
+
+/** Committed before our `create role` looked (42710), or while it waited for the other's commit (23505). */
+const isRoleMadeMeanwhile = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError &&
+  (error.code === '42710' || (error.code === '23505' && error.table === 'pg_authid'))
 
 async function applyWhole(client: pg.Client, file: MigrationFile): Promise<void> {
   try {

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Role } from '../model/plan.ts'
-import { roles } from '../model/plan.ts'
 import type { KeyStore } from '../ports.ts'
 import type { Executor } from './database.ts'
 import { findDestination, insertDestination } from './destination.ts'
+import { heldRoles, roleList } from './held-roles.ts'
 import { Seal } from './seal.ts'
 import { statement } from './statement.ts'
 import { uuidv7 } from './uuid.ts'
@@ -84,6 +84,11 @@ export class People {
     return this.#seal.open(subject, 'address', sealed)
   }
 
+  /** The same for the same request, in 64 hex digits; without the keys nobody can find out by guessing what it said. */
+  async markRequest(text: string): Promise<string> {
+    return (await this.#seal.lookup('request', text)).toString('hex')
+  }
+
   /** An account as its row holds it. */
   async sealed(actor: string, { surface, account, label }: Account) {
     return {
@@ -125,17 +130,11 @@ const findIdentity = statement({
     actorId: z.string(),
     subject: z.string(),
     sealedLabel: bytes,
-    roles: z.array(z.enum(roles as unknown as [(typeof roles)[number]])),
+    roles: roleList,
   }),
   sql: `
     select p.id as actor_id, i.actor_id as subject, i.sealed_label,
-      array(
-        select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null
-        union
-        select r.role from app.delegations d join app.actor_roles r on r.actor_id = d.from_actor
-        where d.to_actor = p.id and d.until > app.clock_now() and r.revoked_at is null
-          and r.role in ('operator', 'approver')
-        order by 1) as roles
+      ${heldRoles} as roles
     from pii.identities i
     cross join lateral (
       select coalesce(x.same_as, x.id) as id from app.actors x where x.id = i.actor_id
@@ -179,31 +178,4 @@ const insertRemark = statement({
   params: ['id', 'actor', 'sealed'],
   row: z.object({}),
   sql: `insert into pii.remarks (id, actor_id, sealed) values (:id::uuid, :actor::uuid, :sealed::bytea)`,
-})
-
-export const grantRole = statement({
-  name: 'grant_role',
-  params: ['actor', 'role'],
-  row: z.object({ actorId: z.string() }),
-  sql: `
-    insert into app.actor_roles (actor_id, role) values (:actor::uuid, :role::text)
-    on conflict (actor_id, role) do update set revoked_at = null, granted_at = app.clock_now()
-      where actor_roles.revoked_at is not null
-    returning actor_id`,
-})
-
-/** True when somebody may administer already. Locks the table against a second first admin. */
-export const hasAdmin = statement({
-  name: 'has_admin',
-  params: [],
-  row: z.object({ hasAdmin: z.boolean() }),
-  sql: `select exists (select from app.actor_roles r where r.role = 'admin' and r.revoked_at is null) as has_admin`,
-})
-
-/** Serializes sign-ins of new people for the length of a transaction. */
-export const lockPeople = statement({
-  name: 'lock_people',
-  params: [],
-  row: z.object({}),
-  sql: `select from (select pg_advisory_xact_lock(7081, 2)) signing_in`,
 })

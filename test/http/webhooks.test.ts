@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
@@ -33,6 +33,16 @@ test('an event is kept before it is answered, handed on once, and its body is le
   expect(served.handled).toMatchObject([{ topic: 'pull_request', body: { action: 'closed' } }])
   await until(async () => (await rows(house))[0]?.['done_at'] !== null, 'the event is done')
   expect(await rows(house)).toMatchObject([{ body: null, failures: 0 }])
+})
+
+test('what an event said cannot be guessed from what is kept of it', async () => {
+  const house = await openTestHouse()
+  const served = await serve(house)
+  const raw = '{"phone":"+49 30 1234567"}'
+  await send(served, raw)
+  const kept = JSON.stringify(await rows(house))
+  expect(kept).toContain('pull_request')
+  expect(kept).not.toContain(createHash('sha256').update(raw).digest('hex'))
 })
 
 test('an event that is sent again, under its own id or a new one, is the same event', async () => {

@@ -1,9 +1,13 @@
-import { symlink, writeFile } from 'node:fs/promises'
+import { readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { signIn } from '../../core/commands/sign-in.ts'
 import { documentSuite } from '../../core/model/document-suite.ts'
+import { Fault } from '../../core/model/problem.ts'
+import type { CodeHost } from '../../core/ports.ts'
 import { findAuditBreak } from '../../core/store/audit.ts'
+import { administer } from '../support/administer.ts'
+import type { TestHouse } from '../support/house.ts'
 import {
   agreed,
   cardWhen,
@@ -90,6 +94,50 @@ test('a rejected gate ends the run with the reason, and leaves no branch behind'
     reason: 'Rejected at gate anchor.',
   })
   expect(await git(folder, 'branch', '--list', 'quantapilot/*')).toBe('')
+})
+
+/** A code host that will have none of it. */
+const closedHost: CodeHost = {
+  serves: () => true,
+  openPullRequest: () =>
+    Promise.reject(new Fault({ code: 'FATAL', message: 'No pull requests here.', retryable: false })),
+  comment: () => Promise.resolve(),
+  setCheck: () => Promise.resolve(),
+  merge: () => Promise.resolve({ commit: '' }),
+  protection: () => Promise.resolve({ isProtected: false, requiredChecks: [], requiredApprovals: 0 }),
+}
+
+/** What is there of runs apart from their history: in the work folder, in the repository, and held in the database. */
+async function remains(house: TestHouse, folder: string) {
+  const held = await administer(
+    house.database.connection,
+    `select from app.runs r where r.lock_state is not null or r.worker_id is not null
+     union all select from app.gates g where g.verdict is null`,
+  )
+  return {
+    scratch: await readdir(join(house.dir, 'state', 'git', 'scratch')),
+    branches: await git(folder, 'branch', '--list', 'quantapilot/*', '--format=%(refname:short)'),
+    held: held.length,
+  }
+}
+
+test('however a run ends it holds nothing and leaves no work folder, and only one that a retry may take on keeps its branch', async () => {
+  const house = await openTestHouse({}, null, { codeHost: closedHost, git: {} })
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await house.work()
+  const endings = {
+    rejected: { kind: 'reject', gate: null, sha256: null, reason: 'no' },
+    cancelled: { kind: 'cancel' },
+    failed: { kind: 'approve', gate: null, sha256: null },
+  } as const
+  for (const [state, command] of Object.entries(endings)) {
+    const run = await startFactory(house, folder)
+    await cardWhen(house, run, isAtGate)
+    agreed(await house.ask({ ...command, run }))
+    expect(await cardWhen(house, run, isAtEnd)).toMatchObject({ state })
+    const branches = state === 'failed' ? `quantapilot/${run}/docs` : ''
+    expect(await remains(house, folder), state).toEqual({ scratch: [], branches, held: 0 })
+  }
 })
 
 describe('what cannot be worked on ends with a sentence that says what to do', () => {

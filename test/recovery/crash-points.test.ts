@@ -9,7 +9,7 @@ describe('a process killed at any point loses nothing and repeats nothing', () =
   })
 
   // Several deaths on each voyage, far apart.
-  const voyages = Math.ceil(points.length / 11)
+  const voyages = Math.ceil(points.length / 16)
   const deaths = Array.from({ length: voyages }, (_, n) => points.filter((_point, index) => index % voyages === n))
 
   test.each(deaths.map((fatal) => [fatal.join(', '), fatal] as const))('%s', async (_, fatal) => {

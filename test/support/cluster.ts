@@ -11,6 +11,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** The test server; its database `template` is migrated and is copied for each test. */
     postgres: ServerConnection
+    /** Where the first test that needs one puts a migrated data directory, for others to copy. */
+    model: string
   }
 }
 
@@ -48,6 +50,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     log: () => undefined,
   })
   project.provide('postgres', server.connection)
+  project.provide('model', join(folder, 'model'))
   return async () => {
     await server.stop()
     await rm(folder, { recursive: true, force: true })
