@@ -136,23 +136,24 @@ export const listLog = statement({
   params: ['run', 'most'],
   row: z.object({ seq: z.number(), at: z.date(), kind: z.string(), detail: z.record(z.string(), z.unknown()) }),
   sql: `
-    select * from (
-      select e.seq, e.at, e.kind, e.payload as detail from app.events e where e.run_id = :run::uuid
+    select history.seq, history.at, history.kind, history.detail from (
+      select e.seq, 0 as nth, e.at, e.kind, e.payload as detail from app.events e where e.run_id = :run::uuid
       union all
-      select 0 as seq, a.finished_at as at, 'try_' || a.outcome as kind,
+      select 0 as seq, 0 as nth, a.finished_at as at, 'try_' || a.outcome as kind,
         jsonb_strip_nulls(jsonb_build_object('step', a.step_id, 'attempt', a.attempt, 'error_code', a.error_code,
           'error', a.error, 'duration_ms', a.duration_ms)) as detail
       from app.attempts a where a.run_id = :run::uuid and a.outcome <> 'done'
       union all
-      select 0, a.finished_at, 'policy_clamped', jsonb_build_object('step', a.step_id, 'wish', wish)
-      from app.attempts a, jsonb_array_elements_text(a.output->'outlook'->'clamped') wish
+      select 0, wish.nth, a.finished_at, 'policy_clamped', jsonb_build_object('step', a.step_id, 'wish', wish.text)
+      from app.attempts a,
+        jsonb_array_elements_text(a.output->'outlook'->'clamped') with ordinality wish(text, nth)
       where a.run_id = :run::uuid and a.outcome = 'done'
       union all
-      select 0, g.escalated_at, 'gate_escalated',
+      select 0, 0, g.escalated_at, 'gate_escalated',
         jsonb_build_object('gate', g.name, 'roles', g.policy->'escalation'->'roles')
       from app.gates g where g.run_id = :run::uuid and g.escalated_at is not null
     ) history
-    order by history.at, history.seq
+    order by history.at, history.seq, history.nth
     limit :most::integer`,
 })
 

@@ -83,13 +83,13 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
     'README.md': '# Shop\n\n- It must sell.\n',
     'quantapilot.yml': 'policies: { gates: { anchor: { roles: [approver], escalate_after: 24h } } }\n',
   })
-  const eve = chats.caller('slack', 'eve')
+  const eve = () => chats.caller('slack', 'eve')
   const begin = Date.now()
   const clockAt = (hours: number): string => new Date(begin + hours * hour).toISOString().slice(11, 16)
-  agreed(await chats.reception.ask(eve, { kind: 'whoami' }))
+  agreed(await chats.reception.ask(eve(), { kind: 'whoami' }))
   await give(house, 'eve', 'admin')
-  agreed(await chats.reception.ask(eve, { kind: 'unsubscribe', project: null }))
-  agreed(await chats.reception.ask(eve, { kind: 'quiet', from: clockAt(24), to: clockAt(27), zone: 'UTC' }))
+  agreed(await chats.reception.ask(eve(), { kind: 'unsubscribe', project: null }))
+  agreed(await chats.reception.ask(eve(), { kind: 'quiet', from: clockAt(24), to: clockAt(27), zone: 'UTC' }))
   const worker = await house.work()
   const run = await startFactory(house, folder)
   await cardWhen(house, run, isAtGate)
@@ -103,7 +103,7 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
   }
   const approve = { kind: 'approve', run, gate: null, sha256: null } as const
   expect(await escalatedAfter(23)).toBe(0)
-  expect(denied(await chats.reception.ask(eve, approve)).message).toBe('Gate anchor is decided by: approver.')
+  expect(denied(await chats.reception.ask(eve(), approve)).message).toBe('Gate anchor is decided by: approver.')
   expect(await escalatedAfter(25)).toBe(1)
   expect(slack.read('private eve'), 'it is quiet there').toEqual([])
   expect(await escalatedAfter(28)).toBe(0)
@@ -116,7 +116,7 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
   ])
   expect(shown[0]?.lines.at(-1)).toMatch(/^escalated at .* UTC: admin may decide too$/)
   const [button] = shown[0]?.buttons ?? []
-  expect(await chats.reception.press(eve, button?.data ?? '')).toMatchObject({ ok: true })
+  expect(await chats.reception.press(eve(), button?.data ?? '')).toMatchObject({ ok: true })
   const [entry] = await administer(
     house.database.connection,
     `select detail from audit.entries where action = 'gate.approved'`,
