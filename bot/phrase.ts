@@ -4,6 +4,7 @@ import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
+import { diffLines } from './diff.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -388,16 +389,4 @@ function sayDetail(detail: Readonly<Record<string, unknown>>): string {
     .filter(([key]) => key !== 'state' && key !== 'position')
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value.replaceAll('\n', ' ') : JSON.stringify(value)}`)
     .join(' ')
-}
-
-/** Lines taken away, then lines added; a line that only moved is neither. */
-export function diffLines(before: string | null, after: string): readonly string[] {
-  const fresh = after.split('\n')
-  if (before === null) return fresh.map((line) => `+ ${line}`)
-  const old = before.split('\n')
-  const [kept, keptFresh] = [new Set(fresh), new Set(old)]
-  return [
-    ...old.filter((line) => !kept.has(line)).map((line) => `- ${line}`),
-    ...fresh.filter((line) => !keptFresh.has(line)).map((line) => `+ ${line}`),
-  ]
 }

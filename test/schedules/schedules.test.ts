@@ -81,13 +81,16 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
   const chats = openChats(house, [slack])
   const folder = await makeRepository(house, 'shop', {
     'README.md': '# Shop\n\n- It must sell.\n',
-    'quantapilot.yml': 'policies: { gates: { anchor: { roles: [approver], escalate_after: 24h } } }\n',
+    'quantapilot.yml': 'policies: { gates: { anchor: { roles: [approver], quorum: 2, escalate_after: 24h } } }\n',
   })
   const eve = () => chats.caller('slack', 'eve')
   const begin = Date.now()
   const clockAt = (hours: number): string => new Date(begin + hours * hour).toISOString().slice(11, 16)
   agreed(await chats.reception.ask(eve(), { kind: 'whoami' }))
   await give(house, 'eve', 'admin')
+  const bob = () => chats.caller('slack', 'bob')
+  agreed(await chats.reception.ask(bob(), { kind: 'whoami' }))
+  await give(house, 'bob', 'approver')
   agreed(await chats.reception.ask(eve(), { kind: 'unsubscribe', project: null }))
   agreed(await chats.reception.ask(eve(), { kind: 'quiet', from: clockAt(24), to: clockAt(27), zone: 'UTC' }))
   const worker = await house.work()
@@ -104,11 +107,12 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
   const approve = { kind: 'approve', run, gate: null, sha256: null } as const
   expect(await escalatedAfter(23)).toBe(0)
   expect(denied(await chats.reception.ask(eve(), approve)).message).toBe('Gate anchor is decided by: approver.')
+  agreed(await chats.reception.ask(bob(), approve))
   expect(await escalatedAfter(25)).toBe(1)
   expect(slack.read('private eve'), 'it is quiet there').toEqual([])
   expect(await escalatedAfter(28)).toBe(0)
   const card = await cardWhen(house, run, isAtGate)
-  expect(card.gates[0]).toMatchObject({ verdict: null, votes: 0, escalated: { roles: ['admin'] } })
+  expect(card.gates[0]).toMatchObject({ verdict: null, votes: 1, escalated: { roles: ['admin'] } })
   const shown = slack.read('private eve')
   expect(shown.map(({ lines: [first], isLoud }) => ({ first, isLoud }))).toEqual([
     { first: `● Run ${run} waits for you: ANCHOR.md`, isLoud: true },
@@ -117,6 +121,9 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
   expect(shown[0]?.lines.at(-1)).toMatch(/^escalated at .* UTC: admin may decide too$/)
   const [button] = shown[0]?.buttons ?? []
   expect(await chats.reception.press(eve(), button?.data ?? '')).toMatchObject({ ok: true })
+  await chats.settle()
+  for (const place of ['private bob', 'private eve'])
+    expect(slack.read(place).at(-1)?.lines).toContain('A vote from an account of yours counted.')
   const [entry] = await administer(
     house.database.connection,
     `select detail from audit.entries where action = 'gate.approved'`,
