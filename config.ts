@@ -9,6 +9,8 @@ import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
 import { httpEnvironment } from './bot/http/environment.ts'
 import { nearest } from './core/model/nearest.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
+import type { ServerPolicy } from './pipelines/factory/settings/settings.ts'
+import { parseCeiling, sayFindings } from './pipelines/factory/settings/settings.ts'
 
 /** Everything the environment may set, read once at the start. */
 export type Config = {
@@ -61,6 +63,8 @@ export type Config = {
   readonly webhookHosts: readonly string[] | null
   /** What the signing secrets of webhooks are derived from; null: a file of the state folder. */
   readonly secret: string | null
+  /** The most that any project may ask for; null: projects decide for themselves. */
+  readonly serverPolicy: ServerPolicy | null
   /** What a second process of this program needs to come to the same configuration. */
   readonly childEnvironment: Readonly<Record<string, string>>
 }
@@ -99,6 +103,8 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   const { values, problems } = withSecretFiles(given, readText)
   const parsed = Variables.safeParse(values)
   problems.push(...unknownVariables(given), ...(parsed.error?.issues.map((issue) => issue.message) ?? []))
+  const policy = readServerPolicy(given['QP_POLICY_FILE'], readText)
+  problems.push(...policy.problems)
   const github = parsed.success ? gitHubSettings(parsed.data) : { settings: null, problem: null }
   if (github.problem !== null) problems.push(github.problem)
   if (!parsed.success || problems.length > 0) {
@@ -106,7 +112,8 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   }
   const slack = readSlackSettings(parsed.data)
   if (!slack.ok) return slack
-  return accepted({ ...configOf(parsed.data, given), slack: slack.value, github: github.settings })
+  const { serverPolicy } = policy
+  return accepted({ ...configOf(parsed.data, given), slack: slack.value, github: github.settings, serverPolicy })
 }
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
@@ -160,6 +167,7 @@ const Variables = z
     QP_CONCURRENCY: whole('QP_CONCURRENCY', 'runs', 1, 10_000, 64),
     QP_ACTOR_CONCURRENCY: whole('QP_ACTOR_CONCURRENCY', 'runs', 1, 10_000, 8),
     QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
+    QP_POLICY_FILE: z.string().optional(),
     QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
     ...httpEnvironment,
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
@@ -212,14 +220,32 @@ function withSecretFiles(given: Given, readText: (path: string) => string): { va
       try {
         values[name] = readText(path).trim()
       } catch (error) {
-        problems.push(
-          `${name}_FILE names ${path}, which cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
-        )
+        problems.push(`${name}_FILE names ${path}, which cannot be read: ${sayError(error)}.`)
       }
     }
   }
   return { values, problems }
 }
+
+/** The operator's own policy file, read once: whoever changes it starts the process again. */
+function readServerPolicy(
+  path: string | undefined,
+  readText: (path: string) => string,
+): { serverPolicy: ServerPolicy | null; problems: readonly string[] } {
+  if (path === undefined) return { serverPolicy: null, problems: [] }
+  const refusal = (...problems: readonly string[]) => ({ serverPolicy: null, problems })
+  let text: string
+  try {
+    text = readText(path)
+  } catch (error) {
+    return refusal(`QP_POLICY_FILE names ${path}, which cannot be read: ${sayError(error)}.`)
+  }
+  const parsed = parseCeiling(text, path)
+  if (!parsed.ok) return refusal(`QP_POLICY_FILE is not valid:`, ...sayFindings(parsed.findings))
+  return { serverPolicy: { path, text, ceiling: parsed.ceiling }, problems: [] }
+}
+
+const sayError = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function unknownVariables(given: Given): string[] {
   const unknown = Object.keys(given).filter((name) => name.startsWith('QP_') && !ours.includes(name))
@@ -229,7 +255,7 @@ function unknownVariables(given: Given): string[] {
   })
 }
 
-function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config, 'slack' | 'github'> {
+function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config, 'slack' | 'github' | 'serverPolicy'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,

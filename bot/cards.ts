@@ -1,6 +1,18 @@
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { isOver } from '../core/model/run.ts'
-import { sayBudget, sayGate, sayNext, sayOutlook, sayPullRequest, sayRunLine, sayState, sayVerdict } from './phrase.ts'
+import {
+  sayBudget,
+  sayClamped,
+  sayDeciders,
+  sayGate,
+  sayNext,
+  sayOutlook,
+  sayPullRequest,
+  sayRunLine,
+  sayState,
+  sayTime,
+  sayVerdict,
+} from './phrase.ts'
 import type { Button, Post } from './surface.ts'
 
 /** What a button stands for. */
@@ -33,7 +45,7 @@ export function drawRun(card: RunCard, key: string): Drawing {
   if (card.behind) lines.push(`queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`tried ${card.tries} times without success so far`)
   lines.push(sayBudget(card.money))
-  if (card.outlook) lines.push(sayOutlook(card.outlook))
+  if (card.outlook) lines.push(sayOutlook(card.outlook), ...sayClamped(card.outlook))
   for (const gate of card.gates) lines.push(gate.verdict === null ? `● gate ${gate.name} is open` : sayVerdict(gate))
   if (card.pullRequest) lines.push(sayPullRequest(card.pullRequest))
   lines.push(`id ${card.correlationId}, started by ${card.startedBy}`)
@@ -106,8 +118,12 @@ function noteOf(card: RunCard, topic: string): string | null {
   switch (topic) {
     case 'gate_reminder': {
       const open = card.gates.find((gate) => gate.verdict === null)
+      return open ? `● Still waiting: gate ${open.name} of run ${handle}. Decided by: ${sayDeciders(open)}.` : null
+    }
+    case 'gate_escalated': {
+      const open = card.gates.find((gate) => gate.verdict === null && gate.escalated)
       return open
-        ? `● Still waiting: gate ${open.name} of run ${handle}. Decided by: ${open.roles.join(' or ')}.`
+        ? `● Escalated to you: nobody has decided gate ${open.name} of run ${handle} since ${sayTime(open.openedAt)}. Whoever is ${open.escalated?.roles.join(' or ')} may decide it now too.`
         : null
     }
     case 'run_paused':
@@ -127,7 +143,10 @@ function noteOf(card: RunCard, topic: string): string | null {
 export function drawReceipt(gate: GateCard, key: string): Drawing {
   const digest = gate.subject.artifact.sha256 ? ` (sha ${gate.subject.artifact.sha256.slice(0, 12)})` : ''
   return {
-    lines: [`${sayVerdict(gate)} · run ${gate.handle}${digest}`, 'This was decided from an account of yours.'],
+    lines: [
+      `${sayVerdict(gate)} · run ${gate.handle}${digest}`,
+      gate.quorum > 1 ? 'A vote from an account of yours counted.' : 'This was decided from an account of yours.',
+    ],
     buttons: [
       {
         label: 'This was not me',

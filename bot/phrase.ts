@@ -4,6 +4,7 @@ import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
+import { diffLines } from './diff.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -69,7 +70,7 @@ export function sayCard(card: RunCard): readonly string[] {
   if (card.behind) lines.push(`  queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
   lines.push(`  ${sayBudget(card.money)}`)
-  if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
+  if (card.outlook) lines.push(...[sayOutlook(card.outlook), ...sayClamped(card.outlook)].map((line) => `  ${line}`))
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
   if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
   lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
@@ -95,6 +96,9 @@ export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, polic
   const range = lowMicros === highMicros ? '' : ` (${sayMoney(lowMicros)} to ${sayMoney(highMicros)})`
   return `estimate ${sayMoney(likelyMicros)}${range} · about ${seconds} s · ${policy.join(' · ')}`
 }
+
+/** Each wish of the project that the server's own policy does not grant. */
+export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${wish}`)
 
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
@@ -131,8 +135,15 @@ export function sayGate(gate: GateCard): readonly string[] {
   lines.push(`  ${subject.facts.join(' · ')}${digest}`)
   const votes = gate.quorum > 1 ? ` · ${gate.votes} of ${gate.quorum} votes` : ''
   const until = gate.expiresAt ? ` · closes ${sayTime(gate.expiresAt)}` : ''
-  return [...lines, `  decided by: ${gate.roles.join(' or ')}${votes}${until}`]
+  return [...lines, `  decided by: ${sayDeciders(gate)}${votes}${until}`, ...sayEscalated(gate)]
 }
+
+/** `approver or admin`, or `actor-1a2b3c4d (approver or admin)` where people are named. */
+export const sayDeciders = ({ roles, people }: GateCard): string =>
+  people ? `${people.join(', ')} (${roles.join(' or ')})` : roles.join(' or ')
+
+const sayEscalated = ({ escalated }: GateCard): readonly string[] =>
+  escalated ? [`  escalated at ${sayTime(escalated.at)}: ${escalated.roles.join(' or ')} may decide too`] : []
 
 const questionsShown = 5
 
@@ -378,16 +389,4 @@ function sayDetail(detail: Readonly<Record<string, unknown>>): string {
     .filter(([key]) => key !== 'state' && key !== 'position')
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value.replaceAll('\n', ' ') : JSON.stringify(value)}`)
     .join(' ')
-}
-
-/** Lines taken away, then lines added; a line that only moved is neither. */
-export function diffLines(before: string | null, after: string): readonly string[] {
-  const fresh = after.split('\n')
-  if (before === null) return fresh.map((line) => `+ ${line}`)
-  const old = before.split('\n')
-  const [kept, keptFresh] = [new Set(fresh), new Set(old)]
-  return [
-    ...old.filter((line) => !kept.has(line)).map((line) => `- ${line}`),
-    ...fresh.filter((line) => !keptFresh.has(line)).map((line) => `+ ${line}`),
-  ]
 }

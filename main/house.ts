@@ -145,6 +145,7 @@ async function wire(
     source: sourceOf(config, stateDir, github),
     author: createBuiltinAuthor(),
     codeHost: github?.codeHost ?? null,
+    serverPolicy: config.serverPolicy,
   })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null

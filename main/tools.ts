@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { proveAgainst, sharedLines } from '../adapters/builtin-author/against.ts'
@@ -8,6 +9,7 @@ import type { Invocation } from '../bot/terminal/command-line.ts'
 import { exitCodes, misused } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import { harmless } from '../bot/terminal/screen.ts'
+import type { Config } from '../config.ts'
 import type { Check, Health } from '../core/commands/doctor.ts'
 import { databaseProbes, examine } from '../core/commands/doctor.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
@@ -31,11 +33,19 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })
   const github = await gitHubOf(config)
   const vendors = github ? { github: () => askGitHub(github) } : {}
-  const health = await examine(version, { ...host, configuration, ...rest, ...vendors })
+  const policy = () => Promise.resolve(checkPolicy(config.serverPolicy))
+  const health = await examine(version, { ...host, configuration, policy, ...rest, ...vendors })
   if (!(house instanceof Error)) await house.close()
   if (json) screen.output.write(`${JSON.stringify(health)}\n`)
   else screen.print(...sayHealth(health).map(harmless))
   return health.status === 'fail' ? exitCodes.notDone : exitCodes.done
+}
+
+/** Which policy of the server's own holds; one that is wrong has kept the program from starting. */
+function checkPolicy(own: Config['serverPolicy']): Check {
+  if (own === null) return { status: 'pass', message: 'projects decide for themselves: QP_POLICY_FILE is not set' }
+  const sha256 = createHash('sha256').update(own.text).digest('hex')
+  return { status: 'pass', message: `${own.path} limits every project (sha ${sha256.slice(0, 12)})` }
 }
 
 /** Whether GitHub knows us, and as whom. */

@@ -165,6 +165,7 @@ describe('.env.example', () => {
     'QP_ALLOWED_HOSTS',
     'QP_WEBHOOK_HOSTS',
     'QP_GIT_CA_FILE',
+    'QP_POLICY_FILE',
     'QP_PUBLIC_URL',
     'QP_SECRET',
     'QP_SECRET_FILE',

@@ -109,6 +109,7 @@ const lists: Readonly<Record<string, string>> = {
   list_runs: 'runs_number',
   list_open_gates: 'gates_open',
   remind_of_gates: 'gates_open',
+  escalate_gates: 'gates_open',
 }
 
 /** Scans that look at every row: no condition, or one that compares with nothing but constants. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunCard } from '../../core/model/card.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { isOver } from '../../core/model/run.ts'
-import { sayOutlook, sayRunLine } from '../phrase.ts'
+import { sayClamped, sayOutlook, sayRunLine } from '../phrase.ts'
 import type { Ask } from '../surface.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
@@ -25,7 +25,8 @@ export async function follow(screen: Screen, ask: Ask, handle: string, signal: A
     if (!reply.ok) return reply
     if (reply.value.kind !== 'card') throw new TypeError(`status of one run answered with ${reply.value.kind}`)
     const { card } = reply.value
-    if (card.outlook && !isOutlookSaid && card.phase.n <= 2) screen.print(capital(harmless(sayOutlook(card.outlook))))
+    if (card.outlook && !isOutlookSaid && card.phase.n <= 2)
+      screen.print(...[capital(sayOutlook(card.outlook)), ...sayClamped(card.outlook)].map(harmless))
     isOutlookSaid ||= card.outlook !== null
     screen.live(harmless(sayRunLine(card)), `${hasSettled(card) ? card.state : 'under way'} ${card.phase.n}`)
     if (hasSettled(card) || signal.aborted) {

@@ -1,8 +1,7 @@
 import type { z } from 'zod'
-import type { Choice } from '../model/decide.ts'
+import type { Authority, Choice } from '../model/decide.ts'
 import { decide, mayDecide, verdictOf } from '../model/decide.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
-import type { Role } from '../model/plan.ts'
 import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
@@ -38,11 +37,12 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   }
   const gate = openGate(command, run.value, gates)
   if (!gate.ok) return gate
-  const role = mayDecide(gate.value, gate.value.starter, { actorId: actor.id, roles: actor.roles })
-  if (!role.ok) return role
+  const voter = { actorId: actor.id, pseudonym: pseudonymOf(actor.id), roles: actor.roles }
+  const authority = mayDecide(gate.value, gate.value.starter, voter)
+  if (!authority.ok) return authority
   const stale = checkShown(command, gate.value)
   if (stale) return stale
-  return vote(request, { run: run.value, gate: gate.value, role: role.value })
+  return vote(request, { run: run.value, gate: gate.value, authority: authority.value })
 }
 
 /** The gate meant: the one named, or the only open one. */
@@ -94,9 +94,9 @@ function checkShown(command: Decision, gate: GateRow): Result<never> | null {
   )
 }
 
-type Case = { readonly run: Run; readonly gate: GateRow; readonly role: Role }
+type Case = { readonly run: Run; readonly gate: GateRow; readonly authority: Authority }
 
-async function vote(request: Request<Decision>, { run, gate, role }: Case): Promise<Result<Done>> {
+async function vote(request: Request<Decision>, { run, gate, authority }: Case): Promise<Result<Done>> {
   const { tx, actor, command, deliveryId } = request
   const { name, artifactSha256: sha256, policy } = gate
   if (gate.votes.some((cast) => cast.actorId === actor.id))
@@ -109,8 +109,8 @@ async function vote(request: Request<Decision>, { run, gate, role }: Case): Prom
   if (verdict && gate.kind === 'budget') await grantRaise(request, run, { gate, verdict })
   const write = async (): Promise<void> => {
     const [cast] = await Promise.all([
-      tx.run(castVote, { ...ballot, run: run.id, verdict, role, remark }),
-      verdict && gate.kind === 'plan' && carryOut(request, { run, gate, role }, verdict),
+      tx.run(castVote, { ...ballot, run: run.id, verdict, role: authority.role, remark }),
+      verdict && gate.kind === 'plan' && carryOut(request, { run, gate, authority }, verdict),
     ])
     assert(cast.length === 1, `gate ${gate.id} changed under the lock of its run`)
   }
@@ -125,7 +125,7 @@ async function vote(request: Request<Decision>, { run, gate, role }: Case): Prom
       votes: votes.length,
       quorum: policy.quorum,
     },
-    audit: [entry(request, { run, gate, role }, `gate.${verdict ?? 'vote'}`)],
+    audit: [entry(request, { run, gate, authority }, `gate.${verdict ?? 'vote'}`)],
   })
 }
 
@@ -138,12 +138,23 @@ async function keepRemark({ tx, desk, actor, command }: Request<Decision>): Prom
   return command.kind === 'approve' ? null : desk.people.keepRemark(tx, actor.id, command.reason)
 }
 
-const entry = ({ actor, deliveryId }: Request<Decision>, { run, gate, role }: Case, action: string): AuditDraft => ({
+const entry = (
+  { actor, deliveryId }: Request<Decision>,
+  { run, gate, authority }: Case,
+  action: string,
+): AuditDraft => ({
   actorId: actor.id,
   action,
   runId: run.id,
   correlationId: run.correlationId,
   target: `gate:${gate.name}:${gate.id}`,
   contentSha256: gate.artifactSha256,
-  detail: { role, surface: actor.surface, delivery: deliveryId, quorum: gate.policy.quorum },
+  detail: {
+    role: authority.role,
+    surface: actor.surface,
+    delivery: deliveryId,
+    quorum: gate.policy.quorum,
+    ...(authority.isByEscalation ? { by: 'escalation' } : {}),
+    ...(gate.policy.sources ? { policy: gate.policy.sources } : {}),
+  },
 })

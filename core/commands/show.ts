@@ -179,9 +179,12 @@ function gateCard(row: z.infer<typeof listOpenGates.row>, labels: ReadonlyMap<st
     kind: row.kind,
     subject: row.subject,
     roles: row.policy.roles,
+    people: row.policy.people ?? null,
     quorum: row.policy.quorum,
     votes: row.votes,
     openedAt: row.openedAt,
+    escalated:
+      row.escalatedAt && row.policy.escalation ? { roles: row.policy.escalation.roles, at: row.escalatedAt } : null,
     expiresAt: row.expiresAt,
     verdict: row.verdict,
     decidedBy: row.decidedBy === null ? null : (labels.get(row.decidedBy) ?? erased),

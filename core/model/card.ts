@@ -38,6 +38,8 @@ export type Outlook = {
   readonly highMicros: number
   readonly seconds: number
   readonly policy: readonly string[]
+  /** Wishes of the project that the server does not grant, in sentences. */
+  readonly clamped: readonly string[]
 }
 
 /** In millionths of a US dollar, and tokens. */
@@ -58,9 +60,13 @@ export type GateCard = {
   readonly subject: GateSubject
   /** Who may decide, how many of them, and whether the starter may. */
   readonly roles: readonly Role[]
+  /** Pseudonyms of the only people who may; null: whoever has one of the roles. */
+  readonly people: readonly string[] | null
   readonly quorum: number
   readonly votes: number
   readonly openedAt: Date
+  /** Who may decide too since when; null: nobody more. */
+  readonly escalated: { readonly roles: readonly Role[]; readonly at: Date } | null
   readonly expiresAt: Date | null
   readonly verdict: GateVerdict | null
   readonly decidedBy: string | null

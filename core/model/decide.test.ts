@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Gate } from './decide.ts'
+import type { Gate, Voter } from './decide.ts'
 import { decide, mayDecide, verdictOf } from './decide.ts'
+import type { GatePolicy, Role } from './plan.ts'
 import { aPolicy, aRun, aSubject, gated } from './test-run.ts'
 
 const gate: Gate = {
@@ -12,6 +13,7 @@ const gate: Gate = {
   artifactSha256: aSubject.artifact.sha256,
   policy: aPolicy,
   requestedBy: null,
+  escalatedAt: null,
   verdict: null,
 }
 
@@ -24,24 +26,64 @@ const parked = aRun({
   dueInMs: 1_000,
 })
 
+const somebody = (actorId: string, roles: readonly Role[]): Voter => ({ actorId, pseudonym: `actor-${actorId}`, roles })
+
 describe('who may decide', () => {
   test('someone with a role the gate names', () => {
-    expect(mayDecide(gate, 'starter', { actorId: 'x', roles: ['approver'] })).toEqual({ ok: true, value: 'approver' })
-    expect(mayDecide(gate, 'starter', { actorId: 'x', roles: ['operator'] })).toMatchObject({ ok: false })
+    expect(mayDecide(gate, 'starter', somebody('x', ['approver']))).toEqual({
+      ok: true,
+      value: { role: 'approver', isByEscalation: false },
+    })
+    expect(mayDecide(gate, 'starter', somebody('x', ['operator']))).toMatchObject({ ok: false })
   })
 
   test('nobody, when the list of roles is empty', () => {
     const closed = { ...gate, policy: { ...aPolicy, roles: [] } }
-    expect(mayDecide(closed, 's', { actorId: 'x', roles: ['admin', 'approver'] })).toMatchObject({ ok: false })
+    expect(mayDecide(closed, 's', somebody('x', ['admin', 'approver']))).toMatchObject({ ok: false })
   })
 
   test('not whoever started the run or asked, where four eyes are wanted', () => {
     const strict = { ...gate, policy: { ...aPolicy, selfApproval: false } }
-    expect(mayDecide(strict, 'me', { actorId: 'me', roles: ['approver'] })).toMatchObject({ ok: false })
-    expect(mayDecide({ ...strict, requestedBy: 'me' }, 's', { actorId: 'me', roles: ['approver'] })).toMatchObject({
+    expect(mayDecide(strict, 'me', somebody('me', ['approver']))).toMatchObject({ ok: false })
+    expect(mayDecide({ ...strict, requestedBy: 'me' }, 's', somebody('me', ['approver']))).toMatchObject({
       ok: false,
     })
-    expect(mayDecide(strict, 's', { actorId: 'me', roles: ['approver'] })).toMatchObject({ ok: true })
+    expect(mayDecide(strict, 's', somebody('me', ['approver']))).toMatchObject({ ok: true })
+  })
+})
+
+describe('named people and escalation', () => {
+  const people = ['actor-ann', 'actor-ben']
+  const escalation = { afterMs: 1_000, roles: ['admin'] } as const
+  const by = (role: Role, isByEscalation = false) => ({ role, isByEscalation })
+  const early = null
+  const late = new Date(0)
+
+  test.each<[string, Partial<GatePolicy>, Date | null, Voter, ReturnType<typeof by> | null]>([
+    ['somebody named, with a role', { people }, early, somebody('ann', ['approver']), by('approver')],
+    ['somebody named, without a role', { people }, early, somebody('ann', ['viewer']), null],
+    ['somebody else with the role', { people }, early, somebody('eve', ['approver', 'admin']), null],
+    ['anybody, where nobody is named', { people: [] }, early, somebody('ann', ['approver']), null],
+    ['an admin before it is escalated', { escalation }, early, somebody('eve', ['admin']), null],
+    ['an admin once it is escalated', { escalation }, late, somebody('eve', ['admin']), by('admin', true)],
+    ['others once it is escalated', { escalation }, late, somebody('eve', ['viewer', 'operator']), null],
+    ['who could decide before', { escalation }, late, somebody('eve', ['approver', 'admin']), by('approver')],
+    ['an admin who is not named', { people, escalation }, late, somebody('eve', ['admin']), by('admin', true)],
+    ['an approver who is not named', { people, escalation }, late, somebody('eve', ['approver']), null],
+    ['an admin, where nothing is escalated to', {}, late, somebody('eve', ['admin']), null],
+    ['the starter, by escalation', { escalation, selfApproval: false }, late, somebody('me', ['admin']), null],
+  ])('%s', (_, policy, escalatedAt, voter, authority) => {
+    const may = mayDecide({ ...gate, escalatedAt, policy: { ...aPolicy, ...policy } }, 'me', voter)
+    expect(may.ok ? may.value : null).toEqual(authority)
+  })
+
+  test('who may not hears who may', () => {
+    const strict = { ...gate, escalatedAt: late, policy: { ...aPolicy, people, escalation } }
+    expect(mayDecide(strict, 'me', somebody('eve', []))).toMatchObject({
+      refusal: {
+        message: 'Gate make is decided by: actor-ann, actor-ben (approver), and since it was escalated admin.',
+      },
+    })
   })
 })
 

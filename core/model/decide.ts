@@ -20,28 +20,45 @@ export type Gate = {
   readonly artifactSha256: string | null
   readonly policy: GatePolicy
   readonly requestedBy: string | null
+  /** Since when the policy's escalation has let more people decide; null: it has not. */
+  readonly escalatedAt: Date | null
   readonly verdict: GateVerdict | null
 }
 
 export type Vote = { readonly actorId: string; readonly choice: Choice }
 
-export type Voter = { readonly actorId: string; readonly roles: readonly Role[] }
+export type Voter = { readonly actorId: string; readonly pseudonym: string; readonly roles: readonly Role[] }
 
-/** The role a person may decide this gate by, or why not. An empty list means nobody. Evaluated at the moment of the click. */
-export function mayDecide(gate: Gate, starter: string, voter: Voter): Result<Role> {
-  const role = gate.policy.roles.find((wanted) => voter.roles.includes(wanted))
-  if (!role) {
-    return refused(
-      'not_allowed',
-      `Gate ${gate.name} is decided by: ${gate.policy.roles.join(', ') || 'nobody'}.`,
-      'Ask one of them.',
-    )
-  }
+/** By what somebody may decide: a role, and whether only because the gate was escalated. */
+export type Authority = { readonly role: Role; readonly isByEscalation: boolean }
+
+/** What a person may decide this gate by, or why not. An empty list means nobody. Evaluated at the moment of the click. */
+export function mayDecide(gate: Gate, starter: string, voter: Voter): Result<Authority> {
+  const authority = authorityOf(gate, voter)
+  if (!authority)
+    return refused('not_allowed', `Gate ${gate.name} is decided by: ${deciders(gate)}.`, 'Ask one of them.')
   const own = voter.actorId === starter || voter.actorId === gate.requestedBy
   if (own && !gate.policy.selfApproval) {
     return refused('not_allowed', 'Four eyes: who asked for this may not decide it.', 'Ask another approver.')
   }
-  return accepted(role)
+  return accepted(authority)
+}
+
+function authorityOf({ policy, escalatedAt }: Gate, voter: Voter): Authority | null {
+  const held = (wanted: readonly Role[]): Role | undefined => wanted.find((role) => voter.roles.includes(role))
+  const isNamed = policy.people?.includes(voter.pseudonym) ?? true
+  const role = isNamed ? held(policy.roles) : undefined
+  if (role) return { role, isByEscalation: false }
+  const raised = escalatedAt && policy.escalation ? held(policy.escalation.roles) : undefined
+  return raised ? { role: raised, isByEscalation: true } : null
+}
+
+function deciders({ policy, escalatedAt }: Gate): string {
+  const inRoles = policy.roles.join(', ') || 'nobody'
+  const named = policy.people ? `${policy.people.join(', ') || 'nobody'} (${inRoles})` : inRoles
+  return escalatedAt && policy.escalation
+    ? `${named}, and since it was escalated ${policy.escalation.roles.join(', ')}`
+    : named
 }
 
 /** What the votes so far amount to: one no or one change request decides, a yes needs the quorum. Null while open. */

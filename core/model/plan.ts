@@ -9,6 +9,12 @@ export type GatePolicy = {
   readonly selfApproval: boolean
   readonly expiresAfterMs: number | null
   readonly remindEveryMs: number | null
+  /** Pseudonyms: where they are named, only these people may decide, and by one of the roles still. */
+  readonly people?: readonly string[] | undefined
+  /** Once nobody has decided for `afterMs`, people with these roles are told, and may decide too. */
+  readonly escalation?: { readonly afterMs: number; readonly roles: readonly Role[] } | undefined
+  /** sha256 of the files this was read from: the project's and the server's own; null where there was none. */
+  readonly sources?: { readonly file: string | null; readonly server: string | null } | undefined
 }
 
 export type Role = 'viewer' | 'operator' | 'approver' | 'admin' | 'auditor' | 'data_steward'

@@ -19,7 +19,7 @@ export const insertRunCard = statement({
 
 /**
  * Turns what happened to runs into cards: the run's own and one for each open gate wherever the run is shown or its
- * project is subscribed to, a note where people should look up, a receipt for whoever decided; and asks for all cards of
+ * project is subscribed to, a note where people should look up, a receipt for each whose vote decided; and asks for all cards of
  * those runs to be drawn anew. May be repeated. `notes` is a list of `{run_id, id, topic, is_decision}`.
  */
 export const placeCards = statement({
@@ -42,7 +42,7 @@ export const placeCards = statement({
       group by r.id, d.id, d.actor_id
     ),
     gates as materialized (
-      select g.run_id, g.id, g.decided_by from app.gates g where g.run_id = any(:runs::uuid[])
+      select g.run_id, g.id, g.decided_by, g.verdict from app.gates g where g.run_id = any(:runs::uuid[])
         and (g.verdict is null or g.decided_by is not null)
     ),
     due as (
@@ -56,7 +56,10 @@ export const placeCards = statement({
         on note.run_id = told.run_id and (told.hears_all or note.is_decision)
       union all
       select gates.run_id, d.id, 'receipt', gates.id, null
-      from gates join app.destinations d on d.actor_id = gates.decided_by and d.state = 'open'
+      from gates
+      join app.votes v on v.run_id = gates.run_id and v.gate_id = gates.id and v.choice = gates.verdict
+      join app.destinations d on d.actor_id = v.actor_id and d.state = 'open'
+      where gates.decided_by is not null
     ),
     made as (
       insert into app.cards (run_id, id, key, destination_id, kind, subject, topic)

@@ -33,6 +33,7 @@ export const gateRow = z.object({
   policy: gatePolicy,
   requestedBy: z.string().nullable(),
   openedAt: z.date(),
+  escalatedAt: z.date().nullable(),
   expiresAt: z.date().nullable(),
   verdict: verdict.nullable(),
   decidedBy: z.string().nullable(),
@@ -40,7 +41,7 @@ export const gateRow = z.object({
 })
 
 const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha256, g.subject, g.policy, g.requested_by,
-  g.opened_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
+  g.opened_at, g.escalated_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
 
 /**
  * All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. Somebody

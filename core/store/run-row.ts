@@ -19,12 +19,17 @@ export const runStates = [
 
 const condition = z.object({ step: z.string(), verdict: z.string() })
 
+const roleNames = z.array(z.enum(roles as [(typeof roles)[number], ...(typeof roles)[number][]]))
+
 export const gatePolicy = z.object({
-  roles: z.array(z.enum(roles as [(typeof roles)[number], ...(typeof roles)[number][]])),
+  roles: roleNames,
   quorum: z.number(),
   selfApproval: z.boolean(),
   expiresAfterMs: z.number().nullable(),
   remindEveryMs: z.number().nullable(),
+  people: z.array(z.string()).optional(),
+  escalation: z.object({ afterMs: z.number(), roles: roleNames }).optional(),
+  sources: z.object({ file: z.string().nullable(), server: z.string().nullable() }).optional(),
 })
 
 const planItem = z.discriminatedUnion('type', [

@@ -62,6 +62,7 @@ export const viewRun = statement({
         highMicros: z.number(),
         seconds: z.number(),
         policy: z.array(z.string()),
+        clamped: z.array(z.string()).default([]),
       })
       .nullable(),
     pullRequest: z.object({ number: z.number(), url: z.string() }).nullable(),
@@ -94,6 +95,7 @@ const gateView = z.object({
   policy: gatePolicy,
   votes: z.number(),
   openedAt: z.date(),
+  escalatedAt: z.date().nullable(),
   expiresAt: z.date().nullable(),
   verdict: z.enum(['approved', 'rejected', 'changes_requested', 'expired', 'withdrawn']).nullable(),
   decidedBy: z.string().nullable(),
@@ -103,7 +105,7 @@ const gateView = z.object({
 const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id = g.run_id) as number, g.name, g.kind,
   g.subject, g.policy,
   (select count(*)::integer from app.votes v where v.run_id = g.run_id and v.gate_id = g.id) as votes,
-  g.opened_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
+  g.opened_at, g.escalated_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
 
 /** Gates that wait for people, oldest first. */
 export const listOpenGates = statement({
@@ -128,21 +130,30 @@ export const viewGates = statement({
     order by g.opened_at, g.id`,
 })
 
-/** A run's history in order, tries and their errors woven in. */
+/** A run's history in order; tries and their errors, wishes that policy did not grant and escalations woven in. */
 export const listLog = statement({
   name: 'list_log',
   params: ['run', 'most'],
   row: z.object({ seq: z.number(), at: z.date(), kind: z.string(), detail: z.record(z.string(), z.unknown()) }),
   sql: `
-    select * from (
-      select e.seq, e.at, e.kind, e.payload as detail from app.events e where e.run_id = :run::uuid
+    select history.seq, history.at, history.kind, history.detail from (
+      select e.seq, 0 as nth, e.at, e.kind, e.payload as detail from app.events e where e.run_id = :run::uuid
       union all
-      select 0 as seq, a.finished_at as at, 'try_' || a.outcome as kind,
+      select 0 as seq, 0 as nth, a.finished_at as at, 'try_' || a.outcome as kind,
         jsonb_strip_nulls(jsonb_build_object('step', a.step_id, 'attempt', a.attempt, 'error_code', a.error_code,
           'error', a.error, 'duration_ms', a.duration_ms)) as detail
       from app.attempts a where a.run_id = :run::uuid and a.outcome <> 'done'
+      union all
+      select 0, wish.nth, a.finished_at, 'policy_clamped', jsonb_build_object('step', a.step_id, 'wish', wish.text)
+      from app.attempts a,
+        jsonb_array_elements_text(a.output->'outlook'->'clamped') with ordinality wish(text, nth)
+      where a.run_id = :run::uuid and a.outcome = 'done'
+      union all
+      select 0, 0, g.escalated_at, 'gate_escalated',
+        jsonb_build_object('gate', g.name, 'roles', g.policy->'escalation'->'roles')
+      from app.gates g where g.run_id = :run::uuid and g.escalated_at is not null
     ) history
-    order by history.at, history.seq
+    order by history.at, history.seq, history.nth
     limit :most::integer`,
 })
 

@@ -3,6 +3,7 @@ import type { Pipeline } from '../../core/pipeline.ts'
 import type { Author, CodeHost, SourceControl } from '../../core/ports.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
+import type { ServerPolicy } from './settings/settings.ts'
 import type { FactoryInput } from './shapes.ts'
 import { factoryInput } from './shapes.ts'
 import { summarize } from './summary.ts'
@@ -14,10 +15,12 @@ export type FactoryPorts = {
   readonly author: Author
   /** Null: branches are all there is. */
   readonly codeHost: CodeHost | null
+  /** What no project can loosen; null: projects decide for themselves. */
+  readonly serverPolicy: ServerPolicy | null
 }
 
 /** README to documents: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch and into a pull request. */
-export const factory = ({ source, author, codeHost }: FactoryPorts): Pipeline<FactoryInput> => ({
+export const factory = ({ source, author, codeHost, serverPolicy }: FactoryPorts): Pipeline<FactoryInput> => ({
   name: 'factory',
   version: 1,
   says: 'reads a README, writes the documentation suite, and puts it on a branch',
@@ -38,7 +41,7 @@ export const factory = ({ source, author, codeHost }: FactoryPorts): Pipeline<Fa
   // A run's cap where quantapilot.yml names none.
   cap: { micros: 10_000_000, tokens: 2_000_000 },
   steps: {
-    read: readRepository(source, author),
+    read: readRepository(source, author, serverPolicy),
     anchor: writeAnchor(author),
     suite: writeSuite(author),
     publish: publishDocuments(source, codeHost),

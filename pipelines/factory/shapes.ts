@@ -44,6 +44,8 @@ export const readOutput = z.object({
   owners: z.array(z.string()),
   /** Null when the repository has no quantapilot.yml. */
   settingsSha256: z.string().nullable(),
+  /** Null when the server has no policy file of its own. */
+  serverPolicySha256: z.string().nullable().default(null),
   author: z.string(),
   /** What the run will cost and take, and the policy that applies, for its card. */
   outlook: z.object({
@@ -51,7 +53,9 @@ export const readOutput = z.object({
     likelyMicros: z.number(),
     highMicros: z.number(),
     seconds: z.number(),
-    policy: z.array(z.string()),
+    policy: z.array(z.string()).readonly(),
+    /** Wishes of the project that the server does not grant, in sentences. */
+    clamped: z.array(z.string()).readonly().default([]),
   }),
   /** Days that the run is kept once it is over, as the project asks; null: the server's default. */
   retentionDays: z.number().nullable().default(null),

@@ -4,7 +4,7 @@ import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Author, AuthorRequest, Finding, WrittenDocument, Writing } from '../../core/ports.ts'
 import { lintSuite } from './lint/lint.ts'
-import { gatePolicy, pinnedSettings } from './read.ts'
+import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { ReadOutput, WritingOutput } from './shapes.ts'
 import { readOutput, writingOutput } from './shapes.ts'
 
@@ -28,7 +28,7 @@ export const writeAnchor = (author: Author): StepKind => ({
       output,
       artifacts,
       subject: await anchorSubject(ctx, read, { output, artifact }),
-      policy: gatePolicy(await pinnedSettings(ctx, read), 'anchor'),
+      policy: gatePolicy(await pinnedPolicy(ctx, read), 'anchor'),
     }
   },
 })

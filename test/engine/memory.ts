@@ -145,7 +145,10 @@ export class Memory implements Near {
     const closing = row.gates.find(({ gate }) => gate.verdict === null)
     if (closeGate && closing) closing.gate = { ...closing.gate, verdict: closeGate }
     if (openGate)
-      row.gates.push({ gate: { ...openGate, runId: now.id, artifactSha256: null, verdict: null }, votes: [] })
+      row.gates.push({
+        gate: { ...openGate, runId: now.id, artifactSha256: null, escalatedAt: null, verdict: null },
+        votes: [],
+      })
     if (consumedSignal && row.signals.includes(consumedSignal))
       row.signals.splice(row.signals.indexOf(consumedSignal), 1)
   }
@@ -293,7 +296,7 @@ export class Memory implements Near {
     const last = row.gates.at(-1)?.gate.verdict
     if (!open) return !last ? 'not_found' : last === 'expired' || last === 'withdrawn' ? 'stale' : 'already_decided'
     if (run.waitingFor !== 'gate') return 'stale'
-    const may = mayDecide(open.gate, run.startedBy, { actorId: as, roles: ['operator', 'approver'] })
+    const may = mayDecide(open.gate, run.startedBy, { actorId: as, pseudonym: as, roles: ['operator', 'approver'] })
     if (!may.ok) return may.refusal.code
     if (open.votes.some((vote) => vote.actorId === as)) return 'already_decided'
     open.votes.push({ actorId: as, choice: choices[choice] })

@@ -3,7 +3,7 @@ import type { Post } from '../../bot/surface.ts'
 import { Fault } from '../../core/model/problem.ts'
 import { administer } from '../support/administer.ts'
 import type { Chats } from '../support/chats.ts'
-import { openChats, Wall } from '../support/chats.ts'
+import { give, openChats, Wall } from '../support/chats.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
 
@@ -33,12 +33,6 @@ async function open(): Promise<Scene> {
   const channel = chats.caller('slack', 'bob', 'T1/C1')
   agreed(await chats.reception.ask(channel, { kind: 'subscribe', project: null, level: 'all' }))
   return { house, chats, telegram, slack, folder }
-}
-
-async function give(house: TestHouse, label: string, role: 'operator' | 'approver'): Promise<void> {
-  const people = agreed(await house.ask({ kind: 'actor', verb: 'list', who: '', grant: [], revoke: [] }))
-  const person = people.kind === 'people' ? people.people.find((one) => one.label === label) : undefined
-  agreed(await house.ask({ kind: 'actor', verb: 'role', who: person?.pseudonym ?? '', grant: [role], revoke: [] }))
 }
 
 async function startIn({ house, chats, folder }: Scene): Promise<string> {

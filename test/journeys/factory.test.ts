@@ -44,6 +44,30 @@ test('a README becomes twelve documents on a branch of their own, and nothing el
   expect(await house.db.run(findAuditBreak, {})).toEqual([])
 })
 
+test('a project can only tighten what the server allows, and everybody is told what does not hold', async () => {
+  const policy = 'budgets: { usd: 5 }\npolicies: { gates: { start: {}, anchor: { self_approval: false } } }\n'
+  const house = await openTestHouse({}, null, { codeHost: null, git: {}, policy })
+  const wishes = 'budgets: { usd: 50 }\npolicies: { gates: { anchor: { self_approval: true, quorum: 2 } } }\n'
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme, 'quantapilot.yml': wishes })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  const asked = await cardWhen(house, handle, isAtGate)
+  const refusals = [
+    'budgets.usd: the file asks for 50 and the server allows 5, so 5 holds.',
+    'policies.gates.anchor.self_approval: the file says true and the server forbids it, so false holds.',
+  ]
+  expect(asked).toMatchObject({ money: { capMicros: 5_000_000 }, outlook: { clamped: refusals } })
+  expect(asked.gates[0]).toMatchObject({ name: 'start', subject: { risks: refusals } })
+  const logs = agreed(await house.ask({ kind: 'logs', run: handle }))
+  expect(logs.kind === 'logs' && logs.lines.flatMap(({ detail }) => detail['wish'] ?? [])).toEqual(refusals)
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+  const written = await cardWhen(house, handle, (card) => isAtGate(card) && card.gates.length === 2)
+  expect(written.gates[1]).toMatchObject({ name: 'anchor', quorum: 2 })
+  expect(denied(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null })).message).toContain(
+    'Four eyes',
+  )
+})
+
 test('what was approved is byte for byte what is on the branch', async () => {
   const house = await openTestHouse()
   const folder = await makeRepository(house, 'shop', { 'README.md': readme })

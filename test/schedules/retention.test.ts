@@ -3,6 +3,7 @@ import type { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { purgerRole } from '../../core/store/role.ts'
 import { declared } from '../../core/store/statement.ts'
+import { gateEscalation } from '../../cron/gate-escalation.ts'
 import { gateReminders } from '../../cron/gate-reminders.ts'
 import { retention } from '../../cron/retention.ts'
 import { rollup } from '../../cron/rollup.ts'
@@ -306,7 +307,7 @@ async function openGraveyard(): Promise<TestDatabase> {
   await administer(
     database.connection,
     `insert into app.gates (run_id, id, kind, name, subject, policy, opened_at) values ('${open}', gen_random_uuid(), 'budget',
-      'budget', '{}', '{"remindEveryMs": ${30 * day}}', '${before(40).toISOString()}')`,
+      'budget', '{}', '{"remindEveryMs": ${30 * day}, "escalation": {"afterMs": ${30 * day}, "roles": ["admin"]}}', '${before(40).toISOString()}')`,
   )
   await administer(
     database.connection,
@@ -316,7 +317,7 @@ async function openGraveyard(): Promise<TestDatabase> {
   return database
 }
 
-const changing = [gateReminders, rollup, retention]
+const changing = [gateReminders, gateEscalation, rollup, retention]
 
 /** Does what is due, as one process; a life that ends on the way never comes back from it. */
 async function tick(database: TestDatabase, life: Life | null): Promise<void> {
@@ -362,7 +363,7 @@ test('a process that dies anywhere in its schedules leaves nothing that the next
   await freezeClock(first, new Date(now.getTime() + day))
   await tick(first, null)
   const expected = await outcome(first)
-  expect(expected).toMatchObject({ runs: ['february, kept', 'open'], purged: 2, rows: { outbox: 3 }, running: [] })
+  expect(expected).toMatchObject({ runs: ['february, kept', 'open'], purged: 2, rows: { outbox: 4 }, running: [] })
   const dropped: Promise<void>[] = []
   for (const point of points) {
     const database = await copyTestDatabase(graveyard)

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { gateEscalation } from '../../cron/gate-escalation.ts'
 import { gateReminders } from '../../cron/gate-reminders.ts'
 import { partitions } from '../../cron/partitions.ts'
 import { rollup } from '../../cron/rollup.ts'
@@ -6,8 +7,18 @@ import { schedules } from '../../cron/schedule.ts'
 import { stuckSweep } from '../../cron/stuck-sweep.ts'
 import { rollUpCosts } from '../../core/store/rollup.ts'
 import { administer } from '../support/administer.ts'
+import { give, openChats, Wall } from '../support/chats.ts'
 import { HeldDatabase } from '../support/held.ts'
-import { agreed, cardWhen, isAtEnd, isAtGate, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
+import {
+  agreed,
+  cardWhen,
+  denied,
+  isAtEnd,
+  isAtGate,
+  makeRepository,
+  openTestHouse,
+  startFactory,
+} from '../support/house.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { createTestDatabase, freezeClock } from '../support/postgres.ts'
 import type { Told } from '../support/schedules.ts'
@@ -62,6 +73,68 @@ test('people are reminded of a gate once per interval, until it closes', async (
     { gate: 'anchor', hours: expect.closeTo(2.1, 1) },
     { gate: 'anchor', hours: expect.closeTo(4.5, 1) },
   ])
+})
+
+test('a gate nobody decides is escalated once: told in private after quiet hours, decided by nobody but people', async () => {
+  const house = await openTestHouse()
+  const slack = new Wall('slack')
+  const chats = openChats(house, [slack])
+  const folder = await makeRepository(house, 'shop', {
+    'README.md': '# Shop\n\n- It must sell.\n',
+    'quantapilot.yml': 'policies: { gates: { anchor: { roles: [approver], quorum: 2, escalate_after: 24h } } }\n',
+  })
+  const eve = () => chats.caller('slack', 'eve')
+  const begin = Date.now()
+  const clockAt = (hours: number): string => new Date(begin + hours * hour).toISOString().slice(11, 16)
+  agreed(await chats.reception.ask(eve(), { kind: 'whoami' }))
+  await give(house, 'eve', 'admin')
+  const bob = () => chats.caller('slack', 'bob')
+  agreed(await chats.reception.ask(bob(), { kind: 'whoami' }))
+  await give(house, 'bob', 'approver')
+  agreed(await chats.reception.ask(eve(), { kind: 'unsubscribe', project: null }))
+  agreed(await chats.reception.ask(eve(), { kind: 'quiet', from: clockAt(24), to: clockAt(27), zone: 'UTC' }))
+  const worker = await house.work()
+  const run = await startFactory(house, folder)
+  await cardWhen(house, run, isAtGate)
+  await worker.stop()
+  const hands = handsOn(house.database)
+  const escalatedAfter = async (hours: number): Promise<unknown> => {
+    await freezeClock(house.database, new Date(begin + hours * hour))
+    const both = await Promise.all([gateEscalation.work(hands), gateEscalation.work(hands)])
+    await chats.settle()
+    return both.reduce((sum, { escalated }) => sum + Number(escalated), 0)
+  }
+  const approve = { kind: 'approve', run, gate: null, sha256: null } as const
+  expect(await escalatedAfter(23)).toBe(0)
+  expect(denied(await chats.reception.ask(eve(), approve)).message).toBe('Gate anchor is decided by: approver.')
+  agreed(await chats.reception.ask(bob(), approve))
+  expect(await escalatedAfter(25)).toBe(1)
+  expect(slack.read('private eve'), 'it is quiet there').toEqual([])
+  expect(await escalatedAfter(28)).toBe(0)
+  const card = await cardWhen(house, run, isAtGate)
+  expect(card.gates[0]).toMatchObject({ verdict: null, votes: 1, escalated: { roles: ['admin'] } })
+  const shown = slack.read('private eve')
+  expect(shown.map(({ lines: [first], isLoud }) => ({ first, isLoud }))).toEqual([
+    { first: `● Run ${run} waits for you: ANCHOR.md`, isLoud: true },
+    { first: expect.stringContaining(`Escalated to you: nobody has decided gate anchor of run ${run}`), isLoud: true },
+  ])
+  expect(shown[0]?.lines.at(-1)).toMatch(/^escalated at .* UTC: admin may decide too$/)
+  const [button] = shown[0]?.buttons ?? []
+  expect(await chats.reception.press(eve(), button?.data ?? '')).toMatchObject({ ok: true })
+  await chats.settle()
+  for (const place of ['private bob', 'private eve'])
+    expect(slack.read(place).at(-1)?.lines).toContain('A vote from an account of yours counted.')
+  const [entry] = await administer(
+    house.database.connection,
+    `select detail from audit.entries where action = 'gate.approved'`,
+  )
+  expect(entry).toMatchObject({
+    detail: {
+      role: 'admin',
+      by: 'escalation',
+      policy: { file: expect.stringMatching(/^[0-9a-f]{64}$/), server: null },
+    },
+  })
 })
 
 test('a gate that expires is closed by any worker, without a schedule', async () => {

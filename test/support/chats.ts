@@ -3,9 +3,11 @@ import { CardRelay } from '../../bot/card-relay.ts'
 import { Relay } from '../../bot/relay.ts'
 import type { Board, Caller, Place, Post, Reception } from '../../bot/surface.ts'
 import { cardOf } from '../../core/commands/show.ts'
+import type { Role } from '../../core/model/plan.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { openReception } from '../../main/reception.ts'
 import type { TestHouse } from './house.ts'
+import { agreed } from './house.ts'
 
 /** A network of the plainest kind: it keeps what is shown where, and how often it was written to. */
 export class Wall implements Board {
@@ -93,4 +95,11 @@ export function openChats(house: TestHouse, walls: readonly Board[]): Chats {
       await cards.drain()
     },
   }
+}
+
+/** Gives a role to the person of that name. */
+export async function give(house: TestHouse, label: string, role: Role): Promise<void> {
+  const people = agreed(await house.ask({ kind: 'actor', verb: 'list', who: '', grant: [], revoke: [] }))
+  const person = people.kind === 'people' ? people.people.find((one) => one.label === label) : undefined
+  agreed(await house.ask({ kind: 'actor', verb: 'role', who: person?.pseudonym ?? '', grant: [role], revoke: [] }))
 }

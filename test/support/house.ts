@@ -21,6 +21,8 @@ import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
+import type { ServerPolicy } from '../../pipelines/factory/settings/settings.ts'
+import { parseCeiling, sayFindings } from '../../pipelines/factory/settings/settings.ts'
 import { pipelines } from '../../pipelines/index.ts'
 import { forgetKeys, peopleOf } from './people.ts'
 import type { TestDatabase } from './postgres.ts'
@@ -55,7 +57,12 @@ export type TestHouse = {
 }
 
 /** What the house reaches outside: no code host and the strictest git unless given. */
-export type World = { readonly codeHost: CodeHost | null; readonly git: Partial<GitSourceControlOptions> }
+export type World = {
+  readonly codeHost: CodeHost | null
+  readonly git: Partial<GitSourceControlOptions>
+  /** The server's own policy, as its operator wrote it. */
+  readonly policy?: string
+}
 
 /** Opens a house on a fresh database, or on a given one for that account; `more` adds pipelines to the product's own. */
 export async function openTestHouse(
@@ -80,7 +87,9 @@ export async function openTestHouse(
     gitTimeoutMs: 30_000,
     ...world.git,
   })
-  const known = { ...pipelines({ source, author: createBuiltinAuthor(), codeHost: world.codeHost }), ...more }
+  const { codeHost, policy } = world
+  const ports = { source, author: createBuiltinAuthor(), codeHost, serverPolicy: policyOf(policy) }
+  const known = { ...pipelines(ports), ...more }
   const workers: Worker[] = []
   const recipes: Desk['recipes'] = (name, wanted) => {
     const recipe = known[name]
@@ -121,6 +130,13 @@ export async function openTestHouse(
       return worker
     },
   }
+}
+
+function policyOf(text: string | undefined): ServerPolicy | null {
+  if (text === undefined) return null
+  const parsed = parseCeiling(text, 'policy.yml')
+  if (!parsed.ok) throw new Error(sayFindings(parsed.findings).join('\n'))
+  return { path: 'policy.yml', text, ceiling: parsed.ceiling }
 }
 
 /** The value of an answer, or the test ends with the refusal. */

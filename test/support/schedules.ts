@@ -43,4 +43,4 @@ export const everyMinute = (work: Schedule['work']): Schedule => ({
 
 /** Statements that only schedules send; their deaths are the schedules' own test. */
 export const isOfSchedules = (statement: string): boolean =>
-  /^(purge_|(begin|bury|end)_ticks?$|remind_of_gates$|roll_up_costs$)/.test(statement)
+  /^(purge_|(begin|bury|end)_ticks?$|remind_of_gates$|escalate_gates$|roll_up_costs$)/.test(statement)

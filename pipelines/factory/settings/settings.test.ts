@@ -37,6 +37,12 @@ test('a gate policy is read with durations in milliseconds', () => {
   })
 })
 
+test('a gate that escalates tells admins where the file names nobody else', () => {
+  expect(settingsOf('policies: { gates: { anchor: { escalate_after: 24h } } }')).toMatchObject({
+    policies: { gates: { anchor: { escalateAfterMs: 86_400_000, escalateTo: ['admin'] } } },
+  })
+})
+
 test('an alias repeats what is written once', () => {
   const text = 'policies:\n  gates:\n    anchor: { roles: &who [admin] }\n    start: { roles: *who }\n'
   expect(settingsOf(text)).toMatchObject({ policies: { gates: { start: { roles: ['admin'] } } } })
@@ -106,6 +112,14 @@ describe('what is wrong is said with its place and what to do', () => {
     [
       'policies:\n  gates:\n    Anchor: { quorum: 1 }\n',
       '3 The key policies.gates.Anchor must be a name such as anchor or first-merge: small letters, digits and hyphens (column 5). Rename it.',
+    ],
+    [
+      'policies:\n  gates:\n    anchor: { people: [Ann] }\n',
+      '3 policies.gates.anchor.people[0] must be a pseudonym as /whoami shows it, such as actor-1a2b3c4d; it is "Ann" (column 24). Correct it, or remove the entry.',
+    ],
+    [
+      'policies:\n  gates:\n    anchor: { people: [] }\n',
+      '3 policies.gates.anchor.people must name at least one person, because an empty list means nobody; it is an empty list (column 15). Correct it, or remove the key.',
     ],
     [
       'env_refs:\n  key: OPENAI_API_KEY\n',

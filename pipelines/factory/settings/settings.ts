@@ -4,14 +4,17 @@ import type { Finding } from '../../../core/ports.ts'
 import { printable } from '../lint/printable.ts'
 import type { Spot, YamlSource } from '../lint/yaml-source.ts'
 import { readYaml } from '../lint/yaml-source.ts'
-import type { Settings } from './shape.ts'
-import { knownKeys, settingsShape } from './shape.ts'
+import type { Ceiling, Settings, Shape } from './shape.ts'
+import { ceilingShape, knownKeys, settingsShape } from './shape.ts'
 
 export type { Settings } from './shape.ts'
 
-export type ParsedSettings =
-  | { readonly ok: true; readonly settings: Settings }
-  | { readonly ok: false; readonly findings: readonly Finding[] }
+/** The operator's own policy file: its text, which a run keeps, and what it says. */
+export type ServerPolicy = { readonly path: string; readonly text: string; readonly ceiling: Ceiling }
+
+type Refused = { readonly ok: false; readonly findings: readonly Finding[] }
+
+export type ParsedSettings = { readonly ok: true; readonly settings: Settings } | Refused
 
 /** Larger files are refused before they are parsed. */
 const mostBytes = 64_000
@@ -24,6 +27,23 @@ type Problem = Spot & { readonly message: string; readonly fix: string }
 
 /** Parses a quantapilot.yml; an empty one is all defaults. Every problem in one go, each with its line and what to do. Never throws. */
 export function parseSettings(text: string, path: string): ParsedSettings {
+  const parsed = parseAs(settingsShape, text, path)
+  return parsed.ok ? { ok: true, settings: parsed.value } : parsed
+}
+
+/** The same for the operator's own policy file, which knows only what can be a limit. */
+export function parseCeiling(text: string, path: string): { readonly ok: true; readonly ceiling: Ceiling } | Refused {
+  const parsed = parseAs(ceilingShape, text, path)
+  return parsed.ok ? { ok: true, ceiling: parsed.value } : parsed
+}
+
+/** Problems as lines for people: `quantapilot.yml:3 what is wrong. What to do.` */
+export const sayFindings = (findings: readonly Finding[]): readonly string[] =>
+  findings.map(({ path, line, message, fix }) => `${path}:${line} ${message} ${fix}`)
+
+type Parsed<T> = { readonly ok: true; readonly value: T } | Refused
+
+function parseAs<S extends Shape>(shape: S, text: string, path: string): Parsed<z.output<S>> {
   const size = new TextEncoder().encode(text).length
   if (size > mostBytes) {
     const message = `The file has ${size} bytes, so it was not read`
@@ -31,12 +51,12 @@ export function parseSettings(text: string, path: string): ParsedSettings {
   }
   const yaml = readYaml(text)
   if (!('value' in yaml)) return refused(path, yaml.problems)
-  const parsed = settingsShape.safeParse(yaml.value ?? {})
-  if (parsed.success && yaml.problems.length === 0) return { ok: true, settings: parsed.data }
-  return refused(path, [...yaml.problems, ...problemsIn(yaml, parsed.error?.issues ?? [])])
+  const parsed = shape.safeParse(yaml.value ?? {})
+  if (parsed.success && yaml.problems.length === 0) return { ok: true, value: parsed.data as z.output<S> }
+  return refused(path, [...yaml.problems, ...problemsIn(yaml, parsed.error?.issues ?? [], shape)])
 }
 
-function refused(path: string, problems: readonly Problem[]): ParsedSettings {
+function refused(path: string, problems: readonly Problem[]): Refused {
   const shown = problems
     .slice(0, mostFindings)
     .toSorted((a, b) => a.line - b.line || a.column - b.column)
@@ -61,8 +81,8 @@ const finding = (path: string, line: number, message: string, fix: string): Find
 type Issue = z.core.$ZodIssue
 
 /** At most as many as are shown and one more for each issue left, because each costs a search for its line. */
-function problemsIn(yaml: YamlSource, issues: readonly Issue[]): Problem[] {
-  const keysAt = knownKeys()
+function problemsIn(yaml: YamlSource, issues: readonly Issue[], shape: Shape): Problem[] {
+  const keysAt = knownKeys(shape)
   const places = firstOfEach(issues).flatMap((issue) =>
     issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => () => unknownKey(yaml, issue.path, key, keysAt(issue.path)))

@@ -1,10 +1,15 @@
 import { z } from 'zod'
+import type { Role } from '../../../core/model/plan.ts'
 import { roles } from '../../../core/model/plan.ts'
 import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo } from './values.ts'
 
 /** The shape of quantapilot.yml. Messages complete the sentence "<key> …"; descriptions are what editors show. */
 
 const block = 'must be a block of keys'
+
+const pseudonym = 'must be a pseudonym as /whoami shows it, such as actor-1a2b3c4d'
+
+const outputCap = wholeFrom(1).optional().describe('Most tokens one answer may have. Default: the step’s own limit.')
 
 const model = z.strictObject(
   {
@@ -15,9 +20,7 @@ const model = z.strictObject(
       .max(1, 'must be a number from 0 to 1')
       .optional()
       .describe('0 for the most likely answer, 1 for the most varied one. Default: the model’s own.'),
-    max_output_tokens: wholeFrom(1)
-      .optional()
-      .describe('Most tokens one answer may have. Default: the step’s own limit.'),
+    max_output_tokens: outputCap,
   },
   block,
 )
@@ -41,15 +44,36 @@ const gate = z
         .optional()
         .describe('After this the gate closes, not approved: 90m, 24h, 7d. Default: it stays open.'),
       remind_every: duration.optional().describe('How often people are reminded: 90m, 24h, 7d. Default: never.'),
+      people: z
+        .array(z.string(pseudonym).regex(/^actor-[0-9a-f]{8}$/, pseudonym), 'must be a list of pseudonyms')
+        .min(1, 'must name at least one person, because an empty list means nobody')
+        .max(50, 'must name at most 50 people')
+        .optional()
+        .describe(
+          'Only these people may decide, if they have one of the roles. Default: whoever has one of the roles.',
+        ),
+      escalate_after: duration
+        .optional()
+        .describe(
+          'After this without a decision the roles of escalate_to are told and may decide too. Default: never.',
+        ),
+      escalate_to: z
+        .array(z.enum(roles, `must be one of ${roles.join(', ')}`), 'must be a list of roles')
+        .min(1, 'must name at least one role, because an empty list means nobody')
+        .optional()
+        .describe('Who is told, and may decide too, after escalate_after. Default: admin.'),
     },
     block,
   )
   .transform((policy) => ({
     roles: policy.roles,
+    people: policy.people,
     quorum: policy.quorum,
     selfApproval: policy.self_approval,
     expiresAfterMs: policy.expires_after,
     remindEveryMs: policy.remind_every,
+    escalateAfterMs: policy.escalate_after,
+    escalateTo: policy.escalate_to ?? (policy.escalate_after === undefined ? undefined : (['admin'] satisfies Role[])),
   }))
 
 const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
@@ -160,24 +184,36 @@ export const settingsShape = z.strictObject(
 /** A repository's quantapilot.yml, complete: what the file leaves out has its default. Durations of gates are in ms. */
 export type Settings = z.output<typeof settingsShape>
 
+const modelCap = z.strictObject({ max_output_tokens: outputCap }, block).optional()
+
+/** The operator's own policy file: those parts of a quantapilot.yml that can be limits. */
+export const ceilingShape = settingsShape
+  .pick({ budgets: true, steps: true, gates: true, limits: true, policies: true })
+  .extend({ models: z.strictObject({ arch: modelCap, dev: modelCap, qa: modelCap }, block).optional() })
+
+/** What no project's quantapilot.yml can loosen. */
+export type Ceiling = z.output<typeof ceilingShape>
+
+export type Shape = typeof settingsShape | typeof ceilingShape
+
 type Node = {
   readonly properties?: Readonly<Record<string, Node>>
   readonly additionalProperties?: Node | boolean
   readonly items?: Node
 }
 
-const jsonSchema = () => ({
+const jsonSchema = (shape: Shape) => ({
   title: 'quantapilot.yml',
   description: 'How QuantaPilot works on this repository. Every key is optional.',
-  ...z.toJSONSchema(settingsShape, { io: 'input' }),
+  ...z.toJSONSchema(shape, { io: 'input' }),
 })
 
 /** The JSON Schema that editors use, as text with a line end. */
-export const settingsJsonSchema = (): string => `${JSON.stringify(jsonSchema(), null, 2)}\n`
+export const settingsJsonSchema = (): string => `${JSON.stringify(jsonSchema(settingsShape), null, 2)}\n`
 
-/** Answers which keys are known at a place of the file. Making it costs some ms, so make it once for many questions. */
-export function knownKeys(): (path: readonly PropertyKey[]) => readonly string[] {
-  const root = jsonSchema() as Node
+/** Answers which keys are known at a place of a file of that shape. Making it costs some ms, so make it once for many questions. */
+export function knownKeys(shape: Shape): (path: readonly PropertyKey[]) => readonly string[] {
+  const root = jsonSchema(shape) as Node
   return (path) => {
     let node: Node | undefined = root
     for (const part of path) node = child(node, part)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseSettings } from './settings.ts'
-import type { Settings } from './shape.ts'
+import { parseCeiling, parseSettings } from './settings.ts'
+import type { Ceiling, Settings } from './shape.ts'
 import { tightenedBy } from './tighten.ts'
 
 const read = (text: string): Settings => {
@@ -10,7 +10,13 @@ const read = (text: string): Settings => {
   return parsed.settings
 }
 
-const tightened = (ceiling: string, file: string) => tightenedBy(read(ceiling), read(file))
+const readCeiling = (text: string): Ceiling => {
+  const parsed = parseCeiling(text, 'policy.yml')
+  if (!parsed.ok) throw new Error(parsed.findings.map(({ message }) => message).join('\n'))
+  return parsed.ceiling
+}
+
+const tightened = (ceiling: string, file: string) => tightenedBy(readCeiling(ceiling), read(file))
 
 describe('the file can only tighten what the server allows', () => {
   test.each([
@@ -28,11 +34,6 @@ describe('the file can only tighten what the server allows', () => {
       'steps: [{ name: impl, retries: 2 }]',
       'steps: [{ name: impl, retries: 9 }]',
       'steps impl.retries: the file asks for 9 and the server allows 2, so 2 holds.',
-    ],
-    [
-      'models: { dev: { model: a, max_output_tokens: 4000 } }',
-      'models: { dev: { model: a, max_output_tokens: 9000 } }',
-      'models.dev.max_output_tokens: the file asks for 9000 and the server allows 4000, so 4000 holds.',
     ],
     [
       'gates: { docs_lint: true }',
@@ -58,6 +59,36 @@ describe('the file can only tighten what the server allows', () => {
       'policies: { gates: { anchor: { expires_after: 1h } } }',
       'policies: { gates: { anchor: { expires_after: 1d } } }',
       'policies.gates.anchor.expires_after in minutes: the file asks for 1440 and the server allows 60, so 60 holds.',
+    ],
+    [
+      'policies: { gates: { anchor: { people: [actor-00000001] } } }',
+      'policies: { gates: { anchor: { people: [actor-00000001, actor-00000002] } } }',
+      'policies.gates.anchor.people: the server does not let actor-00000002 decide, so actor-00000001 may.',
+    ],
+    [
+      'policies: { gates: { anchor: { people: [actor-00000001] } } }',
+      'policies: { gates: { anchor: { people: [actor-00000002] } } }',
+      'policies.gates.anchor.people: the server does not let actor-00000002 decide, so actor-00000001 may.',
+    ],
+    [
+      'policies: { gates: { anchor: { escalate_after: 2h } } }',
+      'policies: { gates: { anchor: { escalate_after: 1m } } }',
+      'policies.gates.anchor.escalate_after in minutes: the file asks for 1 and the server for 120, so 120 holds.',
+    ],
+    [
+      'policies: { gates: { anchor: { escalate_to: [admin] } } }',
+      'policies: { gates: { anchor: { escalate_to: [admin, viewer] } } }',
+      'policies.gates.anchor.escalate_to: the server does not let viewer decide, so admin may.',
+    ],
+    [
+      'policies: { gates: { anchor: { roles: [approver] } } }',
+      'policies: { gates: { anchor: { escalate_to: [admin] } } }',
+      'policies.gates.anchor.escalate_to: the server does not let admin decide, so nobody may.',
+    ],
+    [
+      'policies: { gates: { anchor: { roles: [admin], people: [actor-00000001] } } }',
+      'policies: { gates: { anchor: { escalate_to: [admin] } } }',
+      'policies.gates.anchor.escalate_to: the server does not let admin decide, so nobody may.',
     ],
     [
       'policies: { allow_paths: ["src/**"] }',
@@ -87,11 +118,30 @@ test.each([
     { policies: { protected_paths: ['a', 'b'], allow_paths: ['src/app/**', '*.md'] } },
   ],
   ['policies: { merge: squash }', 'policies: { merge: rebase }', { policies: { merge: 'rebase' } }],
-  ['stack: { a: 1 }', 'stack: { b: 2 }', { stack: { b: 2 } }],
+  ['', 'stack: { b: 2 }', { stack: { b: 2 } }],
 ])('%s lets %s hold', (ceiling, file, expected) => {
   const { settings, clamped } = tightened(ceiling, file)
   expect(clamped).toEqual([])
   expect(settings).toMatchObject(expected)
+})
+
+test('an answer of the project’s model is no longer than the server allows', () => {
+  const { settings, clamped } = tightened(
+    'models: { dev: { max_output_tokens: 4000 } }',
+    'models: { dev: { model: a, max_output_tokens: 9000 } }',
+  )
+  expect(settings.models?.dev).toEqual({ model: 'a', max_output_tokens: 4000 })
+  expect(clamped).toEqual([
+    'models.dev.max_output_tokens: the file asks for 9000 and the server allows 4000, so 4000 holds.',
+  ])
+})
+
+test.each([
+  ['stack: {}', 'Unknown key `stack` (column 1).'],
+  ['models: { dev: { model: a } }', 'Unknown key `model` under `models.dev` (column 18).'],
+  ['policies: { gates: { anchor: { people: [] } } }', 'an empty list means nobody'],
+])('the server’s own file holds nothing but limits: %s', (text, sentence) => {
+  expect(() => readCeiling(text)).toThrow(sentence)
 })
 
 test('a file that names only people the server does not let decide does not leave nobody', () => {

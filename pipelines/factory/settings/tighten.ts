@@ -1,4 +1,4 @@
-import type { Settings } from './shape.ts'
+import type { Ceiling, Settings } from './shape.ts'
 
 /** Settings that hold, and a sentence for each wish of the file that the server does not grant. */
 export type Tightened = { readonly settings: Settings; readonly clamped: readonly string[] }
@@ -10,9 +10,9 @@ type Refuse = (sentence: string) => void
 /**
  * The file under the server's ceiling, which it can only tighten: limits are the lower of the two, what the server demands stays
  * demanded, paths must pass both. What the file leaves out is the server's. Stack, models, merge method, reminders and env_refs
- * are choices and no limits, so the file's own hold.
+ * are choices and no limits, so the file's own hold. Nobody may decide, now or later, whom the server does not let decide.
  */
-export function tightenedBy(ceiling: Settings, settings: Settings): Tightened {
+export function tightenedBy(ceiling: Ceiling, settings: Settings): Tightened {
   const clamped: string[] = []
   const refuse: Refuse = (sentence) => void clamped.push(sentence)
   const budgets = {
@@ -64,12 +64,12 @@ function demanded(
 
 type Models = NonNullable<Settings['models']>
 
-function modelsOf(refuse: Refuse, ceiling: Models, asked: Models): Models {
+function modelsOf(refuse: Refuse, ceiling: NonNullable<Ceiling['models']>, asked: Models): Models {
   const model = (role: keyof Models): Models[keyof Models] => {
-    const base = asked[role] ?? ceiling[role]
+    const own = asked[role]
     const key = `models.${role}.max_output_tokens`
-    const most = lower(refuse, key, ceiling[role]?.max_output_tokens, asked[role]?.max_output_tokens)
-    return base && { ...base, max_output_tokens: most }
+    const most = lower(refuse, key, ceiling[role]?.max_output_tokens, own?.max_output_tokens)
+    return own && { ...own, max_output_tokens: most }
   }
   return { arch: model('arch'), dev: model('dev'), qa: model('qa') }
 }
@@ -143,7 +143,58 @@ function gateOf(refuse: Refuse, name: string, ceiling: GateRule | undefined, ask
     selfApproval: ceiling?.selfApproval === false ? false : (asked?.selfApproval ?? ceiling?.selfApproval),
     expiresAfterMs: soonest(refuse, `${key}.expires_after`, ceiling?.expiresAfterMs, asked?.expiresAfterMs),
     remindEveryMs: asked?.remindEveryMs ?? ceiling?.remindEveryMs,
+    people: peopleOf(refuse, `${key}.people`, ceiling?.people, asked?.people),
+    escalateAfterMs: serversOwn(refuse, `${key}.escalate_after`, ceiling?.escalateAfterMs, asked?.escalateAfterMs),
+    escalateTo: escalatedRoles(refuse, `${key}.escalate_to`, ceiling, asked?.escalateTo),
   }
+}
+
+/** People that both name; the server's when there is none, because an empty list would mean nobody. */
+function peopleOf(
+  refuse: Refuse,
+  key: string,
+  most: GateRule['people'],
+  asked: GateRule['people'],
+): GateRule['people'] {
+  if (!most || !asked) return asked ?? most
+  const both = asked.filter((person) => most.includes(person))
+  const others = asked.filter((person) => !most.includes(person))
+  const left = both.length === 0 ? most : both
+  if (others.length > 0)
+    refuse(`${key}: the server does not let ${others.join(', ')} decide, so ${left.join(', ')} may.`)
+  return left
+}
+
+/** Sooner would let more people decide for longer, later would leave them untold: the server's, where it names one. */
+function serversOwn(
+  refuse: Refuse,
+  key: string,
+  ownMs: number | undefined,
+  askedMs: number | undefined,
+): number | undefined {
+  if (ownMs === undefined || askedMs === undefined) return askedMs ?? ownMs
+  const [own, asked] = [ownMs / 60_000, askedMs / 60_000]
+  if (own !== asked) refuse(`${key} in minutes: the file asks for ${asked} and the server for ${own}, so ${own} holds.`)
+  return ownMs
+}
+
+/** Only roles that the server lets decide, at once or by escalation; named people are not widened to their roles. */
+function escalatedRoles(
+  refuse: Refuse,
+  key: string,
+  ceiling: GateRule | undefined,
+  asked: GateRule['escalateTo'],
+): GateRule['escalateTo'] {
+  const own = ceiling?.escalateTo
+  const isLimited = ceiling?.roles ?? ceiling?.people ?? own
+  if (!asked || !isLimited) return asked ?? own
+  const allowed = [...(own ?? []), ...(ceiling?.people ? [] : (ceiling?.roles ?? []))]
+  const left = asked.filter((role) => allowed.includes(role))
+  const others = asked.filter((role) => !allowed.includes(role))
+  const holds = left.length === 0 ? own : left
+  if (others.length > 0)
+    refuse(`${key}: the server does not let ${others.join(', ')} decide, so ${holds?.join(', ') ?? 'nobody'} may.`)
+  return holds
 }
 
 function soonest(
