@@ -194,7 +194,8 @@ export async function slackOf(house: TestHouse): Promise<SlackCounter> {
       const form = fake.effects.slice(opened).find(({ method }) => method === 'views.open')
       if (!form) throw new Error('nobody asked why')
       const { private_metadata } = form.args['view'] as { private_metadata: string }
-      return async () => (await post('interactions', submissionOf(ada, { id: newTrigger(), private_metadata }, why))).body
+      return async () =>
+        (await post('interactions', submissionOf(ada, { id: newTrigger(), private_metadata }, why))).body
     },
   }
 }
