@@ -289,7 +289,7 @@ async function check({ town, shop }: City, handle: string, where: string): Promi
     expect(right, where).toBe(left)
   }
   const kinds = [
-    new RegExp(`^✓ gate anchor approved by Ada at .* UTC · run ${handle}`),
+    new RegExp(`^✓ gate anchor approved by Ada at .* UTC · run ${handle}\\n`),
     new RegExp(`^Run ${handle} .*✓ done`),
     new RegExp(`^✓ Run ${handle} is done`),
   ]
