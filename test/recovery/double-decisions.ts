@@ -53,12 +53,12 @@ export type Square = {
 export async function openSquare(): Promise<Square> {
   const house = await openTestHouse({ gated })
   const [telegram, slack, http] = [await telegramOf(house), await slackOf(house), await httpOf(house)]
-  const { settle, faults } = openChats(house, [telegram.board, slack.board])
-  onTestFinished(() => expect(faults).toEqual([]))
+  const chats = openChats(house, [telegram.board, slack.board])
+  onTestFinished(() => expect(chats.faults).toEqual([]))
   const observer = openSession(house.database.connection)
   onTestFinished(() => observer.end())
   await house.work()
-  return { house, telegram, slack, http, terminal: terminalOf(house), observer, settle }
+  return { house, telegram, slack, http, terminal: terminalOf(house), observer, settle: () => chats.settle() }
 }
 
 /** Starts so many runs and answers with their gates, open and shown in both networks. */
