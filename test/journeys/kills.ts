@@ -166,9 +166,7 @@ export async function dieAt(chosen: readonly Point[]): Promise<readonly string[]
       died.push(point.name)
     })
     if (point.isAtStart) await beginAnew(city, point.role)
-    const handle = await travel(city)
-    await trap.open()
-    await kill
+    const [handle] = await Promise.all([travel(city).finally(() => trap.open()), kill])
     await check(city, handle, point.name)
   }
   return died
