@@ -36,7 +36,7 @@ export const points: readonly Point[] = [
     role: 'bot',
     network: 'telegram',
     call: /^sendMessage$/,
-    says: /reply_parameters.*Started|Started.*reply_parameters/,
+    says: /Run r\w+ started/,
   },
   { name: 'outbox: committed, not yet taken', role: 'bot', table: 'outbox', on: 'update', when: 'new.sent_at is null' },
   { name: 'outbox: told, not yet marked', role: 'bot', table: 'outbox', on: 'update', when: 'new.sent_at is not null' },
