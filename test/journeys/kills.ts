@@ -166,10 +166,18 @@ export async function dieAt(chosen: readonly Point[]): Promise<readonly string[]
       died.push(point.name)
     })
     if (point.isAtStart) await beginAnew(city, point.role)
-    const [handle] = await Promise.all([travel(city).finally(() => trap.open()), kill])
+    const [handle] = await Promise.all([travelPast(city, trap), kill])
     await check(city, handle, point.name)
   }
   return died
+}
+
+async function travelPast(city: City, trap: Trap): Promise<string> {
+  try {
+    return await travel(city)
+  } finally {
+    await trap.open()
+  }
 }
 
 /** Starts a process of this role as if nothing that is done once in a while had been done yet. */
