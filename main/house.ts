@@ -27,6 +27,7 @@ import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
+import { endAll } from './end-all.ts'
 import { readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
@@ -179,14 +180,15 @@ async function wire(
       worker ??= begin()
       await worker
     },
-    close: async () => {
-      await (await worker)?.stop()
-      // Each gives its run back before it ends, which takes as long as the steps under way may take.
-      await Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 })))
-      await github?.close()
-      await db.close()
-      await stopServer()
-    },
+    close: () =>
+      endAll([
+        async () => (await worker)?.stop(),
+        // Each gives its run back before it ends, which takes as long as the steps under way may take.
+        () => Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 }))),
+        async () => github?.close(),
+        () => db.close(),
+        stopServer,
+      ]),
   }
 }
 

@@ -4,6 +4,7 @@ import { exitCodes } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import type { Ops, Role } from '../config.ts'
 import { openScheduler } from './cron.ts'
+import { endAll } from './end-all.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
 import type { Receivers } from './intake.ts'
@@ -42,7 +43,7 @@ export async function start(opening: Start): Promise<number> {
     if (!signal.aborted) await Promise.race([once(signal, 'abort'), ...lives])
   } finally {
     // The last one first: nobody is asked for anything while the rest ends.
-    for (const part of parts.toReversed()) await part.stop()
+    await endAll(parts.toReversed().map((part) => () => part.stop()))
   }
   return exitCodes.done
 }

@@ -7,7 +7,7 @@ import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { applyLocked } from '../store/apply.ts'
 import type { AuditDraft } from '../store/audit.ts'
-import { castVote, lockGates, pseudonymOf } from '../store/gate.ts'
+import { castVote, lockGates, pseudonymOf, readClock } from '../store/gate.ts'
 import { grantRaise } from './budget.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
@@ -26,7 +26,11 @@ const choices = { approve: 'approved', reject: 'rejected', changes: 'changes_req
 export async function decideGate(request: Request<Decision>): Promise<Result<Done>> {
   const { tx, actor, command } = request
   const number = numberOf(command.run) ?? 0
-  const [run, gates] = await Promise.all([lockedRun(tx, command.run), tx.run(lockGates, { number })])
+  const [[clock], run, gates] = await Promise.all([
+    tx.run(readClock, {}),
+    lockedRun(tx, command.run),
+    tx.run(lockGates, { number }),
+  ])
   if (!run.ok) return run
   if (run.value.reasonCode === 'freeze') {
     return refused(
@@ -35,7 +39,9 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
       `An admin goes on with /resume ${command.run}.`,
     )
   }
-  const gate = openGate(command, run.value, gates)
+  // While this waited for the lock another decision may have led to a new gate, which nobody has seen who asked before.
+  const seen = gates.filter(({ id, openedAt }) => id === command.gate || (clock && openedAt <= clock.now))
+  const gate = openGate(command, run.value, seen)
   if (!gate.ok) return gate
   const voter = { actorId: actor.id, pseudonym: pseudonymOf(actor.id), roles: actor.roles }
   const authority = mayDecide(gate.value, gate.value.starter, voter)

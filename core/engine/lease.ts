@@ -31,9 +31,9 @@ export class Lease {
     return this.#lost.signal
   }
 
-  /** False past the deadline even if no timer has fired yet, as after a suspended process wakes. */
+  /** False past the deadline even if no timer has fired yet, as after a suspended process wakes; false once stopped. */
   get holds(): boolean {
-    return !this.#lost.signal.aborted && performance.now() - this.#acknowledgedAt < this.#leaseMs
+    return !this.#stopped && !this.#lost.signal.aborted && performance.now() - this.#acknowledgedAt < this.#leaseMs
   }
 
   /** Begins to beat. Call right after the worker's row was inserted. */

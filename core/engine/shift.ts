@@ -4,6 +4,7 @@ import type { Run } from '../model/run.ts'
 import type { Recipes } from '../pipeline.ts'
 import { claimAlone, claimRuns, listInterrupted, lockClaims } from '../store/claim.ts'
 import type { Database } from '../store/database.ts'
+import { isConnectionLost } from '../store/database.ts'
 import type { People } from '../store/people.ts'
 import type { StartDraft } from '../store/start.ts'
 import { startRuns } from '../store/start.ts'
@@ -112,8 +113,11 @@ export class Shift {
     await Promise.race([this.#allOff(), wait(this.#place.settings.graceMs)])
     for (const drive of this.#aboard.keys()) drive.stop('lease')
     await this.#lane.idle()
-    await this.#signOff()
-    await this.#lease.stop()
+    try {
+      await this.#signOff()
+    } finally {
+      await this.#lease.stop()
+    }
   }
 
   /** Ends because the lease is over: stops what runs, writes nothing. */
@@ -124,13 +128,19 @@ export class Shift {
     await this.#lease.stop()
   }
 
+  /** Frees what it held at once. With the database away that happens when the lease is over, and nobody waits for it here. */
   async #signOff(): Promise<void> {
     const worker = this.#lease.worker
     if (!this.#lease.holds) return
-    await this.#place.db.transaction(async (tx) => {
-      await tx.run(stopWorker, { worker })
-      await tx.run(requeueOwn, { worker })
-    })
+    try {
+      await this.#place.db.transaction(async (tx) => {
+        await tx.run(stopWorker, { worker })
+        await tx.run(requeueOwn, { worker })
+      })
+    } catch (error) {
+      if (!isConnectionLost(error)) throw error
+      this.#place.log('warn', 'the lease was not given back: others take its runs when it is over', { error })
+    }
   }
 
   async #allOff(): Promise<void> {

@@ -43,6 +43,14 @@ export const gateRow = z.object({
 const gateColumns = `g.id, g.run_id, g.step_id, g.kind, g.name, g.artifact_sha256, g.subject, g.policy, g.requested_by,
   g.opened_at, g.escalated_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
 
+/** The moment it is asked. Before a lock is waited for, it tells what was there already when somebody asked for it. */
+export const readClock = statement({
+  name: 'read_clock',
+  params: [],
+  row: z.object({ now: z.date() }),
+  sql: `select app.clock_now() as now`,
+})
+
 /**
  * All gates of a run with their votes, oldest first, their rows locked; the run's row is locked before them. Somebody
  * whose accounts were joined since is one person here: the votes and the start of any of them are theirs.

@@ -7,6 +7,7 @@ import { signIn } from '../../core/commands/sign-in.ts'
 import { Shift } from '../../core/engine/shift.ts'
 import { reap, wake } from '../../core/engine/sweep.ts'
 import type { Actor } from '../../core/model/actor.ts'
+import type { RunCard } from '../../core/model/card.ts'
 import type { Outcome } from '../../core/model/outcome.ts'
 import type { GatePolicy } from '../../core/model/plan.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -182,6 +183,32 @@ describe('a gate', () => {
     expect(denied(await answer)).toMatchObject({ code: 'stale' })
     await house.work()
     expect(await cardWhen(house, run.handle, isAtEnd)).toMatchObject({ state: 'rejected' })
+  })
+
+  test('that opened while a decision waited in line is not decided by it: nobody has seen it who asked before', async () => {
+    const { house, run, one, two } = await atGate()
+    const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const transaction = two.transaction.bind(two)
+    two.transaction = (work) =>
+      transaction((tx) =>
+        work({
+          run: async (statement, params) => {
+            if (statement.name !== 'read_clock') await go.promise
+            const rows = await tx.run(statement, params)
+            asked.resolve()
+            return rows
+          },
+        }),
+      )
+    const late = askOn(house, two, { kind: 'approve', run: run.handle, ...decide }, await approver(house, 'bob'))
+    await asked.promise
+    const alice = await approver(house, 'alice')
+    agreed(await askOn(house, one, { kind: 'changes', run: run.handle, ...decide, reason: 'more' }, alice))
+    const reopened = (card: RunCard): boolean => isAtGate(card) && card.gates.length === 2
+    await cardWhen(house, run.handle, reopened)
+    go.resolve()
+    expect(denied(await late).message).toContain('already sent back for changes by alice')
+    expect((await cardWhen(house, run.handle, reopened)).gates.at(-1)?.verdict).toBeNull()
   })
 
   test('decided twice by one delivery is decided once, and both hear the same', async () => {

@@ -177,6 +177,7 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   if (mishap?.kind === 'connection dropped') return void response.destroy()
   const spoilt = mishap ? spoiltAnswer(state, mishap.kind) : null
   const answer = spoilt ?? (await answerOf(state, request, { url, bytes }))
+  await state.afterEffect(line)
   if (mishap?.kind === 'answer dropped') return void response.destroy()
   send(state, response, answer)
 }

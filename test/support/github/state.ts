@@ -118,6 +118,8 @@ export type State = {
   nextId: number
   /** What the world does while a request is on its way. */
   beforeAnswer: (line: string) => Promise<void>
+  /** What the world does between the effect of a request and its answer. */
+  afterEffect: (line: string) => Promise<void>
 }
 
 export const newState = (): State => ({
@@ -132,6 +134,7 @@ export const newState = (): State => ({
   mintsTooMuch: false,
   nextId: 1,
   beforeAnswer: () => Promise.resolve(),
+  afterEffect: () => Promise.resolve(),
 })
 
 export const nowOf = ({ aheadMs }: State): number => Date.now() + aheadMs

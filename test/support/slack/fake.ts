@@ -32,6 +32,8 @@ export type FakeSlack = {
   readonly tokens: Set<string>
   /** About one message a second for each channel, as Slack has it. */
   isPaced: boolean
+  /** What the world does between the effect of a call and its answer. */
+  afterEffect: (method: string, args: Arguments) => Promise<void>
   trouble(method: string, trouble: Trouble, times?: number): void
   /** An address that takes five answers, as a slash command or a press carries it. */
   responseUrl(): string
@@ -69,6 +71,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     sockets,
     tokens: new Set([botToken, appToken]),
     isPaced: false,
+    afterEffect: () => Promise.resolve(),
     trouble: (method, trouble, times = 1) =>
       void troubles.set(
         method,
@@ -108,6 +111,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     const args = argumentsOf(raw, request.headers['content-type'] ?? '')
     if (isTooSoon(method, args)) return slower(response, 1)
     const result = perform(method, args)
+    await fake.afterEffect(method, args)
     if (trouble === 'drop') return void request.socket.destroy()
     return answer(response, 200, typeof result === 'string' ? { ok: false, error: result } : { ok: true, ...result })
   }

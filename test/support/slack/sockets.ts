@@ -65,7 +65,7 @@ export function openSockets(server: Server): Sockets {
     loseAcks: (times) => void (lost = times),
     opened: () => opened,
     whenOpened: async (times) => {
-      const deadline = performance.now() + 10_000
+      const deadline = performance.now() + 40_000
       for (;;) {
         if (opened >= times) return
         if (performance.now() > deadline) throw new Error(`${opened} connections, not ${times}`)

@@ -57,6 +57,8 @@ export class BotApi {
   readonly calls: { readonly method: string; readonly client: string; readonly chat: number | null }[] = []
   /** 1 message a second per chat and 20 a minute per group, as Telegram has it. */
   hasLimits = false
+  /** What the world does between the effect of a call and its answer. */
+  afterEffect: (effect: Effect) => Promise<void> = () => Promise.resolve()
   root = ''
   readonly #server = createServer((req, res) => void this.#serve(req, res))
   readonly #queries = new Map<string, { bornAt: number; isAnswered: boolean }>()
@@ -189,7 +191,9 @@ export class BotApi {
         throw new Refused(400, "Bad Request: can't parse entities: entity is invalid")
       if (method === 'getUpdates') return this.#getUpdates(payload, res)
       const result = this.#do(method, payload, chat)
-      this.ledger.push({ method, chat, payload, at: this.now, client })
+      const effect = { method, chat, payload, at: this.now, client }
+      this.ledger.push(effect)
+      await this.afterEffect(effect)
       if (trouble === 'die after') this.kill(client)
       if (trouble === 'drop' || trouble === 'die after') return void req.socket.destroy()
       answer(res, 200, { ok: true, result })

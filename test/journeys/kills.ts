@@ -1,0 +1,317 @@
+import { expect, onTestFinished } from 'vitest'
+import type { RunningProcess } from '../../adapters/process/run.ts'
+import { checkInvariants } from '../../core/store/invariants.ts'
+import { administer, openSession } from '../support/administer.ts'
+import { startGitHub } from '../support/github/github.ts'
+import { cardWhen, git, isAtEnd } from '../support/house.ts'
+import { until } from '../support/program.ts'
+import { ada } from '../support/slack/open.ts'
+import { pressOf } from '../support/slack/sign.ts'
+import { places } from '../support/telegram/room.ts'
+import type { Town } from '../support/town.ts'
+import { askInTelegram, everywhere, latestButton, openTown, shownIn } from '../support/town.ts'
+
+type Role = 'bot' | 'worker' | 'cron'
+
+/**
+ * A place to die at. In the database the process dies while it writes a row, or while it commits the row; outside, when
+ * its call has had its effect and before it hears so.
+ */
+export type Point = {
+  readonly name: string
+  readonly role: Role
+  /** What a process does only when it is new. */
+  readonly isAtStart?: true
+} & (
+  | { readonly table: string; readonly on: 'insert' | 'update'; readonly when?: string; readonly atCommit?: true }
+  | { readonly network: 'telegram' | 'slack' | 'github'; readonly call: RegExp; readonly says?: RegExp }
+)
+
+/** Every boundary of a journey at which a process may be lost. */
+export const points: readonly Point[] = [
+  { name: 'command: its answer not yet kept', role: 'bot', table: 'inbox', on: 'insert' },
+  { name: 'command: done, not yet committed', role: 'bot', table: 'inbox', on: 'insert', atCommit: true },
+  {
+    name: 'command: done and answered, its update not yet confirmed',
+    role: 'bot',
+    network: 'telegram',
+    call: /^sendMessage$/,
+    says: /Run r\w+ started/,
+  },
+  { name: 'outbox: committed, not yet taken', role: 'bot', table: 'outbox', on: 'update', when: 'new.sent_at is null' },
+  { name: 'outbox: told, not yet marked', role: 'bot', table: 'outbox', on: 'update', when: 'new.sent_at is not null' },
+  { name: 'card: being placed', role: 'bot', table: 'cards', on: 'insert', when: `new.kind = 'gate'` },
+  { name: 'card: placed, not yet committed', role: 'bot', table: 'cards', on: 'insert', atCommit: true },
+  {
+    name: 'card: posted in Telegram, not yet recorded',
+    role: 'bot',
+    network: 'telegram',
+    call: /^sendMessage$/,
+    says: /waits for you/,
+  },
+  {
+    name: 'card: posted in Slack, not yet recorded',
+    role: 'bot',
+    network: 'slack',
+    call: /^chat.postMessage$/,
+    says: /waits for you/,
+  },
+  {
+    name: 'card: being recorded',
+    role: 'bot',
+    table: 'cards',
+    on: 'update',
+    when: `new.kind = 'gate' and old.place is null and new.place is not null`,
+  },
+  {
+    name: 'card: settled in Telegram, not yet recorded',
+    role: 'bot',
+    network: 'telegram',
+    call: /^editMessageText$/,
+    says: /approved by Ada/,
+  },
+  {
+    name: 'card: settled in Slack, not yet recorded',
+    role: 'bot',
+    network: 'slack',
+    call: /^chat.update$/,
+    says: /approved by Ada/,
+  },
+  { name: 'decision: its vote being written', role: 'bot', table: 'votes', on: 'insert' },
+  { name: 'decision: made, not yet committed', role: 'bot', table: 'votes', on: 'insert', atCommit: true },
+  {
+    name: 'receipt: sent, not yet recorded',
+    role: 'bot',
+    network: 'slack',
+    call: /^chat.postMessage$/,
+    says: /an account of yours/,
+  },
+  {
+    name: 'claim: being made',
+    role: 'worker',
+    table: 'runs',
+    on: 'update',
+    when: `new.state = 'running' and old.state = 'queued'`,
+  },
+  {
+    name: 'claim: made, the first step under way',
+    role: 'worker',
+    isAtStart: true,
+    network: 'github',
+    call: /^POST .*access_tokens$/,
+  },
+  { name: 'step: done, not yet recorded', role: 'worker', table: 'attempts', on: 'insert' },
+  { name: 'step: recorded, not yet committed', role: 'worker', table: 'attempts', on: 'insert', atCommit: true },
+  { name: 'step: the gate opened, not yet committed', role: 'worker', table: 'gates', on: 'insert', atCommit: true },
+  { name: 'effect: intended', role: 'worker', table: 'effects', on: 'insert' },
+  {
+    name: 'effect: the pull request made, not yet recorded',
+    role: 'worker',
+    network: 'github',
+    call: /^POST .*\/pulls$/,
+  },
+  {
+    name: 'effect: the check run made, not yet recorded',
+    role: 'worker',
+    network: 'github',
+    call: /^POST .*\/check-runs$/,
+  },
+  { name: 'schedule: its tick being taken', role: 'cron', isAtStart: true, table: 'ticks', on: 'insert' },
+  {
+    name: 'schedule: its tick done, not yet marked',
+    role: 'cron',
+    isAtStart: true,
+    table: 'ticks',
+    on: 'update',
+    when: 'new.outcome is not null',
+  },
+]
+
+type City = {
+  readonly town: Town
+  readonly github: Awaited<ReturnType<typeof startGitHub>>
+  readonly shop: Awaited<ReturnType<Awaited<ReturnType<typeof startGitHub>>['repository']>>
+  readonly processes: Map<Role, RunningProcess>
+}
+
+async function openCity(): Promise<City> {
+  const github = await startGitHub()
+  const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
+  const shop = await github.repository('olivia/shop', { 'README.md': readme })
+  const identity = github.app([{ repositories: ['olivia/shop'] }])
+  const town = await openTown({
+    GITHUB_APP_ID: identity.appId,
+    GITHUB_PRIVATE_KEY: identity.privateKey,
+    GITHUB_API_URL: `${github.url}/api/v3`,
+    NODE_EXTRA_CA_CERTS: github.caFile,
+    QP_GIT_CA_FILE: github.caFile,
+    QP_ALLOWED_HOSTS: 'localhost',
+  })
+  const processes = new Map<Role, RunningProcess>()
+  for (const role of ['worker', 'bot', 'cron'] as const) processes.set(role, await town.start(role))
+  return { town, github, shop, processes }
+}
+
+/** Takes one run on its whole way for each point, a process of the point's role killed there. Answers with the points that killed. */
+export async function dieAt(chosen: readonly Point[]): Promise<readonly string[]> {
+  const city = await openCity()
+  const died: string[] = []
+  for (const point of chosen) {
+    const trap = await setTrap(city, point)
+    const kill = trap.sprung.then(async (isSprung) => {
+      if (!isSprung) return
+      await city.processes.get(point.role)?.kill({ signal: 'SIGKILL' })
+      await trap.open()
+      city.processes.set(point.role, await city.town.start(point.role))
+      died.push(point.name)
+    })
+    if (point.isAtStart) await beginAnew(city, point.role)
+    const [handle] = await Promise.all([travelPast(city, trap), kill])
+    await check(city, handle, point.name)
+  }
+  return died
+}
+
+async function travelPast(city: City, trap: Trap): Promise<string> {
+  try {
+    return await travel(city)
+  } finally {
+    await trap.open()
+  }
+}
+
+/** Starts a process of this role as if nothing that is done once in a while had been done yet. */
+async function beginAnew({ town, processes }: City, role: Role): Promise<void> {
+  await processes.get(role)?.kill({ signal: 'SIGKILL' })
+  await administer(town.state.database.connection, 'delete from app.ticks')
+  processes.set(role, await town.start(role))
+}
+
+/** Started in Telegram, approved in Slack, published on GitHub, told in both. */
+async function travel({ town, shop }: City): Promise<string> {
+  const handle = await askInTelegram(town, shop.address)
+  await everywhere(town, new RegExp(`Run ${handle} waits for you: ANCHOR.md`))
+  void town.slack.sockets.send('interactive', pressOf(ada, latestButton(town), town.slack.responseUrl()))
+  await everywhere(town, new RegExp(`✓ gate anchor approved by Ada at .* UTC · run ${handle}`))
+  await everywhere(town, new RegExp(`Run ${handle} is done`))
+  await everywhere(town, new RegExp(`Run ${handle} .*✓ done`))
+  return handle
+}
+
+type Trap = {
+  /** True as soon as a process is in it; false when it was opened before any came. */
+  readonly sprung: Promise<boolean>
+  /** Lets everybody go on who is still there, and takes it away. */
+  open(): Promise<void>
+}
+
+const setTrap = (city: City, point: Point): Promise<Trap> =>
+  'table' in point ? setInDatabase(city, point) : Promise.resolve(setInNetwork(city, point))
+
+type InDatabase = Extract<Point, { table: string }>
+
+/** A trigger that waits for a lock which this test holds. */
+async function setInDatabase({ town }: City, point: InDatabase): Promise<Trap> {
+  const { connection } = town.state.database
+  const session = openSession(connection)
+  onTestFinished(() => session.end())
+  await session.unsafe('select pg_advisory_lock(4711)')
+  await session.unsafe(`
+    create or replace function public.wait_here() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock_shared(4711); return new; end $$`)
+  const [kind, moment] = point.atCommit
+    ? ['constraint trigger', `after ${point.on} on app.${point.table} deferrable initially deferred`]
+    : ['trigger', `before ${point.on} on app.${point.table}`]
+  const when = point.when === undefined ? '' : `when (${point.when})`
+  await session.unsafe(`create ${kind} wait_here ${moment} for each row ${when} execute function public.wait_here()`)
+  const caught = () =>
+    administer(connection, `select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted`)
+  const opening = new AbortController()
+  const sprung = Promise.withResolvers<boolean>()
+  const watch = async (): Promise<void> => {
+    while (!opening.signal.aborted) if ((await caught()).length > 0) return sprung.resolve(true)
+  }
+  void watch().catch(sprung.reject)
+  const open = async (): Promise<void> => {
+    if (opening.signal.aborted) return
+    opening.abort()
+    sprung.resolve(false)
+    // The server would not notice before the lock is free that whoever waits for it is gone.
+    for (const { pid } of await caught()) await session.unsafe(`select pg_terminate_backend(${String(pid)})`)
+    await until(async () => (await caught()).length === 0, 'nobody is left in the trap')
+    await session.unsafe('select pg_advisory_unlock(4711)')
+    await session.unsafe(`drop trigger wait_here on app.${point.table}`)
+    await session.end()
+  }
+  return { sprung: sprung.promise, open }
+}
+
+type InNetwork = Extract<Point, { network: string }>
+
+/** A server that has done what it was asked and does not answer, once. */
+function setInNetwork({ town, github }: City, { network, call, says = /^/ }: InNetwork): Trap {
+  const sprung = Promise.withResolvers<boolean>()
+  const opened = Promise.withResolvers<void>()
+  let isSprung = false
+  const hold = async (method: string, text: unknown): Promise<void> => {
+    if (isSprung || !call.test(method) || !says.test(JSON.stringify(text))) return
+    isSprung = true
+    sprung.resolve(true)
+    await opened.promise
+  }
+  if (network === 'telegram') town.telegram.afterEffect = ({ method, payload }) => hold(method, payload)
+  else if (network === 'slack') town.slack.afterEffect = hold
+  else github.state.afterEffect = (line) => hold(line, '')
+  return {
+    sprung: sprung.promise,
+    open: () => {
+      isSprung = true
+      sprung.resolve(false)
+      opened.resolve()
+      return Promise.resolve()
+    },
+  }
+}
+
+/** How the world must look after a journey on which one process was lost. */
+async function check({ town, shop }: City, handle: string, where: string): Promise<void> {
+  const card = await cardWhen(town.state, handle, isAtEnd)
+  expect(card, where).toMatchObject({ state: 'succeeded', gates: [{ verdict: 'approved', decidedBy: 'Ada' }] })
+  const branch = `quantapilot/${handle}/docs`
+  expect(await git(shop.folder, 'branch', '--list', `quantapilot/${handle}/*`), where).toBe(branch)
+  expect(
+    shop.pulls.filter(({ head }) => head === branch),
+    where,
+  ).toHaveLength(1)
+  const [votes] = await administer(
+    town.state.database.connection,
+    `select count(*)::integer as votes from app.votes where run_id = '${card.runId}'`,
+  )
+  expect(votes, where).toEqual({ votes: 1 })
+  const { telegram, slack } = shownIn(town)
+  const sameIn = (says: RegExp): void => {
+    const [left, right] = [telegram, slack].map((texts) => texts.find((text) => says.test(text)))
+    expect(left, where).toBeDefined()
+    expect(right, where).toBe(left)
+  }
+  const kinds = [
+    new RegExp(`^✓ gate anchor approved by Ada at .* UTC · run ${handle}\\n`),
+    new RegExp(`^Run ${handle} .*✓ done`),
+    new RegExp(`^✓ Run ${handle} is done`),
+  ]
+  kinds.forEach(sameIn)
+  const settled = [...town.slack.messages.values()].filter(({ text }) => kinds[0]?.test(text))
+  expect(JSON.stringify(settled), where).not.toContain('"actions"')
+  const group = town.telegram.chats.ofBot(places.group).filter(({ text }) => kinds[0]?.test(text ?? ''))
+  expect(
+    group.flatMap(({ reply_markup }) => reply_markup?.inline_keyboard ?? []),
+    where,
+  ).toEqual([])
+  // Each is there once in each network; what was posted and not recorded may be there once more, open for good.
+  const open = new RegExp(`^● Run ${handle} waits`)
+  const times = (says: RegExp): number => [...telegram, ...slack].filter((text) => says.test(text)).length
+  const repeated = kinds.reduce((sum, says) => sum + times(says) - 2, times(open))
+  expect(repeated, `messages repeated ${where}`).toBeLessThanOrEqual(1)
+  const broken = Object.entries(await checkInvariants(town.state.db)).filter(([, violations]) => violations.length > 0)
+  expect(broken, where).toEqual([])
+}
