@@ -27,7 +27,7 @@ import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
-import { readSecret, webhookSecret } from './secret.ts'
+import { linkToken, readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
 export const programDir = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url))
@@ -47,6 +47,8 @@ export type House = {
   readonly recipes: Recipes
   readonly desk: Desk
   readonly log: EngineLog
+  /** The token of a mail's link, from the key of the card it is about. */
+  readonly linkTokenOf: (cardKey: string) => string
   /** What kind of database it is, in words. */
   readonly databaseKind: string
   /** Begins to work on runs in this process; asked twice, it is the same worker. */
@@ -171,8 +173,9 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, people, recipes, pipelines: known, webhooks, poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke },
     log,
+    linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,
     work: async () => {
       worker ??= begin()
@@ -185,6 +188,22 @@ async function wire(
       await github?.close()
       await db.close()
       await stopServer()
+    },
+  }
+}
+
+/** Mails a code at once, over a connection of its own: whoever asked for it waits for nothing else. */
+function mailOf({ mail }: Config): Desk['mail'] {
+  if (!mail) return null
+  return {
+    sendCode: async (address, code) => {
+      const { MailBoard } = await import('../bot/mail/board.ts')
+      const board = new MailBoard(mail)
+      try {
+        await board.sendCode(address, code)
+      } finally {
+        board.stop()
+      }
     },
   }
 }

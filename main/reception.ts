@@ -28,8 +28,12 @@ const unsaid = z.object({
 export function openReception(desk: Desk, log: EngineLog, onChange: () => void): Reception {
   const { db } = desk
   const ask: Reception['ask'] = async (caller, command) => {
-    if ((command.kind === 'link' || command.kind === 'key') && !caller.isPrivate) {
-      return refused('usage', 'Codes and keys are for private chats only.', 'Write to me in private and say it there.')
+    if ((command.kind === 'link' || command.kind === 'key' || command.kind === 'mail') && !caller.isPrivate) {
+      return refused(
+        'usage',
+        'Codes, keys and addresses are for private chats only.',
+        'Write to me in private and say it there.',
+      )
     }
     const actor = await greet(desk, caller)
     const answer = await execute(desk, actor, command, caller.deliveryId)
