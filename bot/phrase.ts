@@ -4,6 +4,7 @@ import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
+import { sayMailbox } from './phrase-mailbox.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -319,23 +320,6 @@ function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'fo
   if (level === 'nothing') return `✓ This place hears no more of ${what}.`
   if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
   return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
-}
-
-function sayMailbox({ did, address }: Extract<Reply, { kind: 'mailbox' }>): readonly string[] {
-  switch (did) {
-    case 'asked':
-      return [
-        `✓ If ${address ?? 'it'} takes mail, a code is on its way there, good for 15 minutes.`,
-        '  Next: say /mail <code> here.',
-      ]
-    case 'confirmed':
-      return [
-        `✓ Decisions about every project are mailed to ${address ?? 'you'}; whoever reads them there can decide as you.`,
-        '  /mail subscribe for all that happens, /mail mute or /mail quiet for less, /mail off to end it.',
-      ]
-    case 'off':
-      return ['✓ No more mail. The address is forgotten, and links in mails that were sent are dead.']
-  }
 }
 
 function sayWebhooks({ did, webhooks, secret }: Extract<Reply, { kind: 'webhooks' }>): readonly string[] {

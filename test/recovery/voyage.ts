@@ -343,7 +343,8 @@ async function comeAboard(voyage: Voyage): Promise<void> {
   await voyage.say('mate', 'deck', { kind: 'delegate', who: 'captain', hours: 1 })
   await voyage.say('mate', 'deck', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'gone', { kind: 'subscribe', project: null, level: 'all' })
-  await voyage.say('mate', 'deck', { kind: 'quiet', from: '22:00', to: '07:00', zone: 'UTC' })
+  // Taken back: a voyage at night must not wait for the morning.
+  await voyage.say('mate', 'deck', { kind: 'quiet', from: null, to: null, zone: 'UTC' })
   await voyage.surely(({ desk }) => follows(desk, 'wall', 'home'))
   await voyage.surely(async ({ reception }) => {
     const caller = callerAt('mate', 'deck')
