@@ -1,4 +1,5 @@
-import type { Command, CommandKind } from '../core/commands/command.ts'
+import { z } from 'zod'
+import type { Command, CommandKind, Following } from '../core/commands/command.ts'
 import { scopes } from '../core/commands/command.ts'
 import { numberOf } from '../core/model/handle.ts'
 import { nearest } from '../core/model/nearest.ts'
@@ -46,6 +47,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   unsubscribe: { usage: 'unsubscribe [project]', says: 'show no more runs here' },
   mute: { usage: 'mute <hours> [project]', says: 'show nothing here for a while' },
   quiet: { usage: 'quiet <from> <to> [zone] | quiet off', says: 'no sounds here between two times of day' },
+  mail: {
+    usage: 'mail <address> | mail <code> | mail off | mail subscribe|unsubscribe|mute|quiet …',
+    says: 'hear of runs by mail, and decide behind its links; a code proves that the mailbox is yours',
+  },
   delegate: { usage: 'delegate <who> <hours>', says: 'let somebody decide in your place for a while; 0 ends it' },
   key: {
     usage: 'key add <label> [--scope read,operate,decide] | key list | key revoke <id>',
@@ -138,6 +143,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
         : usage(kind)
     case 'quiet':
       return buildQuiet(words)
+    case 'mail':
+      return buildMail(words, flags)
     case 'key':
       return buildKey(words, flags.get('scope') ?? 'read')
     case 'gates':
@@ -199,6 +206,26 @@ function buildKey([verb, name, ...rest]: readonly string[], scope: string): Resu
   if (verb === 'list' && name === undefined) return accepted({ kind: 'key', verb, name: '', scopes: [] })
   if ((verb !== 'add' && verb !== 'revoke') || name === undefined || rest.length > 0) return usage('key')
   return accepted({ kind: 'key', verb, name, scopes: scopes.filter((known) => named.includes(known)) })
+}
+
+const isFollowing = (command: Command): command is Following =>
+  ['subscribe', 'unsubscribe', 'mute', 'quiet'].includes(command.kind)
+
+function buildMail(words: readonly string[], flags: Options['flags']): Result<Command> {
+  const [first, ...rest] = words
+  const kind = kinds.find((known) => known === first?.toLowerCase())
+  if (kind) {
+    const said = build(kind, { words: rest, flags })
+    if (!said.ok) return said
+    return isFollowing(said.value) ? accepted({ kind: 'mail', act: 'follow', follow: said.value }) : usage('mail')
+  }
+  if (first === undefined) return usage('mail')
+  if (rest.length > 0) return tooMany('mail')
+  if (first === 'off') return accepted({ kind: 'mail', act: 'off' })
+  if (!first.includes('@')) return accepted({ kind: 'mail', act: 'confirm', code: first })
+  const address = first.replace(/^<?(?:mailto:)?/i, '').replace(/(?:\|.*)?>$/, '')
+  if (z.email().max(254).safeParse(address).success) return accepted({ kind: 'mail', act: 'ask', address })
+  return refused('usage', `${first} is not an e-mail address.`, 'Write one such as ann@example.org.')
 }
 
 /** `22`, `22:30`; with a zone as the IANA names them. */

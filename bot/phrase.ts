@@ -5,6 +5,7 @@ import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
 import { diffLines } from './diff.ts'
+import { sayMailbox } from './phrase-mailbox.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -250,6 +251,7 @@ type Personal = Extract<
       | 'key_made'
       | 'key_revoked'
       | 'keys'
+      | 'mailbox'
   }
 >
 
@@ -301,8 +303,10 @@ function sayPersonal(reply: Personal): readonly string[] {
       return [
         reply.from === null
           ? '✓ Sounds at any time.'
-          : `✓ No sounds here from ${reply.from} to ${reply.to} (${reply.zone}).`,
+          : `✓ No sounds from ${reply.from} to ${reply.to} (${reply.zone}): reminders wait until then.`,
       ]
+    case 'mailbox':
+      return sayMailbox(reply)
     default:
       return unreachable(reply)
   }

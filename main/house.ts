@@ -28,7 +28,7 @@ import { migrate } from '../core/store/migrate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 import { endAll } from './end-all.ts'
-import { readSecret, webhookSecret } from './secret.ts'
+import { linkToken, readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
 export const programDir = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url))
@@ -48,6 +48,8 @@ export type House = {
   readonly recipes: Recipes
   readonly desk: Desk
   readonly log: EngineLog
+  /** The token of a mail's link, from the key of the card it is about. */
+  readonly linkTokenOf: (cardKey: string) => string
   /** What kind of database it is, in words. */
   readonly databaseKind: string
   /** Begins to work on runs in this process; asked twice, it is the same worker. */
@@ -173,8 +175,9 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, people, recipes, pipelines: known, webhooks, poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke },
     log,
+    linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,
     work: async () => {
       worker ??= begin()
@@ -189,6 +192,22 @@ async function wire(
         () => db.close(),
         stopServer,
       ]),
+  }
+}
+
+/** Mails a code at once, over a connection of its own: whoever asked for it waits for nothing else. */
+function mailOf({ mail }: Config): Desk['mail'] {
+  if (!mail) return null
+  return {
+    sendCode: async (address, code) => {
+      const { MailBoard } = await import('../bot/mail/board.ts')
+      const board = new MailBoard(mail)
+      try {
+        await board.sendCode(address, code)
+      } finally {
+        board.stop()
+      }
+    },
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Figures, Holder, Product } from '../bot/http/house.ts'
+import type { Figures, GatePages, Holder, Product } from '../bot/http/house.ts'
 import type { Receivers } from './intake.ts'
 import { Intake } from './intake.ts'
 import { openPublic } from '../bot/http/http.ts'
@@ -44,7 +44,11 @@ type Serving = Pick<House, 'desk' | 'log'> & { readonly config: { readonly http:
  * Opens the public port and the operator's. Throws a Fault when one is taken. What networks send is kept before it is
  * answered, and handed on from here.
  */
-export async function openHttp({ desk, log, config }: Serving, receivers: Receivers): Promise<HttpServers> {
+export async function openHttp(
+  { desk, log, config }: Serving,
+  receivers: Receivers,
+  gatePages: GatePages | null,
+): Promise<HttpServers> {
   const { http } = config
   assert(http, 'HTTP is served although no port was asked for')
   const meter = new Meter()
@@ -52,6 +56,7 @@ export async function openHttp({ desk, log, config }: Serving, receivers: Receiv
   const app = await openPublic({
     product: productOf(desk),
     webhooks: intake.webhooks,
+    gatePages,
     allowances: { requestsPerHour: 1_000, runsPerHour: http.runsPerHour, failuresPerHour: 1_000 },
     meter,
     log,

@@ -29,8 +29,8 @@ const unsaid = z.object({
 export function openReception(desk: Desk, log: EngineLog, onChange: () => void): Reception {
   const { db } = desk
   const ask: Reception['ask'] = async (caller, command) => {
-    if ((command.kind === 'link' || command.kind === 'key') && !caller.isPrivate) {
-      return refused('usage', 'Codes and keys are for private chats only.', 'Write to me in private and say it there.')
+    if (isPersonal.has(command.kind) && !caller.isPrivate) {
+      return aloud
     }
     const actor = await greet(desk, caller)
     const answer = await execute(desk, actor, command, caller.deliveryId)
@@ -93,6 +93,15 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
     },
   }
 }
+
+/** What others in a chat must not read. */
+const isPersonal: ReadonlySet<string> = new Set(['link', 'key', 'mail'])
+
+const aloud = refused(
+  'usage',
+  'Codes, keys and addresses are for private chats only.',
+  'Write to me in private and say it there.',
+)
 
 const notHere = refused('usage', 'This button decides nothing.', 'Use the card of the gate.')
 

@@ -29,6 +29,10 @@ export async function readSecret(configured: string | null, stateDir: string): P
 export const webhookSecret = (secret: string, webhookId: string): string =>
   `whsec_${Buffer.from(hkdfSync('sha256', secret, '', `quantapilot webhook ${webhookId}`, 32)).toString('base64url')}`
 
+/** The token of a mail's link: 256 bits derived by HKDF (RFC 5869), so that a mail sent again holds the same link. */
+export const linkToken = (secret: string, cardKey: string): string =>
+  Buffer.from(hkdfSync('sha256', secret, '', `quantapilot link ${cardKey}`, 32)).toString('base64url')
+
 async function readIfThere(path: string): Promise<string | null> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isCode(error, 'ENOENT')) return null

@@ -7,7 +7,7 @@ import { openScheduler } from './cron.ts'
 import { endAll } from './end-all.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
-import type { Receivers } from './intake.ts'
+import type { Bot } from './surfaces.ts'
 import { startBot } from './surfaces.ts'
 
 type Start = {
@@ -70,7 +70,7 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
 /** The surfaces, and the server that programs and networks call, where a port was asked for. */
 async function beBot({ screen, house, role, askAs }: Start): Promise<readonly Part[]> {
   const bot = await startBot({ screen, house, askAs })
-  return servesApi({ house, role }) ? [bot, await beServer(screen, house, bot.receivers)] : [bot]
+  return servesApi({ house, role }) ? [bot, await beServer(screen, house, bot)] : [bot]
 }
 
 const servesApi = ({ house, role }: Pick<Start, 'house' | 'role'>): boolean =>
@@ -83,9 +83,9 @@ async function beProbed(screen: Screen, house: House, ops: Ops): Promise<Part> {
   return { stop: () => server.close() }
 }
 
-async function beServer(screen: Screen, house: House, receivers: Receivers): Promise<Part> {
+async function beServer(screen: Screen, house: House, { receivers, gatePages }: Bot): Promise<Part> {
   const { openHttp } = await import('./http.ts')
-  const servers = await openHttp(house, receivers)
+  const servers = await openHttp(house, receivers, gatePages)
   screen.print(`✓ http      port ${servers.port}; metrics and probes on port ${servers.opsPort}`)
   return { stop: () => servers.close() }
 }

@@ -3,15 +3,18 @@ import type { Headers } from '../adapters/github/webhook.ts'
 import { understand, verify } from '../adapters/github/webhook.ts'
 import type { CardRelayOptions } from '../bot/card-relay.ts'
 import { CardRelay } from '../bot/card-relay.ts'
+import type { GatePages } from '../bot/http/house.ts'
 import { Relay } from '../bot/relay.ts'
 import type { RequestKind } from '../bot/slack/request.ts'
 import type { Ask, Board, Listener, Reception, Surface } from '../bot/surface.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import { TerminalSession } from '../bot/terminal/session.ts'
+import type { Config } from '../config.ts'
 import { follows } from '../core/commands/greet.ts'
 import { offerFirstAdmin } from '../core/commands/people.ts'
 import { cardOf } from '../core/commands/show.ts'
 import { assert } from '../core/model/problem.ts'
+import { openGatePages, withLinks } from './gate-links.ts'
 import type { House } from './house.ts'
 import type { IncomingEvent, Receivers } from './intake.ts'
 import { openReception } from './reception.ts'
@@ -32,6 +35,8 @@ type Network = {
 export type Bot = {
   /** What networks that call us by HTTP are taken in by. */
   readonly receivers: Receivers
+  /** The pages behind links of mails; null where mails hold none. */
+  readonly gatePages: GatePages | null
   /** Begins to listen; resolves when a surface ended by itself (a terminal was left). */
   live(): Promise<void>
   stop(): Promise<void>
@@ -75,6 +80,7 @@ export async function startBot({ screen, house, askAs }: Opening): Promise<Bot> 
   const surfaces = networks.flatMap(({ surface }) => surface ?? [])
   return {
     receivers: receiversOf(house, networks),
+    gatePages: linksMails(house.config) ? openGatePages({ desk: house.desk, onChange: () => relay.poke() }) : null,
     live: () => {
       for (const surface of surfaces) {
         void surface.start().catch((error: unknown) => onStopped(house, surface.name, error))
@@ -111,7 +117,10 @@ async function openHome({ desk, log }: House, { board, home }: Network, signal: 
 }
 
 /** Every network that is configured; no other is loaded. A network is added here and nowhere else. */
-async function openNetworks({ config, log }: House, reception: Reception): Promise<readonly Network[]> {
+async function openNetworks(
+  { config, log, desk, linkTokenOf }: House,
+  reception: Reception,
+): Promise<readonly Network[]> {
   const networks: Network[] = []
   const { telegram: telegramSettings, slack: slackSettings, mail: mailSettings, publicUrl } = config
   if (telegramSettings) {
@@ -141,12 +150,15 @@ async function openNetworks({ config, log }: House, reception: Reception): Promi
   }
   if (mailSettings) {
     const { MailBoard } = await import('../bot/mail/board.ts')
-    // No page answers under a link yet: mails say how to decide in chat or at the command line.
-    const board = new MailBoard({ ...mailSettings, publicUrl: null })
-    networks.push({ surface: null, board, home: () => Promise.resolve(mailSettings.to), stop: () => board.stop() })
+    const mail = new MailBoard(mailSettings)
+    const board = withLinks(mail, linksMails(config) ? { desk, tokenOf: linkTokenOf } : null)
+    networks.push({ surface: null, board, home: () => Promise.resolve(mailSettings.to), stop: () => mail.stop() })
   }
   return networks
 }
+
+/** A link needs an address that people reach, and a server that answers under it. */
+const linksMails = ({ mail, publicUrl, http }: Config): boolean => mail !== null && publicUrl !== null && http !== null
 
 function receiversOf({ config, log }: House, networks: readonly Network[]): Receivers {
   const secrets = config.github?.webhookSecrets ?? []

@@ -36,6 +36,7 @@ const requests: { readonly [Kind in CommandKind]: Extract<Command, { kind: Kind 
   unsubscribe: { kind: 'unsubscribe', project: 'no such' },
   mute: { kind: 'mute', project: 'no such', hours: 1 },
   key: { kind: 'key', verb: 'list', name: '', scopes: [] },
+  mail: { kind: 'mail', act: 'confirm', code: 'WRONG' },
   quiet: { kind: 'quiet', from: null, to: null, zone: 'UTC' },
 }
 
@@ -68,6 +69,7 @@ const promised: Readonly<Record<CommandKind, readonly (Role | 'stranger')[]>> = 
   unsubscribe: [v, o, a, m, u],
   mute: [v, o, a, m, u],
   quiet: [v, o, a, m, u],
+  mail: [v, o, a, m, u],
   key: [m],
 }
 

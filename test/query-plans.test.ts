@@ -57,6 +57,8 @@ const fill = `
     select id::text::bytea, id, id, '' from app.destinations;
   insert into app.cards (run_id, id, key, destination_id, kind, subject)
     select r.id, r.id, r.id::text, (select min(d.id::text)::uuid from app.destinations d), 'run', r.id from app.runs r;
+  insert into pii.gate_links (token_sha256, run_id, gate_id, destination_id, actor_id, expires_at)
+    select md5(id::text) || md5(id::text), run_id, id, id, id, app.clock_now() from app.gates;
   insert into app.prompts (destination_id, prompt, actor_id, command)
     select id, '1', id, '{}' from app.runs;
   insert into app.link_codes (code_sha256, roles, expires_at)

@@ -22,7 +22,7 @@ export async function approve(bed: Bed): Promise<Figure[]> {
   }
   const people = await peopleOf(address)
   const webhooks = { secretOf: String, allowedHosts: null }
-  const desk = { db, people, recipes, pipelines: { gated: recipe }, webhooks, poke }
+  const desk = { db, people, recipes, pipelines: { gated: recipe }, webhooks, mail: null, poke }
   const foreman = await Foreman.hire({ address, recipe: 'gated', ledgerFile: '', settings: {} })
   try {
     return await withClient(address, async (client) => {

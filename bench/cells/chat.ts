@@ -58,6 +58,7 @@ export async function chat(bed: Bed): Promise<Figure[]> {
     recipes: () => recipe,
     pipelines: { gated: recipe },
     poke: () => worker.poke(),
+    mail: null,
     webhooks: { secretOf: () => '', allowedHosts: [] },
   }
   const slates = surfaces.map((name) => new Slate(name))

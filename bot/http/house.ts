@@ -75,6 +75,12 @@ export type Webhooks = {
   } | null
 }
 
+/** The pages behind links of mails: opening one asks, and only sending its form decides. */
+export interface GatePages {
+  get(token: string): Promise<Answer>
+  post(token: string, form: unknown): Promise<Answer>
+}
+
 /** What is told of each request: no address, no header, no body. */
 export type HttpLog = (
   level: 'info' | 'warn' | 'error',

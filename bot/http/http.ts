@@ -2,15 +2,18 @@ import type { FastifyInstance } from 'fastify'
 import { addApi } from './api.ts'
 import type { Allowances } from './door.ts'
 import { Door } from './door.ts'
-import type { HttpLog, Product, Webhooks } from './house.ts'
+import type { GatePages, HttpLog, Product, Webhooks } from './house.ts'
 import { describeApi } from './openapi.ts'
 import type { Meter } from './ops.ts'
 import { openServer } from './server.ts'
+import { addGatePages } from './gate-pages.ts'
 import { addWebhooks } from './webhooks.ts'
 
 type Opening = {
   readonly product: Product
   readonly webhooks: Webhooks
+  /** Null: no mail holds a link. */
+  readonly gatePages: GatePages | null
   readonly allowances: Allowances
   readonly meter: Meter
   readonly log: HttpLog
@@ -20,7 +23,14 @@ type Opening = {
 const healthMs = 1_000
 
 /** The public server: the API, the webhooks, and how the product is. `listen` opens it, `close` ends it in order. */
-export async function openPublic({ product, webhooks, allowances, meter, log }: Opening): Promise<FastifyInstance> {
+export async function openPublic({
+  product,
+  webhooks,
+  gatePages,
+  allowances,
+  meter,
+  log,
+}: Opening): Promise<FastifyInstance> {
   const app = openServer(log, (request, reply) => meter.count(request, reply))
   addApi(app, product, new Door(product, allowances))
   // Apart, because here bodies stay bytes.
@@ -28,6 +38,11 @@ export async function openPublic({ product, webhooks, allowances, meter, log }: 
     addWebhooks(inner, webhooks)
     done()
   })
+  if (gatePages)
+    await app.register((inner, _options, done) => {
+      addGatePages(inner, gatePages)
+      done()
+    })
   let asked: { readonly at: number; readonly health: ReturnType<Product['health']> } | null = null
   app.get('/health', async (_request, reply) => {
     if (asked === null || performance.now() - asked.at > healthMs)

@@ -1,8 +1,9 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:net'
-import { SMTPServer } from 'smtp-server'
 import { expect, onTestFinished, test } from 'vitest'
 import { Fault } from '../../core/model/problem.ts'
+import type { Sent } from '../../test/support/mail-server.ts'
+import { aMailServer, headerOf } from '../../test/support/mail-server.ts'
 import type { Post } from '../surface.ts'
 import { MailBoard, transportOptions } from './board.ts'
 import { mailFault } from './mail-fault.ts'
@@ -17,39 +18,6 @@ const post: Post = {
 
 const timeouts = { connectMs: 2_000, answerMs: 2_000 }
 
-type Sent = { readonly to: readonly string[]; readonly raw: string }
-type Rules = { readonly refuse?: () => number | null; readonly password?: string; readonly sizeLimit?: number }
-
-/** A real mail server of this machine, without TLS, that keeps what it takes. */
-async function aMailServer({ refuse = () => null, password, sizeLimit }: Rules = {}) {
-  const sent: Sent[] = []
-  const server = new SMTPServer({
-    authOptional: password === undefined,
-    allowInsecureAuth: true,
-    disabledCommands: ['STARTTLS'],
-    ...(sizeLimit === undefined ? {} : { size: sizeLimit }),
-    onAuth: (auth, _session, done) =>
-      auth.password === password ? done(null, { user: auth.username }) : done(new Error('Invalid login')),
-    onRcptTo: (_address, _session, done) => {
-      const responseCode = refuse()
-      done(responseCode === null ? null : Object.assign(new Error('no'), { responseCode }))
-    },
-    onData: (stream, session, done) => {
-      const parts: Buffer[] = []
-      stream.on('data', (part: Buffer) => parts.push(part))
-      stream.on('end', () => {
-        if (stream.sizeExceeded) return done(Object.assign(new Error('too large'), { responseCode: 552 }))
-        sent.push({ to: session.envelope.rcptTo.map(({ address }) => address), raw: Buffer.concat(parts).toString() })
-        done()
-      })
-    },
-  })
-  server.on('error', () => undefined)
-  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', () => ready()))
-  onTestFinished(() => new Promise<void>((closed) => server.close(() => closed())))
-  return { sent, port: (server.server.address() as AddressInfo).port }
-}
-
 function aBoard(port: number, more: Partial<MailSettings> = {}): MailBoard {
   const from = { name: 'QuantaPilot', address: 'qp@example.org' }
   const settings = { host: '127.0.0.1', port, secure: false, login: null, from, to: null, publicUrl: null, ...more }
@@ -57,11 +25,6 @@ function aBoard(port: number, more: Partial<MailSettings> = {}): MailBoard {
   onTestFinished(() => board.stop())
   return board
 }
-
-const headerOf = ({ raw }: Sent, name: string): string | null =>
-  new RegExp(`^${name}: ((?:.*\\r\\n[ \\t])*.*)`, 'im')
-    .exec(raw.slice(0, raw.indexOf('\r\n\r\n')))?.[1]
-    ?.replaceAll('\r\n', '') ?? null
 
 const faultOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
@@ -78,7 +41,8 @@ test('a post is one mail to one person, in text and in HTML, that no machine ans
   expect(headerOf(mail, 'Subject')).toBe('QuantaPilot: Decision required: shop: ANCHOR.md waits for you')
   expect(headerOf(mail, 'From')).toBe('QuantaPilot <qp@example.org>')
   expect(headerOf(mail, 'Auto-Submitted')).toBe('auto-generated')
-  expect(headerOf(mail, 'List-Unsubscribe')).toBe('<mailto:qp@example.org?subject=unsubscribe>')
+  // There is nobody behind one: the foot of the mail says what ends it.
+  expect(headerOf(mail, 'List-Unsubscribe')).toBeNull()
   expect(headerOf(mail, 'Precedence')).toBeNull()
   expect(mail.raw).toMatch(/Content-Type: text\/plain; charset=utf-8/)
   expect(mail.raw).toMatch(/Content-Type: text\/html; charset=utf-8/)

@@ -7,7 +7,8 @@ import type { Board, Place, Post } from '../surface.ts'
 import { mailFault } from './mail-fault.ts'
 import type { MailSettings } from './settings.ts'
 import { isLoopback } from './settings.ts'
-import { letterOf } from './templates.ts'
+import type { Letter } from './templates.ts'
+import { codeLetter, letterOf } from './templates.ts'
 
 /** Where a mail stands in its thread, by message ids without their angle brackets. */
 const Thread = z.object({ root: z.string(), message: z.string() })
@@ -43,6 +44,11 @@ export class MailBoard implements Board {
     return post.isLoud ? this.#send(address, post, Thread.parse(place)) : place
   }
 
+  /** Mails a code to whoever reads an address. Throws a Fault: PRECONDITION_FAILED where the address takes no mail. */
+  async sendCode(address: string, code: string): Promise<void> {
+    await this.#mail(recipientOf(address), codeLetter(code))
+  }
+
   /** Ends the connections; a mail under way fails and is sent again later. */
   stop(): void {
     this.#transport.close()
@@ -50,9 +56,17 @@ export class MailBoard implements Board {
 
   async #send(address: string, post: Post, under: Thread | null): Promise<Thread> {
     const to = recipientOf(address)
-    const { from, publicUrl } = this.#settings
+    const { from, publicUrl, to: configured } = this.#settings
     const message = messageIdOf({ address: to, post, under, from: from.address })
-    const { subject, text, html } = letterOf(post, { publicUrl })
+    await this.#mail(to, letterOf(post, { publicUrl, isConfigured: to === configured }), {
+      messageId: `<${message}>`,
+      ...(under === null ? {} : { inReplyTo: `<${under.message}>`, references: referencesTo(under) }),
+    })
+    return { root: under?.root ?? message, message }
+  }
+
+  async #mail(to: string, { subject, text, html }: Letter, standing: Standing = {}): Promise<void> {
+    const { from } = this.#settings
     const mail = {
       from,
       to: { name: '', address: to },
@@ -60,20 +74,18 @@ export class MailBoard implements Board {
       subject,
       text,
       html,
-      messageId: `<${message}>`,
-      ...(under === null ? {} : { inReplyTo: `<${under.message}>`, references: referencesTo(under) }),
-      headers: {
-        // Answering machines keep still, RFC 3834.
-        'Auto-Submitted': 'auto-generated',
-        'List-Unsubscribe': `<mailto:${from.address}?subject=unsubscribe>`,
-      },
+      ...standing,
+      // Answering machines keep still, RFC 3834. No List-Unsubscribe: nobody reads what would be sent there.
+      headers: { 'Auto-Submitted': 'auto-generated' },
     }
     await this.#transport.sendMail(mail).catch((error: unknown) => {
       throw mailFault(error)
     })
-    return { root: under?.root ?? message, message }
   }
 }
+
+/** Where a mail stands among others, in the words of its head. */
+type Standing = { readonly messageId?: string; readonly inReplyTo?: string; readonly references?: string[] }
 
 /** What the client is told: TLS wherever somebody could listen, deadlines everywhere, and never a file or an URL opened. */
 export function transportOptions({ host, port, secure, login }: MailSettings, timeouts: MailTimeouts) {

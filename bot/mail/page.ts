@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { Command } from '../../core/commands/command.ts'
+import type { Command, Reply } from '../../core/commands/command.ts'
 import type { GateCard } from '../../core/model/card.ts'
+import type { Result } from '../../core/model/problem.ts'
 import { unreachable } from '../../core/model/problem.ts'
 import { sayDecision, sayGate, sayRefusal, sayReply } from '../phrase.ts'
-import type { Caller, Reception } from '../surface.ts'
 import { escaped } from './escaped.ts'
 
 /** What a page answers with, whatever server serves it. */
@@ -14,18 +14,18 @@ export type Page = {
   readonly body: string
 }
 
-/** What the token of a link stands for: one recipient, one gate. */
+/** What the token of a link shows. */
 export type GateLink = {
-  readonly caller: Omit<Caller, 'deliveryId'>
   readonly gate: GateCard
   /** For the person: `parcel-desk`; null for a run without a project. */
   readonly project: string | null
 }
 
 export type GatePageParts = {
-  /** Null for a token that was never given out. */
+  /** Null for a token that was never given out or is worth nothing any more. */
   readonly find: (token: string) => Promise<GateLink | null>
-  readonly reception: Pick<Reception, 'ask'>
+  /** Does it as the recipient of the link; the same delivery again hears the same answer. */
+  readonly decide: (token: string, command: Command, deliveryId: string) => Promise<Result<Reply>>
 }
 
 /** The pages behind the links of a mail: opening one asks, and only sending its form decides. */
@@ -40,7 +40,7 @@ export interface GatePages {
  * no other site can act for them. The same form again is the same delivery and hears the same answer; another choice is
  * refused where the gate has this person's decision, and heard where the first one was refused.
  */
-export function createGatePages({ find, reception }: GatePageParts): GatePages {
+export function createGatePages({ find, decide }: GatePageParts): GatePages {
   return {
     get: async (token) => {
       const link = await find(token)
@@ -52,7 +52,7 @@ export function createGatePages({ find, reception }: GatePageParts): GatePages {
       const parsed = Form.safeParse(form)
       if (!parsed.success) return gatePage(link, 'Say why: the reason is kept with the decision.', 422)
       const command = commandOf(link.gate, parsed.data)
-      const answer = await reception.ask({ ...link.caller, deliveryId: deliveryIdOf(token, parsed.data) }, command)
+      const answer = await decide(token, command, deliveryIdOf(token, parsed.data))
       if (answer.ok) return page(200, 'Decided', [`<p>${escaped(sayReply(answer.value).join(' '))}</p>`])
       return page(
         409,
@@ -74,8 +74,8 @@ const Form = z.discriminatedUnion('choice', [
 type Form = z.infer<typeof Form>
 
 /** The bytes that the page showed are named, so that a later version is never decided by an old page. */
-function commandOf({ handle, name, subject }: GateCard, form: Form): Command {
-  const gate = { run: handle, gate: name, sha256: subject.artifact.sha256 || null }
+function commandOf({ handle, gateId, subject }: GateCard, form: Form): Command {
+  const gate = { run: handle, gate: gateId, sha256: subject.artifact.sha256 || null }
   switch (form.choice) {
     case 'approve':
       return { kind: 'approve', ...gate }
@@ -157,5 +157,5 @@ const page = (status: number, title: string, content: readonly string[]): Page =
 })
 
 const unknownLink = page(404, 'This link leads nowhere', [
-  '<p>It may be cut off: copy the whole of it from the mail, or decide in chat.</p>',
+  '<p>It may be cut off, too old or taken back. Copy the whole of it from the mail, or decide in chat: /gates shows what waits.</p>',
 ])

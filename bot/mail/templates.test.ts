@@ -3,7 +3,7 @@ import type { Post } from '../surface.ts'
 import { kindOf, letterOf } from './templates.ts'
 
 const base: Post = { lines: [], buttons: [], under: null, isLoud: true }
-const context = { publicUrl: 'https://qp.example.org' }
+const context = { publicUrl: 'https://qp.example.org', isConfigured: false }
 
 const posts = {
   started: {
@@ -43,7 +43,7 @@ describe('each kind of mail reads as a person expects', () => {
   })
 
   test('a decision, where no address leads to this server', async () => {
-    const { subject, text } = letterOf(posts.decision, { publicUrl: null })
+    const { subject, text } = letterOf(posts.decision, { publicUrl: null, isConfigured: true })
     await expect(`Subject: ${subject}\n\n${text}`).toMatchFileSnapshot('golden/decision-without-links.txt')
   })
 })

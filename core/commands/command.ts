@@ -61,12 +61,12 @@ export type Command =
       readonly grant: readonly Role[]
       readonly revoke: readonly Role[]
     }
-  /** Without a project: all of them. */
-  | { readonly kind: 'subscribe'; readonly project: string | null; readonly level: 'all' | 'decisions' }
-  | { readonly kind: 'unsubscribe'; readonly project: string | null }
-  | { readonly kind: 'mute'; readonly project: string | null; readonly hours: number }
-  /** `22:00` to `07:00` in a time zone; null takes it back. */
-  | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
+  | Following
+  | { readonly kind: 'mail'; readonly act: 'ask'; readonly address: string }
+  | { readonly kind: 'mail'; readonly act: 'confirm'; readonly code: string }
+  | { readonly kind: 'mail'; readonly act: 'off' }
+  /** What one's own mailbox hears of. */
+  | { readonly kind: 'mail'; readonly act: 'follow'; readonly follow: Following }
   | { readonly kind: 'freeze'; readonly run: string }
   /** Zero hours end it. */
   | { readonly kind: 'delegate'; readonly who: string; readonly hours: number }
@@ -77,6 +77,14 @@ export type Command =
       readonly name: string
       readonly scopes: readonly Scope[]
     }
+
+/** What a place hears of; without a project: of all of them. */
+export type Following =
+  | { readonly kind: 'subscribe'; readonly project: string | null; readonly level: 'all' | 'decisions' }
+  | { readonly kind: 'unsubscribe'; readonly project: string | null }
+  | { readonly kind: 'mute'; readonly project: string | null; readonly hours: number }
+  /** `22:00` to `07:00` in a time zone; null takes it back. */
+  | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
 
 /** What a program with a key may do, within what its owner may: look, run runs, decide gates. Each includes looking. */
 export type Scope = (typeof scopes)[number]
@@ -123,6 +131,8 @@ export type Reply =
       readonly mutedUntil: Date | null
     }
   | { readonly kind: 'quiet'; readonly from: string | null; readonly to: string | null; readonly zone: string }
+  /** `address` is the one that was named; null where none was. */
+  | { readonly kind: 'mailbox'; readonly did: 'asked' | 'confirmed' | 'off'; readonly address: string | null }
   | {
       readonly kind: 'webhooks'
       readonly did: 'add' | 'list' | 'remove' | 'test'
@@ -199,6 +209,7 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   unsubscribe: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   mute: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   quiet: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  mail: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   // Whoever may decide may also say that a decision was not theirs.
   freeze: ['operator', 'approver', 'admin'],
   delegate: ['operator', 'approver'],

@@ -17,6 +17,11 @@ export type Desk = {
     /** Hosts that webhooks may go to; null: any public host. */
     readonly allowedHosts: readonly string[] | null
   }
+  /** Null: no mail can be sent. */
+  readonly mail: {
+    /** Mails a code to whoever reads an address. Throws a Fault: PRECONDITION_FAILED where the address takes no mail. */
+    sendCode(address: string, code: string): Promise<void>
+  } | null
   /** Wakes this process's own worker, if it has one. */
   readonly poke: () => void
   /** Told when a delivery had its answer already and only hears it again. */

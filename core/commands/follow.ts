@@ -3,9 +3,7 @@ import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
 import type { Executor } from '../store/database.ts'
 import { everyProject, findProject, keepQuiet, subscribe } from '../store/destination.ts'
-import type { Command, Reply } from './command.ts'
-
-export type Following = Extract<Command, { kind: 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }>
+import type { Following, Reply } from './command.ts'
 
 /** What the place it is said at hears of runs from now on, and when it must be silent. */
 export async function follow(db: Executor, actor: Actor, command: Following): Promise<Result<Reply>> {
@@ -35,7 +33,7 @@ async function projectOf(db: Executor, name: string | null): Promise<Result<{ id
     : refused('not_found', `There is no project ${name}.`, 'See /runs, or leave it out for all.')
 }
 
-type Quiet = Extract<Command, { kind: 'quiet' }>
+type Quiet = Extract<Following, { kind: 'quiet' }>
 
 async function quiet(db: Executor, destination: string, { from, to, zone }: Quiet): Promise<Result<Reply>> {
   await db.run(keepQuiet, { destination, from, to, zone })

@@ -55,14 +55,23 @@ export async function follows({ db, people }: Lobby, surface: string, address: s
 /** Audits what somebody tried who cannot be a person of ours. */
 export async function denyVisitor(desk: Lobby, visitor: Visitor, why: string): Promise<void> {
   const { id } = await greet(desk, visitor)
-  await desk.db.transaction((tx) =>
+  await denyActor(desk, { id, surface: visitor.surface }, why)
+}
+
+/** Audits what somebody known tried without being allowed to. */
+export async function denyActor(
+  { db }: Pick<Lobby, 'db'>,
+  { id, surface }: Pick<Actor, 'id' | 'surface'>,
+  why: string,
+): Promise<void> {
+  await db.transaction((tx) =>
     appendAudit(tx, [
       {
         actorId: id,
         action: 'access.deny',
         runId: null,
         correlationId: null,
-        target: `surface:${visitor.surface}`,
+        target: `surface:${surface}`,
         contentSha256: null,
         detail: { why },
       },

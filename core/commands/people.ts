@@ -52,7 +52,7 @@ type Offer = { readonly actor: string | null; readonly roles: readonly Role[] }
 
 async function offer(db: Executor, { actor, roles }: Offer): Promise<Result<Reply>> {
   const code = newCode()
-  const [made] = await db.run(insertLinkCode, { sha256: hashOf(code), actor, roles: [...roles], forMs: codeLifeMs })
+  const [made] = await db.run(insertLinkCode, { sha256: hashOfCode(code), actor, roles: [...roles], forMs: codeLifeMs })
   return accepted({
     kind: 'link_code',
     code,
@@ -64,7 +64,7 @@ async function offer(db: Executor, { actor, roles }: Offer): Promise<Result<Repl
 async function redeem(db: Database, actor: Actor, code: string): Promise<Result<Reply>> {
   return db.transaction(async (tx) => {
     await tx.run(lockPeople, {})
-    const [used] = await tx.run(useLinkCode, { sha256: hashOf(code), actor: actor.id })
+    const [used] = await tx.run(useLinkCode, { sha256: hashOfCode(code), actor: actor.id })
     if (!used) {
       return refused(
         'not_found',
@@ -206,12 +206,14 @@ const entry = (actorId: string, action: string, target: string, detail: AuditDra
 /** No i, l, o, u, 0 or 1: read aloud and typed on a phone without a mistake. */
 const letters = 'ABCDEFGHJKMNPQRSTVWXYZ23456789'
 
-function newCode(): string {
+/** A word to say once: eight letters and digits, 2^39 of them. */
+export function newCode(): string {
   const text = Array.from({ length: 8 }, () => letters[randomInt(letters.length)]).join('')
   return `${text.slice(0, 4)}-${text.slice(4)}`
 }
 
-const hashOf = (code: string): string =>
+/** What is kept of a code, however it is typed. */
+export const hashOfCode = (code: string): string =>
   createHash('sha256')
     .update(code.toUpperCase().replaceAll(/[^A-Z0-9]/g, ''))
     .digest('hex')

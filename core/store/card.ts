@@ -54,6 +54,9 @@ export const placeCards = statement({
       select told.run_id, told.destination_id, 'note', note.id, note.topic
       from told join jsonb_to_recordset(:notes::jsonb) as note(run_id uuid, id uuid, topic text, is_decision boolean)
         on note.run_id = told.run_id and (told.hears_all or note.is_decision)
+      -- One that waits will say what is so by then: the next morning need not hear of each reminder of the night.
+      where not exists (select from app.cards c where c.run_id = told.run_id and c.destination_id = told.destination_id
+        and c.kind = 'note' and c.topic = note.topic and c.subject <> note.id and c.shown < c.wanted and c.gave_up is null)
       union all
       select gates.run_id, d.id, 'receipt', gates.id, null
       from gates
@@ -118,7 +121,8 @@ export type TakenCard = z.infer<typeof takenCard>
 
 /**
  * Takes the next card of each place that may be written to now, and the place with it until it is given back: one
- * message at a time and in order. First what has no root yet, then decisions, then the run, then notes.
+ * message at a time and in order. First what has no root yet, then decisions, then the run, then notes. A note is there
+ * to be heard: at a place in its quiet hours it waits for their end.
  */
 export const takeCards = statement({
   name: 'take_cards',
@@ -126,11 +130,17 @@ export const takeCards = statement({
   row: takenCard,
   sql: `
     with places as materialized (
-      select d.id from app.destinations d
+      select d.id, quiet.is_quiet from app.destinations d
+      cross join lateral (
+        -- The clock on the wall there, so that a change to summer time needs no thought.
+        select coalesce(case when d.quiet_from <= d.quiet_to then wall.at >= d.quiet_from and wall.at < d.quiet_to
+          else wall.at >= d.quiet_from or wall.at < d.quiet_to end, false) as is_quiet
+        from (select (app.clock_now() at time zone d.zone)::time as at) wall
+      ) quiet
       where d.surface = :surface::text and d.state = 'open'
         and d.next_at <= app.clock_now() and d.taken_until <= app.clock_now()
         and exists (select from app.cards c where c.destination_id = d.id and c.shown < c.wanted and c.gave_up is null
-          and c.next_at <= app.clock_now())
+          and c.next_at <= app.clock_now() and not (quiet.is_quiet and c.kind = 'note'))
       order by d.next_at
       limit :most::integer
       for no key update of d skip locked
@@ -138,15 +148,11 @@ export const takeCards = statement({
     taken as (
       update app.destinations d set taken_until = app.clock_now() + :forMs::float8 * interval '1 millisecond'
       from places where d.id = places.id
-      returning d.id, d.quiet_from, d.quiet_to, d.zone
+      returning d.id, places.is_quiet
     )
     select c.run_id, c.id, c.key, r.number, c.destination_id, a.subject_id,
       a.sealed as sealed_address,
-      coalesce(case when taken.quiet_from <= taken.quiet_to
-        then (app.clock_now() at time zone taken.zone)::time between taken.quiet_from and taken.quiet_to
-        else (app.clock_now() at time zone taken.zone)::time not between taken.quiet_to and taken.quiet_from
-      end, false) as is_quiet,
-      c.kind, c.subject, c.topic, c.place,
+      taken.is_quiet, c.kind, c.subject, c.topic, c.place,
       (select root.place from app.cards root where root.run_id = c.run_id and root.destination_id = c.destination_id
         and root.kind = 'run' and root.id <> c.id) as root,
       c.wanted, c.failures, c.shown_sha256, r.event_seq
@@ -155,6 +161,7 @@ export const takeCards = statement({
     cross join lateral (
       select c.* from app.cards c
       where c.destination_id = taken.id and c.shown < c.wanted and c.gave_up is null and c.next_at <= app.clock_now()
+        and not (taken.is_quiet and c.kind = 'note')
       order by (c.kind = 'run' and c.place is null) desc, array_position(array['gate', 'run', 'note', 'receipt'], c.kind),
         c.asked_at
       limit 1

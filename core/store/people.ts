@@ -65,7 +65,7 @@ export class People {
 
   /** The place at an address of a surface, or null when nobody has written from there. */
   async findPlace(db: Executor, surface: string, address: string): Promise<z.infer<typeof findDestination.row> | null> {
-    const [place] = await db.run(findDestination, { lookup: await this.#addressLookup(surface, address) })
+    const [place] = await db.run(findDestination, { lookup: await this.addressLookup(surface, address) })
     return place ?? null
   }
 
@@ -73,7 +73,7 @@ export class People {
   async insertPlace(tx: Executor, surface: string, { address, actor }: PlaceDraft): Promise<string> {
     const id = uuidv7()
     const subject = actor ?? id
-    const lookup = await this.#addressLookup(surface, address)
+    const lookup = await this.addressLookup(surface, address)
     const sealed = await this.#seal.seal(subject, 'address', address)
     await tx.run(insertDestination, { id, surface, actor, lookup, subject, sealed })
     return id
@@ -87,6 +87,11 @@ export class People {
   /** The same for the same request, in 64 hex digits; without the keys nobody can find out by guessing what it said. */
   async markRequest(text: string): Promise<string> {
     return (await this.#seal.lookup('request', text)).toString('hex')
+  }
+
+  /** An address that waits to be proven, under the key of whoever named it. */
+  sealAddress(subject: string, address: string): Promise<Buffer> {
+    return this.#seal.seal(subject, 'address', address)
   }
 
   /** An account as its row holds it. */
@@ -108,7 +113,8 @@ export class People {
     return this.#seal.lookup('account', JSON.stringify([surface, account]))
   }
 
-  #addressLookup(surface: string, address: string): Promise<Buffer> {
+  /** What an address of a surface is found by. */
+  addressLookup(surface: string, address: string): Promise<Buffer> {
     return this.#seal.lookup('address', JSON.stringify([surface, address]))
   }
 

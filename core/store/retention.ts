@@ -89,6 +89,7 @@ export const purgeTraces = statement({
     outbox as (delete from app.outbox t where t.run_id = any(:runs::uuid[])),
     effects as (delete from app.effects t where t.run_id = any(:runs::uuid[])),
     reservations as (delete from app.reservations t where t.run_id = any(:runs::uuid[])),
+    links as (delete from pii.gate_links t where t.run_id = any(:runs::uuid[])),
     cards as (delete from app.cards t where t.run_id = any(:runs::uuid[])),
     deliveries as (delete from app.deliveries t where t.run_id = any(:runs::uuid[])),
     artifacts as (delete from app.run_artifacts t where t.run_id = any(:runs::uuid[]))

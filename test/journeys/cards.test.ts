@@ -6,6 +6,7 @@ import type { Chats } from '../support/chats.ts'
 import { give, openChats, Wall } from '../support/chats.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
+import { freezeClock } from '../support/postgres.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
 
@@ -240,3 +241,38 @@ async function pressed(chats: Chats, receipt: readonly Post[]) {
   if (!result.ok || result.value.kind !== 'reply') throw new Error(JSON.stringify(result))
   return { ok: true, value: result.value.reply } as const
 }
+
+test('a reminder waits for the end of the quiet hours, by the clock on the wall there, and is one by then', async () => {
+  const scene = await open()
+  const { house, chats, slack } = scene
+  const channel = chats.caller('slack', 'bob', 'T1/C1')
+  agreed(await chats.reception.ask(channel, { kind: 'quiet', from: '22:00', to: '07:00', zone: 'Europe/Berlin' }))
+  const handle = await startIn(scene)
+  const reminders = (): readonly Post[] =>
+    slack.read('T1/C1').filter(({ lines }) => lines.join().includes('Still waiting'))
+  // The night in which summer time begins: seven in Berlin is five in Greenwich, not six.
+  for (const at of ['2031-03-29T22:00:00Z', '2031-03-30T03:00:00Z', '2031-03-30T04:59:59Z']) {
+    await freezeClock(house.database, new Date(at))
+    await administer(house.database.connection, remind)
+    await chats.settle()
+    expect(reminders(), at).toEqual([])
+  }
+  agreed(await house.ask({ kind: 'pause', run: handle }))
+  await chats.settle()
+  expect(said(slack.read('T1/C1')), 'cards go on').toContain('‖ paused')
+  agreed(await house.ask({ kind: 'resume', run: handle }))
+  await freezeClock(house.database, new Date('2031-03-30T05:00:00Z'))
+  await chats.settle()
+  expect(reminders()).toMatchObject([{ isLoud: true }])
+  await administer(house.database.connection, remind)
+  await chats.settle()
+  expect(reminders()).toHaveLength(2)
+  await freezeClock(house.database, new Date('2031-03-30T20:00:00Z'))
+  await administer(house.database.connection, remind)
+  await chats.settle()
+  expect(reminders()).toHaveLength(2)
+})
+
+const remind = `
+  insert into app.outbox (run_id, id, topic, payload)
+  select run_id, gen_random_uuid(), 'gate_reminder', '{}' from app.gates`

@@ -163,6 +163,7 @@ class Ship {
       people,
       recipes,
       pipelines: known,
+      mail: null,
       webhooks: { secretOf: String, allowedHosts: null },
       poke: () => this.#worker.poke(),
     }
@@ -342,7 +343,8 @@ async function comeAboard(voyage: Voyage): Promise<void> {
   await voyage.say('mate', 'deck', { kind: 'delegate', who: 'captain', hours: 1 })
   await voyage.say('mate', 'deck', { kind: 'subscribe', project: null, level: 'all' })
   await voyage.say('mate', 'gone', { kind: 'subscribe', project: null, level: 'all' })
-  await voyage.say('mate', 'deck', { kind: 'quiet', from: '22:00', to: '07:00', zone: 'UTC' })
+  // Taken back: a voyage at night must not wait for the morning.
+  await voyage.say('mate', 'deck', { kind: 'quiet', from: null, to: null, zone: 'UTC' })
   await voyage.surely(({ desk }) => follows(desk, 'wall', 'home'))
   await voyage.surely(async ({ reception }) => {
     const caller = callerAt('mate', 'deck')
@@ -428,11 +430,14 @@ const isBeforeLaunch = (name: string): boolean => name.startsWith('seal_') || na
  */
 const isOfPrograms = (statement: string): boolean => /_(key|intake|webhook|delivery|deliveries)$/.test(statement)
 
+/** Mailboxes and links of mails: test/journeys/mail.test.ts shows what becomes of them. */
+const isOfMail = (statement: string): boolean => /_(mail_code|mailbox|gate_link)$/.test(statement)
+
 /** Every other statement that writes is a place to die at, from the moment it is declared. */
 const statements = declared
   .filter(writes)
   .map(({ name }) => name)
-  .filter((name) => !isOfSchedules(name) && !isOfPrograms(name) && !isBeforeLaunch(name))
+  .filter((name) => !isOfSchedules(name) && !isOfPrograms(name) && !isOfMail(name) && !isBeforeLaunch(name))
 
 /** Commits, by the last statement before them. */
 const commits = [

@@ -98,7 +98,7 @@ export async function openTestHouse(
   const people = await peopleOf(database.connection, given?.keysDir)
   const webhooks = { secretOf: (id: string) => `secret of ${id}`, allowedHosts: null }
   const poke = (): void => workers.forEach((worker) => worker.poke())
-  const desk: Desk = { db, people, recipes, pipelines: known, webhooks, poke }
+  const desk: Desk = { db, people, recipes, pipelines: known, webhooks, mail: null, poke }
   const actor = await signIn(desk, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop()

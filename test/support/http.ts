@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import type { Scope } from '../../core/commands/command.ts'
 import type { Actor } from '../../core/model/actor.ts'
+import type { GatePages } from '../../bot/http/house.ts'
 import type { HttpServers } from '../../main/http.ts'
 import { openHttp } from '../../main/http.ts'
 import type { IncomingEvent, Receivers } from '../../main/intake.ts'
@@ -40,7 +41,11 @@ export const signed = (raw: string, secret = webhookSecret): string =>
 /** Opens both servers of a house on free ports; they close with the test. */
 export async function serve(
   house: TestHouse,
-  { runsPerHour = 1_000, fail = () => false }: { runsPerHour?: number; fail?: (event: IncomingEvent) => boolean } = {},
+  {
+    runsPerHour = 1_000,
+    fail = () => false,
+    gatePages = null,
+  }: { runsPerHour?: number; fail?: (event: IncomingEvent) => boolean; gatePages?: GatePages | null } = {},
 ): Promise<Served> {
   const handled: IncomingEvent[] = []
   const logged: string[] = []
@@ -65,6 +70,7 @@ export async function serve(
       config: { http },
     },
     { github, telegram: null, slack: null },
+    gatePages,
   )
   onTestFinished(() => servers.close())
   return {

@@ -1,0 +1,50 @@
+-- compatible: yes (new tables and one more right; code that does not know them sends mail without links)
+
+-- What the link of a mail stands for: one gate, one recipient, the bytes that the mail showed. The token itself is in
+-- the mail only.
+create table pii.gate_links (
+  token_sha256 text primary key check (token_sha256 ~ '^[0-9a-f]{64}$'),
+  run_id uuid not null,
+  gate_id uuid not null,
+  -- The mailbox it went to; the link is worth nothing once that belongs to nobody.
+  destination_id uuid not null,
+  -- Whose mailbox that was.
+  actor_id uuid not null,
+  artifact_sha256 text,
+  made_at timestamptz not null default app.clock_now(),
+  expires_at timestamptz not null,
+  constraint gate_links_end check (expires_at <= made_at + interval '30 days')
+);
+
+create index gate_links_run on pii.gate_links (run_id);
+
+-- A word that was sent to an address, to be said back by whoever asked: the mailbox is theirs. The address is sealed
+-- under their key.
+create table pii.mail_codes (
+  actor_id uuid not null references app.actors (id),
+  code_sha256 text not null check (code_sha256 ~ '^[0-9a-f]{64}$'),
+  sealed bytea not null,
+  made_at timestamptz not null default app.clock_now(),
+  expires_at timestamptz not null,
+  -- Wrong words said while it was good.
+  failures smallint not null default 0,
+  used_at timestamptz,
+  primary key (actor_id, code_sha256)
+);
+
+do $$
+begin
+  if exists (select from pg_roles where rolname = 'qp_app') then
+    grant select, insert on pii.gate_links to qp_app;
+    grant select, insert, delete, update (failures, used_at) on pii.mail_codes to qp_app;
+    -- An address that its person took back is forgotten.
+    grant delete on pii.addresses to qp_app;
+  end if;
+  if exists (select from pg_roles where rolname = 'qp_purger') then
+    grant select (run_id), delete on pii.gate_links to qp_purger;
+  end if;
+  if exists (select from pg_roles where rolname = 'qp_backup') then
+    grant select on pii.gate_links, pii.mail_codes to qp_backup;
+  end if;
+end
+$$;
