@@ -51,6 +51,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
     usage: 'key add <label> [--scope read,operate,decide] | key list | key revoke <id>',
     says: 'let a program act for you over HTTP; add shows its secret once',
   },
+  privacy: {
+    usage: 'privacy export [who] | privacy erase [who] [--confirm]',
+    says: 'all that is kept of you, as a file; or forget you for good',
+  },
   freeze: { usage: 'freeze <run>', says: 'stop a run whose decision was not yours, until an admin has looked' },
 }
 
@@ -140,6 +144,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
       return buildQuiet(words)
     case 'key':
       return buildKey(words, flags.get('scope') ?? 'read')
+    case 'privacy':
+      return buildPrivacy(words, flags.has('confirm'))
     case 'gates':
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
@@ -199,6 +205,11 @@ function buildKey([verb, name, ...rest]: readonly string[], scope: string): Resu
   if (verb === 'list' && name === undefined) return accepted({ kind: 'key', verb, name: '', scopes: [] })
   if ((verb !== 'add' && verb !== 'revoke') || name === undefined || rest.length > 0) return usage('key')
   return accepted({ kind: 'key', verb, name, scopes: scopes.filter((known) => named.includes(known)) })
+}
+
+function buildPrivacy([verb, who, ...rest]: readonly string[], confirm: boolean): Result<Command> {
+  if ((verb !== 'export' && verb !== 'erase') || rest.length > 0) return usage('privacy')
+  return accepted({ kind: 'privacy', verb, who: who ?? null, confirm })
 }
 
 /** `22`, `22:30`; with a zone as the IANA names them. */

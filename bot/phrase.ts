@@ -4,6 +4,7 @@ import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
+import { sayErasure } from './say-erasure.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -239,6 +240,7 @@ type Personal = Extract<
       | 'key_made'
       | 'key_revoked'
       | 'keys'
+      | 'erasure'
   }
 >
 
@@ -284,6 +286,8 @@ function sayPersonal(reply: Personal): readonly string[] {
       return [`✓ Key ${reply.label} is revoked.`]
     case 'keys':
       return reply.keys.length === 0 ? ['No keys yet. Make one: /key add <label>'] : sayKeys(reply.keys)
+    case 'erasure':
+      return sayErasure(reply)
     case 'following':
       return [sayFollowing(reply)]
     case 'quiet':

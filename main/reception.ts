@@ -13,6 +13,9 @@ import { accepted, refused } from '../core/model/problem.ts'
 import { findCard } from '../core/store/card.ts'
 import { insertPrompt, insertQuarantine, takePrompt } from '../core/store/link-code.ts'
 
+/** What has no place where others read along. */
+const privateKinds: ReadonlySet<string> = new Set(['link', 'key', 'privacy'])
+
 /** A decision without its words, as it was kept. */
 const unsaid = z.object({
   kind: z.enum(['reject', 'changes']),
@@ -28,8 +31,12 @@ const unsaid = z.object({
 export function openReception(desk: Desk, log: EngineLog, onChange: () => void): Reception {
   const { db } = desk
   const ask: Reception['ask'] = async (caller, command) => {
-    if ((command.kind === 'link' || command.kind === 'key') && !caller.isPrivate) {
-      return refused('usage', 'Codes and keys are for private chats only.', 'Write to me in private and say it there.')
+    if (!caller.isPrivate && privateKinds.has(command.kind)) {
+      return refused(
+        'usage',
+        'Codes, keys and what is kept of people are for private chats only.',
+        'Write to me in private and say it there.',
+      )
     }
     const actor = await greet(desk, caller)
     const answer = await execute(desk, actor, command, caller.deliveryId)

@@ -13,6 +13,7 @@ import { decideGate } from './decide-gate.ts'
 import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
 import { manageKeys } from './keys.ts'
+import { privacy } from './privacy.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
@@ -46,7 +47,7 @@ const isReading = (command: Command): command is Reading => readingKinds.has(com
 
 type Personal = Extract<
   Command,
-  { kind: 'link' | 'actor' | 'delegate' | 'key' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
+  { kind: 'link' | 'actor' | 'delegate' | 'key' | 'privacy' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
 >
 
 const personalKinds: ReadonlySet<string> = new Set([
@@ -54,6 +55,7 @@ const personalKinds: ReadonlySet<string> = new Set([
   'actor',
   'delegate',
   'key',
+  'privacy',
   'subscribe',
   'unsubscribe',
   'mute',
@@ -70,6 +72,8 @@ async function attend(desk: Desk, actor: Actor, command: Personal): Promise<Resu
       return manageActors(desk, actor, command)
     case 'delegate':
       return standIn(desk, actor, command)
+    case 'privacy':
+      return privacy(desk, actor, command)
     case 'key':
       return manageKeys(desk.db, actor, command)
     default:
