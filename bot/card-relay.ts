@@ -91,12 +91,12 @@ export class CardRelay {
   }
 
   async #draw(board: Board, card: TakenCard): Promise<void> {
-    const run = await this.#options.look(handleOf(card.number))
+    const run = await this.#options.look(handleOf(card.number)).catch(unread)
     const drawing = drawingOf(run, card)
     const isFinal = drawing?.isFinal ?? true
     const sha256 = newsIn(run, card)
     const isNews = drawing !== null && sha256 !== card.shownSha256
-    const address = await this.#options.addressOf(card.subjectId, card.sealedAddress)
+    const address = await this.#options.addressOf(card.subjectId, card.sealedAddress).catch(unread)
     if (address === null) throw erased
     const place = drawing && isNews ? await send(board, { ...card, address }, drawing) : card.place
     await this.#options.db.run(cardShown, {
@@ -132,6 +132,14 @@ const erased = new Fault({
   retryable: false,
 })
 
+/** A key that is missing is no fault of the place: this card waits until the key was put back, and the others go on. */
+class Unread extends Error {}
+
+function unread(error: unknown): never {
+  if (error instanceof Fault && !error.retryable) throw new Unread(error.message, { cause: error })
+  throw error
+}
+
 /** How long the card and its place wait, and whether it is given up. An outage is no reason to give up. */
 function waitAfter(
   { failures }: TakenCard,
@@ -141,6 +149,7 @@ function waitAfter(
   if (error instanceof Fault && error.retryable) {
     return { waitMs: 0, placeWaitMs: Math.max(error.retryAfterMs ?? backoffMs, leastWaitMs), gaveUp: null }
   }
+  if (error instanceof Unread) return { waitMs: 60_000, placeWaitMs: 0, gaveUp: null }
   const message = error instanceof Error ? error.message : String(error)
   return { waitMs: backoffMs, placeWaitMs: 0, gaveUp: failures + 1 >= triesOfBad ? message.slice(0, 500) : null }
 }

@@ -24,6 +24,11 @@ describe('commands as people type them', () => {
     ['runs 2', { kind: 'runs', page: 2 }],
     ['key add ci', { kind: 'key', verb: 'add', name: 'ci', scopes: ['read'] }],
     ['key add ci --scope decide,operate', { kind: 'key', verb: 'add', scopes: ['operate', 'decide'] }],
+    ['privacy export', { kind: 'privacy', verb: 'export', who: null, confirm: false }],
+    [
+      'privacy erase actor-1a2b3c4d --confirm',
+      { kind: 'privacy', verb: 'erase', who: 'actor-1a2b3c4d', confirm: true },
+    ],
     ['key list', { kind: 'key', verb: 'list' }],
     ['key revoke 0190', { kind: 'key', verb: 'revoke', name: '0190' }],
   ])('%s', (line, command) => {

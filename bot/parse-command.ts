@@ -56,6 +56,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
     usage: 'key add <label> [--scope read,operate,decide] | key list | key revoke <id>',
     says: 'let a program act for you over HTTP; add shows its secret once',
   },
+  privacy: {
+    usage: 'privacy export [who] | privacy erase [who] [--confirm]',
+    says: 'all that is kept of you, as a file; or forget you for good',
+  },
   freeze: { usage: 'freeze <run>', says: 'stop a run whose decision was not yours, until an admin has looked' },
 }
 
@@ -147,6 +151,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
       return buildMail(words, flags)
     case 'key':
       return buildKey(words, flags.get('scope') ?? 'read')
+    case 'privacy':
+      return buildPrivacy(words, flags.has('confirm'))
     case 'gates':
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
@@ -226,6 +232,11 @@ function buildMail(words: readonly string[], flags: Options['flags']): Result<Co
   const address = first.replace(/^<?(?:mailto:)?/i, '').replace(/(?:\|.*)?>$/, '')
   if (z.email().max(254).safeParse(address).success) return accepted({ kind: 'mail', act: 'ask', address })
   return refused('usage', `${first} is not an e-mail address.`, 'Write one such as ann@example.org.')
+}
+
+function buildPrivacy([verb, who, ...rest]: readonly string[], confirm: boolean): Result<Command> {
+  if ((verb !== 'export' && verb !== 'erase') || rest.length > 0) return usage('privacy')
+  return accepted({ kind: 'privacy', verb, who: who ?? null, confirm })
 }
 
 /** `22`, `22:30`; with a zone as the IANA names them. */

@@ -6,6 +6,7 @@ import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
 import { diffLines } from './diff.ts'
 import { sayMailbox } from './phrase-mailbox.ts'
+import { sayErasure } from './say-erasure.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -252,6 +253,7 @@ type Personal = Extract<
       | 'key_revoked'
       | 'keys'
       | 'mailbox'
+      | 'erasure'
   }
 >
 
@@ -297,6 +299,8 @@ function sayPersonal(reply: Personal): readonly string[] {
       return [`✓ Key ${reply.label} is revoked.`]
     case 'keys':
       return reply.keys.length === 0 ? ['No keys yet. Make one: /key add <label>'] : sayKeys(reply.keys)
+    case 'erasure':
+      return sayErasure(reply)
     case 'following':
       return [sayFollowing(reply)]
     case 'quiet':

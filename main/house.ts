@@ -14,6 +14,7 @@ import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
 import type { Desk } from '../core/commands/desk.ts'
 import type { EngineLog, EngineSettings } from '../core/engine/settings.ts'
+import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
@@ -142,6 +143,9 @@ async function wire(
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await assertServer(db)
   await assertRole(db, role)
+  await finishErasures(db, people).catch((error: unknown) =>
+    log('error', 'an erasure could not be finished', { error }),
+  )
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
   const github = await gitHubOf(config)
   const known = program.pipelines({

@@ -95,11 +95,11 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
 }
 
 /** What others in a chat must not read. */
-const isPersonal: ReadonlySet<string> = new Set(['link', 'key', 'mail'])
+const isPersonal: ReadonlySet<string> = new Set(['link', 'key', 'mail', 'privacy'])
 
 const aloud = refused(
   'usage',
-  'Codes, keys and addresses are for private chats only.',
+  'Codes, keys, addresses and what is kept of people are for private chats only.',
   'Write to me in private and say it there.',
 )
 

@@ -2,11 +2,3 @@
 
 -- Since when the roles that a gate was escalated to may decide it too. Set once.
 alter table app.gates add column escalated_at timestamptz;
-
-do $$
-begin
-  if exists (select from pg_roles where rolname = 'qp_app') then
-    grant update (escalated_at) on app.gates to qp_app;
-  end if;
-end
-$$;

@@ -31,20 +31,3 @@ create table pii.mail_codes (
   used_at timestamptz,
   primary key (actor_id, code_sha256)
 );
-
-do $$
-begin
-  if exists (select from pg_roles where rolname = 'qp_app') then
-    grant select, insert on pii.gate_links to qp_app;
-    grant select, insert, delete, update (failures, used_at) on pii.mail_codes to qp_app;
-    -- An address that its person took back is forgotten.
-    grant delete on pii.addresses to qp_app;
-  end if;
-  if exists (select from pg_roles where rolname = 'qp_purger') then
-    grant select (run_id), delete on pii.gate_links to qp_purger;
-  end if;
-  if exists (select from pg_roles where rolname = 'qp_backup') then
-    grant select on pii.gate_links, pii.mail_codes to qp_backup;
-  end if;
-end
-$$;

@@ -35,6 +35,7 @@ const requests: { readonly [Kind in CommandKind]: Extract<Command, { kind: Kind 
   subscribe: { kind: 'subscribe', project: 'no such', level: 'all' },
   unsubscribe: { kind: 'unsubscribe', project: 'no such' },
   mute: { kind: 'mute', project: 'no such', hours: 1 },
+  privacy: { kind: 'privacy', verb: 'export', who: null, confirm: false },
   key: { kind: 'key', verb: 'list', name: '', scopes: [] },
   mail: { kind: 'mail', act: 'confirm', code: 'WRONG' },
   quiet: { kind: 'quiet', from: null, to: null, zone: 'UTC' },
@@ -71,6 +72,7 @@ const promised: Readonly<Record<CommandKind, readonly (Role | 'stranger')[]>> = 
   quiet: [v, o, a, m, u],
   mail: [v, o, a, m, u],
   key: [m],
+  privacy: ['stranger', v, o, a, m, u, d],
 }
 
 const kinds = Object.keys(requests) as readonly CommandKind[]

@@ -6,16 +6,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import { execute } from '../core/commands/execute.ts'
+import { finishErasures } from '../core/commands/privacy.ts'
 import { greet } from '../core/commands/greet.ts'
 import { signIn } from '../core/commands/sign-in.ts'
 import type { Actor } from '../core/model/actor.ts'
 import { Database } from '../core/store/database.ts'
-import { listDecisions } from '../core/store/gate.ts'
-import { joinActors } from '../core/store/actor.ts'
+import { grantRole, joinActors } from '../core/store/actor.ts'
+import { listDecisions, pseudonymOf } from '../core/store/gate.ts'
 import { openPeople } from '../core/store/keyring.ts'
+import { findAuditBreak } from '../core/store/audit.ts'
 import { migrate } from '../core/store/migrate.ts'
 import type { ServerConnection } from './support/administer.ts'
 import { administer, openSession } from './support/administer.ts'
+import { openChats, Wall } from './support/chats.ts'
 import type { TestHouse } from './support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, openTestHouse } from './support/house.ts'
 import { forgetKeys, keysOf, peopleOf } from './support/people.ts'
@@ -160,6 +163,144 @@ test('what was asked cannot be guessed from what is kept of it, and what an olde
   expect(await house.ask(command, house.actor, 'one')).toEqual(first)
   const other = await house.ask({ ...command, reason: '+49 30 7654321' }, house.actor, 'one')
   expect(denied(other).message).toContain('used for something else')
+})
+
+const privacyOf = (verb: 'export' | 'erase', who: string | null = null) =>
+  ({ kind: 'privacy', verb, who, confirm: who !== null }) as const
+
+test('an export has everything of one person and nothing of another, and is on record; others need a data steward', async () => {
+  const { house, canary } = await rejectedByCanary()
+  const other = {
+    surface: 'telegram',
+    account: 'other-account',
+    label: 'Other Wren',
+    address: 'other-chat',
+    isPrivate: true,
+  }
+  const wren = await greet(house.desk, other)
+  agreed(await house.ask({ kind: 'key', verb: 'add', name: 'canary-laptop', scopes: ['read'] }, canary))
+  agreed(
+    await house.ask({ kind: 'key', verb: 'add', name: 'wren-laptop', scopes: ['read'] }, { ...wren, roles: ['admin'] }),
+  )
+  agreed(await house.ask({ kind: 'delegate', who: pseudonymOf(wren.id), hours: 5 }, canary))
+  const there = {
+    ...(await greet(house.desk, { ...other, surface: 'telegram', account, address, label: name })),
+    roles: canary.roles,
+  }
+  agreed(await house.ask({ kind: 'quiet', from: '22:00', to: '07:00', zone: 'Europe/Berlin' }, there))
+  agreed(await house.ask({ kind: 'subscribe', project: null, level: 'decisions' }, there))
+  const steward: Actor = { ...wren, roles: ['data_steward'] }
+  const own = agreed(await house.ask(privacyOf('export'), canary))
+  const theirs = agreed(await house.ask(privacyOf('export', pseudonymOf(canary.id)), steward))
+  if (own.kind !== 'file' || theirs.kind !== 'file') throw new Error(own.kind)
+  for (const { text } of [own, theirs])
+    for (const known of [name, account, address, reason, 'canary-laptop', 'Europe/Berlin', '"decisions"', 'rejected'])
+      expect(text).toContain(known)
+  for (const foreign of ['Other Wren', 'other-account', 'other-chat', 'wren-laptop', wren.id])
+    expect(own.text).not.toContain(foreign)
+  expect(JSON.parse(own.text)).toMatchObject({
+    person: pseudonymOf(canary.id),
+    accounts: [{ surface: 'telegram', account, label: name }],
+    delegations: [{ from: pseudonymOf(canary.id), to: pseudonymOf(wren.id) }],
+    remarks: [{ text: reason }],
+    decisions: [{ gate: 'page', choice: 'rejected', remark: expect.any(String) }],
+  })
+  expect(JSON.parse(theirs.text)).toMatchObject({
+    audit: expect.arrayContaining([expect.objectContaining({ action: 'person.export', by: pseudonymOf(canary.id) })]),
+  })
+  for (const verb of ['export', 'erase'] as const)
+    expect(
+      denied(await house.ask(privacyOf(verb, pseudonymOf(canary.id)), { ...wren, roles: ['admin', 'auditor'] })).code,
+    ).toBe('not_allowed')
+})
+
+test('erasing asks first, goes on after breaking off at any stage, and leaves no name anywhere while history stands', async () => {
+  const { house, canary, run, runId } = await rejectedByCanary()
+  const { connection } = house.database
+  const wall = new Wall('wall')
+  const chats = openChats(house, [wall])
+  agreed(await chats.reception.ask(chats.caller('wall', 'watcher'), { kind: 'whoami' }))
+  await administer(
+    connection,
+    `insert into app.cards (run_id, id, key, destination_id, kind, subject)
+    select '${runId}', '${runId}', 'key', d.id, 'run', '${runId}' from app.destinations d where d.surface = 'wall'`,
+  )
+  await chats.settle()
+  const shown = () =>
+    wall
+      .read('private watcher')
+      .map(({ lines }) => lines.join(' '))
+      .join(' ')
+  expect(shown()).toContain(name)
+  agreed(await house.ask({ kind: 'key', verb: 'add', name: 'canary-laptop', scopes: ['read'] }, canary))
+  const pseudonym = pseudonymOf(canary.id)
+  const [before] = await administer(connection, 'select count(*)::integer as rows from audit.entries')
+
+  expect(agreed(await house.ask(privacyOf('erase'), canary))).toMatchObject({ stage: 'asked', pseudonym })
+  expect(agreed(await house.ask({ ...privacyOf('erase'), confirm: true }, canary))).toMatchObject({ stage: 'asked' })
+  expect(await house.desk.people.find(house.db, { surface: 'telegram', account })).toMatchObject({ label: name })
+
+  // Killed before the key was destroyed, then after it, then while rows were being removed.
+  const keys = openKeyFiles(keysOf(connection.database))
+  const killed = () => Promise.reject(new Error('killed'))
+  for (const destroy of [killed, (subject: string) => keys.destroy(subject).then(killed)]) {
+    const people = await openPeople(connection, { ...keys, destroy })
+    const erase = execute({ ...house.desk, people }, canary, privacyOf('erase', pseudonym), 'erase')
+    await expect(erase).rejects.toThrow('killed')
+  }
+  await administer(connection, 'alter table app.prompts rename to hidden')
+  await expect(finishErasures(house.db, house.desk.people)).rejects.toThrow('prompts')
+  await administer(connection, 'alter table app.hidden rename to prompts')
+  await Promise.all([finishErasures(house.db, house.desk.people), finishErasures(house.db, house.desk.people)])
+
+  expect(agreed(await house.ask(privacyOf('erase', pseudonym), canary))).toMatchObject({ stage: 'before' })
+  await chats.settle()
+  expect(shown()).not.toContain(name)
+  expect(shown()).toContain('somebody erased')
+  expect(await house.desk.people.find(house.db, { surface: 'telegram', account })).toBeNull()
+  expect(await administer(connection, 'select label, revoked_at is not null as is_over from app.api_keys')).toEqual([
+    { label: 'erased', is_over: true },
+  ])
+  expect(
+    await administer(
+      connection,
+      `select d.state, (select count(*)::integer from pii.addresses a where a.destination_id = d.id) as addresses
+    from app.destinations d where d.actor_id = '${canary.id}'`,
+    ),
+  ).toEqual([{ state: 'closed', addresses: 0 }])
+  expect(await listDecisions(house.desk, runId)).toMatchObject([{ verdict: 'rejected', comment: null, pseudonym }])
+  expect(await cardWhen(house, run, isAtEnd)).toMatchObject({ state: 'rejected' })
+  expect(
+    await administer(
+      connection,
+      `select action from audit.entries where seq > ${String(before?.['rows'])} order by seq`,
+    ),
+  ).toEqual([{ action: 'person.erase' }, { action: 'person.erased' }])
+  expect(await house.db.run(findAuditBreak, {})).toEqual([])
+  const again = await greet(house.desk, { surface: 'telegram', account, label: name, address, isPrivate: true })
+  expect(again.id).not.toBe(canary.id)
+  expect(again.roles).toEqual([])
+})
+
+test('the last admin stays until somebody else is admin, and a data steward may forget others', async () => {
+  const house = await openTestHouse()
+  const own = privacyOf('erase', pseudonymOf(house.actor.id))
+  expect(denied(await house.ask(own))).toMatchObject({ code: 'wrong_state', next: 'Make somebody else admin first.' })
+  expect(await administer(house.database.connection, 'select from pii.erasures')).toEqual([])
+  const other = await signIn(house.desk, { surface: 'terminal', account: 'other', label: 'other' })
+  await house.db.run(grantRole, { actor: other.id, role: 'admin' })
+  const steward: Actor = { ...other, roles: ['data_steward'] }
+  expect(agreed(await house.ask(own, steward))).toMatchObject({ stage: 'done' })
+  expect(
+    agreed(
+      await house.ask({ kind: 'actor', verb: 'list', who: '', grant: [], revoke: [] }, { ...other, roles: ['admin'] }),
+    ),
+  ).toMatchObject({
+    people: [{ label: 'other' }, { label: 'somebody erased', roles: [], surfaces: [] }],
+  })
+  const inGroup = { surface: 'telegram', account: 'x', label: 'x', address: 'group', isPrivate: false, deliveryId: '1' }
+  const { reception } = openChats(house, [])
+  expect(denied(await reception.ask(inGroup, privacyOf('export'))).next).toContain('in private')
 })
 
 test('a person is called what the terminal calls them, else what their oldest account does', async () => {

@@ -71,6 +71,13 @@ export type Command =
   /** Zero hours end it. */
   | { readonly kind: 'delegate'; readonly who: string; readonly hours: number }
   | {
+      readonly kind: 'privacy'
+      readonly verb: 'export' | 'erase'
+      /** Null: whoever asks. */
+      readonly who: string | null
+      readonly confirm: boolean
+    }
+  | {
       readonly kind: 'key'
       readonly verb: 'add' | 'list' | 'revoke'
       /** What a new key is for, or the id of the one to end; empty for a list. */
@@ -144,6 +151,8 @@ export type Reply =
   | { readonly kind: 'key_made'; readonly id: string; readonly label: string; readonly secret: string }
   | { readonly kind: 'key_revoked'; readonly id: string; readonly label: string }
   | { readonly kind: 'keys'; readonly keys: readonly KeyLine[] }
+  /** `asked`: nothing happened yet; `before`: there is nothing left to erase. */
+  | { readonly kind: 'erasure'; readonly stage: 'asked' | 'done' | 'before'; readonly pseudonym: string }
   | { readonly kind: 'whoami'; readonly label: string; readonly pseudonym: string; readonly roles: readonly Role[] }
 
 export type PersonLine = {
@@ -215,4 +224,6 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   delegate: ['operator', 'approver'],
   webhook: ['admin'],
   key: ['admin'],
+  // About oneself; for others the command itself asks for a data steward.
+  privacy: 'anyone',
 }

@@ -14,6 +14,7 @@ import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
 import { manageKeys } from './keys.ts'
 import { mailbox } from './mailbox.ts'
+import { privacy } from './privacy.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
@@ -47,7 +48,7 @@ const isReading = (command: Command): command is Reading => readingKinds.has(com
 
 type Personal = Extract<
   Command,
-  { kind: 'link' | 'actor' | 'delegate' | 'key' | 'mail' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
+  { kind: 'link' | 'actor' | 'delegate' | 'key' | 'mail' | 'privacy' | 'subscribe' | 'unsubscribe' | 'mute' | 'quiet' }
 >
 
 const personalKinds: ReadonlySet<string> = new Set([
@@ -56,6 +57,7 @@ const personalKinds: ReadonlySet<string> = new Set([
   'delegate',
   'key',
   'mail',
+  'privacy',
   'subscribe',
   'unsubscribe',
   'mute',
@@ -72,6 +74,8 @@ async function attend(desk: Desk, actor: Actor, command: Personal): Promise<Resu
       return manageActors(desk, actor, command)
     case 'delegate':
       return standIn(desk, actor, command)
+    case 'privacy':
+      return privacy(desk, actor, command)
     case 'key':
       return manageKeys(desk.db, actor, command)
     case 'mail':

@@ -21,6 +21,7 @@ import type { Database, Executor } from '../store/database.ts'
 import { pseudonymOf } from '../store/gate.ts'
 import { insertLinkCode, useLinkCode } from '../store/link-code.ts'
 import type { Registry } from '../store/people.ts'
+import { erased } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Reply } from './command.ts'
 import type { Desk } from './desk.ts'
@@ -166,10 +167,11 @@ async function everybody({ db, people }: Registry): Promise<Person[]> {
   const rows = await db.run(listPeople, {})
   const ids = rows.map(({ id }) => id)
   const labels = await people.labelsOf(db, ids)
-  return rows.map((row) => ({ ...row, label: labels.get(row.id) ?? '(no account yet)' }))
+  return rows.map((row) => ({ ...row, label: labels.get(row.id) ?? (row.isErased ? erased : '(no account yet)') }))
 }
 
-async function findPerson(registry: Registry, who: string): Promise<Result<Person>> {
+/** The one person somebody means by a name, a pseudonym or an id. */
+export async function findPerson(registry: Registry, who: string): Promise<Result<Person>> {
   const meant = (await everybody(registry)).filter(
     ({ id, label }) => pseudonymOf(id) === who || id === who || label === who,
   )

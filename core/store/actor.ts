@@ -29,11 +29,12 @@ export const joinActors = statement({
 export const listPeople = statement({
   name: 'check_people',
   params: [],
-  row: z.object({ id: z.string(), roles: roleList, surfaces: z.array(z.string()) }),
+  row: z.object({ id: z.string(), roles: roleList, surfaces: z.array(z.string()), isErased: z.boolean() }),
   sql: `
     select p.id,
       coalesce(array_agg(distinct i.surface order by i.surface) filter (where i.surface is not null), '{}') as surfaces,
-      array(select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null order by r.role) as roles
+      array(select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null order by r.role) as roles,
+      exists (select from pii.erasures e where e.actor_id = p.id) as is_erased
     from app.actors p
     join app.actors a on a.id = p.id or a.same_as = p.id
     left join pii.identities i on i.actor_id = a.id

@@ -11,6 +11,12 @@ import { uuidv7 } from './uuid.ts'
 /** An account of a surface, and what its holder is called there. */
 export type Account = { readonly surface: string; readonly account: string; readonly label: string }
 
+type SealedAccount = {
+  readonly subject: string
+  readonly sealedAccount: Uint8Array
+  readonly sealedLabel: Uint8Array
+}
+
 type PlaceDraft = { readonly address: string; readonly actor: string | null }
 
 /** The person behind an account, with the roles held now. */
@@ -92,6 +98,19 @@ export class People {
   /** An address that waits to be proven, under the key of whoever named it. */
   sealAddress(subject: string, address: string): Promise<Buffer> {
     return this.#seal.seal(subject, 'address', address)
+  }
+
+  /** An account and its label as their holder knows them; null once they were erased. */
+  async openAccount({ subject, sealedAccount, sealedLabel }: SealedAccount) {
+    return {
+      account: await this.#seal.open(subject, 'account', sealedAccount),
+      label: await this.#seal.open(subject, 'label', sealedLabel),
+    }
+  }
+
+  /** Destroys a key: nothing that it sealed can be read again, here at once and elsewhere within half a minute. */
+  forget(actor: string): Promise<void> {
+    return this.#seal.destroy(actor)
   }
 
   /** An account as its row holds it. */

@@ -43,6 +43,11 @@ export class Seal {
     }
   }
 
+  /** From now on nothing of this subject opens. */
+  destroy(subject: string): Promise<void> {
+    return this.#keys.destroy(subject)
+  }
+
   /** The same bytes for the same text, which tell nobody without the key what the text is. */
   async lookup(purpose: Purpose, text: string): Promise<Buffer> {
     return markOf(await this.#keys.lookup(false), `${purpose}\n${text}`)

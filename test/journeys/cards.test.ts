@@ -1,12 +1,17 @@
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import type { Post } from '../../bot/surface.ts'
+import { follows } from '../../core/commands/greet.ts'
 import { Fault } from '../../core/model/problem.ts'
 import { administer } from '../support/administer.ts'
 import type { Chats } from '../support/chats.ts'
 import { give, openChats, Wall } from '../support/chats.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
+import { keysOf, peopleOf } from '../support/people.ts'
 import { freezeClock } from '../support/postgres.ts'
+import { kind, pipelineOf, startRunOf } from '../support/recipe.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
 
@@ -94,11 +99,15 @@ test('the loser of two decisions is told who won and when, and the final card st
 
 test('a button counts only in the chat it was shown in, and for people who may', async () => {
   const scene = await open()
-  const { house, chats, slack } = scene
+  const { house, chats, slack, telegram } = scene
   const handle = await startIn(scene)
   const approve = button(slack.read('T1/C1'), /^Approve/)
   const elsewhere = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C2'), approve)
   expect(elsewhere).toMatchObject({ ok: false, refusal: { code: 'not_found' } })
+  // A group that was made a supergroup is another chat.
+  const inGroup = button(telegram.read('group'), /^Approve/)
+  const moved = await chats.reception.press(chats.caller('telegram', 'ann', '-100group'), inGroup)
+  expect(moved).toMatchObject({ ok: false, refusal: { code: 'not_found' } })
   const stranger = await chats.reception.press(chats.caller('slack', 'eve', 'T1/C1'), approve)
   expect(stranger).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
   const asked = await chats.reception.press(
@@ -129,23 +138,133 @@ test('a reject collects its words first, from the person who began it, and keeps
   expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'rejected' })
 })
 
-test('a network that is away holds up nobody else, and hears everything in order once it is back', async () => {
+test('whichever network is away: people decide on another, and it hears everything late, in order and once', async () => {
   const scene = await open()
-  const { house, chats, telegram, slack } = scene
-  telegram.fail = () => new Fault({ code: 'TRANSIENT_NETWORK', message: 'away', retryable: true })
-  const handle = await startIn(scene)
-  expect(telegram.read('group')).toEqual([])
-  expect(said(slack.read('T1/C1'))).toContain('waits for you')
+  const { house, folder, telegram, slack } = scene
+  await give(house, 'ann', 'approver')
+  const mail = new Wall('mail')
+  await follows(house.desk, 'mail', 'ops@example.com')
+  const walls = [telegram, slack, mail]
+  const chats = openChats(house, walls)
   agreed(
-    await chats.reception.ask(chats.caller('slack', 'bob'), { kind: 'approve', run: handle, gate: null, sha256: null }),
+    await chats.reception.ask(chats.caller('telegram', 'ann', 'group'), {
+      kind: 'subscribe',
+      project: null,
+      level: 'all',
+    }),
   )
-  await cardWhen(house, handle, isAtEnd)
-  telegram.fail = () => null
-  await vi.waitUntil(async () => {
+  const homes = new Map([
+    [telegram, 'group'],
+    [slack, 'T1/C1'],
+    [mail, 'ops@example.com'],
+  ])
+  await house.work()
+  for (const [away, decider] of [
+    [telegram, chats.caller('slack', 'bob')],
+    [slack, chats.caller('telegram', 'ann')],
+    [mail, chats.caller('slack', 'bob')],
+  ] as const) {
+    const home = homes.get(away) ?? ''
+    let refusals = 0
+    away.fail = () => {
+      refusals++
+      return new Fault({ code: 'TRANSIENT_NETWORK', message: 'away', retryable: true, retryAfterMs: 1 })
+    }
+    const before = away.read(home).length
+    const order = { target: folder, branch: null, pipeline: 'factory', dryRun: false, confirm: false } as const
+    const started = agreed(await house.ask({ kind: 'run', ...order }))
+    if (started.kind !== 'started') throw new Error(started.kind)
+    const { handle } = started.card
+    await cardWhen(house, handle, isAtGate)
+    // More often than a message may fail that a network does not take.
+    await vi.waitUntil(async () => (await chats.settle(), refusals > 5), { timeout: 10_000, interval: 20 })
+    for (const wall of walls)
+      expect(said(wall.read(homes.get(wall) ?? '')).includes(`Run ${handle} waits`), wall.name).toBe(wall !== away)
+    agreed(await chats.reception.ask(decider, { kind: 'approve', run: handle, gate: null, sha256: null }))
+    await cardWhen(house, handle, isAtEnd)
+    away.fail = () => null
+    const late = () => away.read(home).slice(before)
+    await vi.waitUntil(async () => (await chats.settle(), said(late()).includes(`Run ${handle} is done`)), {
+      timeout: 10_000,
+      interval: 20,
+    })
     await chats.settle()
-    return said(telegram.read('group')).includes(`Run ${handle} is done`)
-  }, 10_000)
-  expect(telegram.read('group')[0]?.lines[0]).toContain(`Run ${handle}`)
+    const titles = late().map((post) => post.lines[0] ?? '')
+    expect(titles[0], away.name).toContain(`Run ${handle}`)
+    expect(titles.at(-1), away.name).toContain(`Run ${handle} is done`)
+    expect(new Set(titles).size, away.name).toBe(titles.length)
+  }
+  const given = await administer(house.database.connection, 'select gave_up from app.cards where gave_up is not null')
+  expect(given).toEqual([])
+})
+
+test('a key that was lost holds up only the cards that need it, and they come once it was put back', async () => {
+  const scene = await open()
+  const { house, slack, telegram } = scene
+  const { connection } = house.database
+  const home = await house.desk.people.findPlace(house.db, 'slack', 'T1/C1')
+  const id = home?.id ?? ''
+  const file = join(keysOf(connection.database), id.slice(-2), id.slice(-4, -2), id)
+  await rename(file, `${file}.lost`)
+  // As a process that remembers no key.
+  const desk = { ...house.desk, people: await peopleOf(connection) }
+  const chats = openChats({ ...house, desk }, [telegram, slack])
+  const handle = await startIn({ ...scene, chats })
+  expect(said(telegram.read('group'))).toContain(`Run ${handle} waits for you`)
+  expect(slack.read('T1/C1')).toEqual([])
+  expect(chats.faults.join()).toContain(`The key ${file} is missing`)
+  expect(await house.desk.people.findPlace(house.db, 'slack', 'T1/C1')).toMatchObject({ state: 'open' })
+  await rename(`${file}.lost`, file)
+  await administer(connection, "update app.cards set next_at = next_at - interval '1 minute'")
+  await chats.settle()
+  expect(said(slack.read('T1/C1'))).toContain(`Run ${handle} waits for you`)
+})
+
+const fourEyes = pipelineOf(
+  'fourEyes',
+  {
+    page: kind(async (ctx) => {
+      const artifact = await ctx.save('page', Buffer.from('page'), 'text/plain')
+      const subject = { artifact, what: 'a page', risks: [], questions: [], changes: [], facts: [] }
+      return { kind: 'done', output: null, artifacts: [artifact], subject }
+    }),
+  },
+  {
+    plan: () => [
+      { type: 'step', id: 'page', kind: 'page', title: 'page' },
+      {
+        type: 'gate',
+        id: 'gate',
+        name: 'page',
+        title: 'gate',
+        judges: 'page',
+        policy: { roles: ['approver'], quorum: 1, selfApproval: false, expiresAfterMs: null, remindEveryMs: null },
+      },
+    ],
+  },
+)
+
+test('where four eyes are wanted, whoever started a run decides it at none of their accounts, nor by standing in', async () => {
+  const house = await openTestHouse({ fourEyes })
+  const chats = openChats(house, [])
+  const accounts = (['telegram', 'slack'] as const).map((surface) => () => chats.caller(surface, 'mine'))
+  for (const caller of accounts) {
+    const code = agreed(await house.ask({ kind: 'link', code: null }))
+    if (code.kind !== 'link_code') throw new Error(code.kind)
+    agreed(await chats.reception.ask(caller(), { kind: 'link', code: code.code }))
+  }
+  const bob = () => chats.caller('slack', 'bob')
+  agreed(await chats.reception.ask(bob(), { kind: 'whoami' }))
+  await give(house, 'bob', 'approver')
+  agreed(await chats.reception.ask(bob(), { kind: 'delegate', who: 'tester', hours: 1 }))
+  await house.work()
+  const { handle } = await startRunOf(house, 'fourEyes')
+  await cardWhen(house, handle, isAtGate)
+  const approve = { kind: 'approve', run: handle, gate: null, sha256: null } as const
+  const own = [await house.ask(approve), await house.ask(approve, { ...house.actor, surface: 'http' }, 'by a program')]
+  for (const caller of accounts) own.push(await chats.reception.ask(caller(), approve))
+  for (const answer of own) expect(denied(answer).message).toContain('Four eyes')
+  expect(agreed(await chats.reception.ask(bob(), approve))).toMatchObject({ kind: 'voted', verdict: 'approved' })
 })
 
 test('a message that a network will not take is put aside, and the next one goes out', async () => {

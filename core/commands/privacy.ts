@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import type { Actor } from '../model/actor.ts'
+import type { Json } from '../model/json.ts'
+import type { Result } from '../model/problem.ts'
+import { accepted, refused } from '../model/problem.ts'
+import type { AuditDraft } from '../store/audit.ts'
+import { appendAudit } from '../store/audit.ts'
+import type { Database, Executor } from '../store/database.ts'
+import {
+  closePlaces,
+  endRights,
+  exportAccounts,
+  exportPlaces,
+  exportRemarks,
+  exportRows,
+  findErasure,
+  finishErasure,
+  listErasures,
+  listSelves,
+  noteErasure,
+  removeErased,
+} from '../store/erasure.ts'
+import { pseudonymOf } from '../store/gate.ts'
+import { countAdmins } from '../store/actor.ts'
+import type { People } from '../store/people.ts'
+import { lockPeople } from '../store/actor.ts'
+import type { Command, Reply } from './command.ts'
+import type { Desk } from './desk.ts'
+import { findPerson } from './people.ts'
+
+type Privacy = Extract<Command, { kind: 'privacy' }>
+
+type Office = Pick<Desk, 'db' | 'people'>
+
+type Subject = { readonly id: string; readonly isAdmin: boolean }
+
+/** Hands out what is kept of a person, or forgets them for good: for themselves, and by a data steward for others. */
+export async function privacy(desk: Office, actor: Actor, command: Privacy): Promise<Result<Reply>> {
+  const found = await subjectOf(desk, actor, command.who)
+  if (!found.ok) return found
+  if (command.verb === 'export') return exportPerson(desk, actor, found.value.id)
+  const pseudonym = pseudonymOf(found.value.id)
+  const [before] = await desk.db.run(findErasure, { actor: found.value.id })
+  if (before?.doneAt) return accepted({ kind: 'erasure', stage: 'before', pseudonym })
+  // Only the name that the question showed confirms it: nobody erases by a word in passing.
+  if (!command.confirm || command.who !== pseudonym) return accepted({ kind: 'erasure', stage: 'asked', pseudonym })
+  return erase(desk, actor, found.value)
+}
+
+async function subjectOf(desk: Office, actor: Actor, who: string | null): Promise<Result<Subject>> {
+  const isAdmin = actor.roles.includes('admin')
+  if (who === null || who === pseudonymOf(actor.id)) return accepted({ id: actor.id, isAdmin })
+  if (!actor.roles.includes('data_steward')) {
+    return refused(
+      'not_allowed',
+      'What is kept of other people is handed out and erased by a data steward.',
+      'Leave the name away for yourself, or ask a data steward.',
+    )
+  }
+  const person = await findPerson(desk, who)
+  return person.ok ? accepted({ id: person.value.id, isAdmin: person.value.roles.includes('admin') }) : person
+}
+
+async function exportPerson({ db, people }: Office, actor: Actor, id: string): Promise<Result<Reply>> {
+  const pseudonym = pseudonymOf(id)
+  const text = await db.transaction(async (tx) => {
+    const actors = (await tx.run(listSelves, { actor: id })).map((self) => self.id)
+    const [rows] = await tx.run(exportRows, { actors })
+    const sealed = await openSealed(tx, people, actors)
+    await appendAudit(tx, [entry(actor.id, 'person.export', id)])
+    return withPseudonyms({ person: pseudonym, ...sealed, ...rows?.known })
+  })
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return accepted({ kind: 'file', name: `${pseudonym}.json`, sha256, text })
+}
+
+async function openSealed(tx: Executor, people: People, actors: readonly string[]) {
+  const accounts = await tx.run(exportAccounts, { actors })
+  const places = await tx.run(exportPlaces, { actors })
+  const remarks = await tx.run(exportRemarks, { actors })
+  return {
+    accounts: await Promise.all(
+      accounts.map(async ({ surface, linkedAt, ...row }) => ({
+        surface,
+        ...(await people.openAccount(row)),
+        linkedAt: linkedAt.toISOString(),
+      })),
+    ),
+    places: await Promise.all(
+      places.map(async ({ subject, sealed, ...row }) => ({
+        address: await people.openAddress(subject, sealed),
+        ...row,
+      })),
+    ),
+    remarks: await Promise.all(
+      remarks.map(async ({ id, subject, sealed, writtenAt }) => ({
+        id,
+        text: sealed && (await people.openRemark(subject, sealed)),
+        writtenAt: writtenAt.toISOString(),
+      })),
+    ),
+  }
+}
+
+const anActor = /actor:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/g
+
+/** Whoever else is in it is there as everywhere outside: by a pseudonym. */
+function withPseudonyms(document: Readonly<Record<string, Json>>): string {
+  const shown = new Set(['by', 'from', 'to'])
+  const draw = (key: string, value: unknown): unknown =>
+    typeof value === 'string' && shown.has(key) && isUuid(value) ? pseudonymOf(value) : value
+  return JSON.stringify(document, draw, 2).replaceAll(anActor, (_, id: string) => pseudonymOf(id))
+}
+
+const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+
+async function erase({ db, people }: Office, actor: Actor, { id, isAdmin }: Subject): Promise<Result<Reply>> {
+  const noted = await db
+    .transaction(async (tx) => {
+      await tx.run(lockPeople, {})
+      const [fresh] = await tx.run(noteErasure, { actor: id, by: actor.id })
+      await tx.run(endRights, { actors: (await tx.run(listSelves, { actor: id })).map((self) => self.id) })
+      const [left] = await tx.run(countAdmins, {})
+      if (isAdmin && left?.admins === 0) throw new LastAdmin()
+      if (fresh) await appendAudit(tx, [entry(actor.id, 'person.erase', id)])
+      return accepted(null)
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof LastAdmin)) throw error
+      return refused('wrong_state', 'Nobody would be left who may administer.', 'Make somebody else admin first.')
+    })
+  if (!noted.ok) return noted
+  await forget(db, people, id)
+  return accepted({ kind: 'erasure', stage: 'done', pseudonym: pseudonymOf(id) })
+}
+
+/** Thrown to undo what would leave nobody in charge. */
+class LastAdmin extends Error {}
+
+/** Finishes every erasure that was asked for and broke off; every process does this when it starts. */
+export async function finishErasures(db: Database, people: People): Promise<void> {
+  for (const { actorId } of await db.run(listErasures, {})) await forget(db, people, actorId)
+}
+
+/** Destroys the keys first: from then on nothing that is left can be read. May run twice, and from the beginning. */
+async function forget(db: Database, people: People, id: string): Promise<void> {
+  const actors = (await db.run(listSelves, { actor: id })).map((self) => self.id)
+  for (const each of actors) await people.forget(each)
+  await db.transaction(async (tx) => {
+    await tx.run(lockPeople, {})
+    await tx.run(closePlaces, { actors })
+    await tx.run(removeErased, {})
+    const [done] = await tx.run(finishErasure, { actor: id })
+    if (done) await appendAudit(tx, [entry(done.askedBy, 'person.erased', id)])
+  })
+}
+
+const entry = (actorId: string, action: string, subject: string): AuditDraft => ({
+  actorId,
+  action,
+  runId: null,
+  correlationId: null,
+  target: `actor:${subject}`,
+  contentSha256: null,
+  detail: {},
+})
