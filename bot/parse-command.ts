@@ -31,7 +31,8 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
   webhook: {
-    usage: 'webhook add <https URL> [--events run_failed,run_completed] | list | remove <webhook> | test <webhook>',
+    usage:
+      'webhook add <https URL> [--events run_failed,run_completed] | webhook list | webhook remove <webhook> | webhook test <webhook>',
     says: 'tell other programs what happens',
   },
   whoami: { usage: 'whoami', says: 'who you are here and what you may do' },

@@ -3,10 +3,11 @@ import type { Interface } from 'node:readline/promises'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
-import { grammar, parseCommand, wordsOf } from '../parse-command.ts'
+import { parseCommand, wordsOf } from '../parse-command.ts'
 import { sayRefusal, sayReply } from '../phrase.ts'
 import type { Ask, Listener, Message, Surface } from '../surface.ts'
 import { withAbsoluteTarget } from './command-line.ts'
+import { helpSection, sayCommand, sayCommands } from './help.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
 
@@ -95,16 +96,12 @@ function sayNotice(handle: string, topic: string, payload: unknown): string | nu
   }
 }
 
-/** All commands, or one of them. */
-export function sayHelp(topic: string | null): readonly string[] {
-  const wanted = topic?.replace(/^\//, '')
-  const entries = Object.entries(grammar)
-  const one = entries.find(([kind]) => kind === wanted)
-  if (one) return [`/${one[1].usage}`, `  ${one[1].says}`]
-  const width = Math.max(...entries.map(([, { usage }]) => usage.length))
-  return [
-    ...entries.map(([, { usage, says }]) => `/${usage.padEnd(width)}  ${says}`),
-    '/help [command]',
-    '/quit leaves; runs survive',
-  ]
+const here = [
+  { usage: '/help [command]', says: 'all of it, or one command' },
+  { usage: '/quit', says: 'leaves; runs survive' },
+]
+
+function sayHelp(topic: string | null): readonly string[] {
+  const one = topic === null ? null : sayCommand(topic.replace(/^\//, ''), '/')
+  return one ?? [...sayCommands('/'), ...helpSection('Here', here)]
 }

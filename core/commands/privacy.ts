@@ -67,7 +67,7 @@ async function exportPerson({ db, people }: Office, actor: Actor, id: string): P
     const [rows] = await tx.run(exportRows, { actors })
     const sealed = await openSealed(tx, people, actors)
     await appendAudit(tx, [entry(actor.id, 'person.export', id)])
-    return withPseudonyms({ person: pseudonym, ...sealed, ...rows?.known })
+    return withPseudonyms({ person: pseudonym, ...sealed, ...withoutGaps(rows?.known ?? {}) })
   })
   const sha256 = createHash('sha256').update(text).digest('hex')
   return accepted({ kind: 'file', name: `${pseudonym}.json`, sha256, text })
@@ -100,6 +100,10 @@ async function openSealed(tx: Executor, people: People, actors: readonly string[
     ),
   }
 }
+
+/** Nothing of a kind is an empty list, so that a reader sees that it was looked for. */
+const withoutGaps = (known: Readonly<Record<string, Json>>): Record<string, Json> =>
+  Object.fromEntries(Object.entries(known).map(([kind, rows]) => [kind, rows ?? []]))
 
 const anActor = /actor:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/g
 
