@@ -14,6 +14,7 @@ import { handleOf } from '../core/model/handle.ts'
 import { accepted, assert, Fault } from '../core/model/problem.ts'
 import { findKey } from '../core/store/api-key.ts'
 import { loadArtifact } from '../core/store/artifact.ts'
+import { measureCards } from '../core/store/card.ts'
 import type { Database } from '../core/store/database.ts'
 import {
   countAttempts,
@@ -129,8 +130,9 @@ function productOf(desk: Desk): Product {
     },
     bytes: (sha256) => loadArtifact(db, sha256),
     health: () => {
-      const { database, workers, outbox } = databaseProbes(db, () => Date.now())
-      return examine(version, { ...(database && { database }), ...(workers && { workers }), ...(outbox && { outbox }) })
+      const { database, workers, outbox, cards } = databaseProbes(db, () => Date.now())
+      const probes = { ...(database && { database }), ...(workers && { workers }), ...(outbox && { outbox }) }
+      return examine(version, { ...probes, ...(cards && { cards }) })
     },
   }
 }
@@ -138,11 +140,12 @@ function productOf(desk: Desk): Product {
 const projectsAPage = 20
 
 async function figuresOf(db: Database): Promise<Figures> {
-  const [states, attempts, [waiting], [outbox]] = await Promise.all([
+  const [states, attempts, [waiting], [outbox], [cards]] = await Promise.all([
     db.run(countRunStates, {}),
     db.run(countAttempts, {}),
     db.run(countWaiting, {}),
     db.run(measureOutbox, {}),
+    db.run(measureCards, {}),
   ])
   const queued = states.find(({ state }) => state === 'queued')
   return {
@@ -154,5 +157,6 @@ async function figuresOf(db: Database): Promise<Figures> {
     eventsQuarantined: waiting?.quarantined ?? 0,
     outboxWaiting: outbox?.waiting ?? 0,
     outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
+    cardsFailing: cards?.failing ?? 0,
   }
 }

@@ -90,6 +90,7 @@ export type Figures = {
   readonly openGates: number
   readonly outboxWaiting: number
   readonly outboxAgeSeconds: number
+  readonly cardsFailing: number
   /** Tries of runs that began within a day, by how they ended. */
   readonly attempts: Readonly<Record<string, number>>
   readonly eventsWaiting: number

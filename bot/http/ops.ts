@@ -87,6 +87,7 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     openGates: gauge('qp_open_gates', 'gates that wait for a decision'),
     outboxWaiting: gauge('qp_outbox_waiting', 'messages that are not sent yet'),
     outboxAgeSeconds: gauge('qp_outbox_age_seconds', 'how long the oldest of them has waited'),
+    cardsFailing: gauge('qp_cards_failing', 'cards that could not be shown when it was last tried'),
     eventsWaiting: gauge('qp_events_waiting', 'events from networks that are not dealt with yet'),
     eventsQuarantined: gauge('qp_events_quarantined', 'events put aside for an operator'),
   } as const

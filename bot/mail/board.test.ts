@@ -147,9 +147,10 @@ test('a server that asks for patience once is asked again, and a mailbox that is
   expect((gone as Fault).message).not.toContain('ann@')
 })
 
-test('a mail larger than the server takes is refused for good', async () => {
+test('a mail larger than the server takes is refused for good, and its address is not', async () => {
   const { port } = await aMailServer({ sizeLimit: 100 })
-  expect(await faultOf(aBoard(port).post('ann@example.com', post))).toMatchObject({ retryable: false })
+  const refused = { code: 'VALIDATION_ERROR', retryable: false }
+  expect(await faultOf(aBoard(port).post('ann@example.com', post))).toMatchObject(refused)
 })
 
 test('a wrong login names SMTP_URL and never the password', async () => {

@@ -397,7 +397,7 @@ describe('a token that Slack takes back', () => {
     async (error) => {
       const { slack, fake, log } = await openSlackRoom()
       fake.trouble('auth.test', { error }, 9)
-      await expect(slack.start()).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+      await expect(slack.start()).rejects.toMatchObject({ code: 'FATAL', retryable: false })
       expect(log).toHaveLength(1)
       expect(log[0]).toContain('SLACK_BOT_TOKEN')
       expect(fake.calls).toEqual(['auth.test'])
@@ -408,7 +408,7 @@ describe('a token that Slack takes back', () => {
     const { slack, fake } = await openSlackRoom()
     fake.tokens.delete(botToken)
     const sent = slack.post('T01/C01', { lines: ['x'], buttons: [], under: null, isLoud: false })
-    await expect(sent).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+    await expect(sent).rejects.toMatchObject({ code: 'FATAL', retryable: false })
     await expect(sent).rejects.toThrow('SLACK_BOT_TOKEN')
   })
 })

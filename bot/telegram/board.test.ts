@@ -175,7 +175,7 @@ describe('the token', () => {
     const nobody = await faultOf(boardOf(api, { apiRoot: 'http://127.0.0.1:9' }).post(group, aPost()))
     const wrong = await faultOf(boardOf(api, { token: '1:canary-wrong' }).post(group, aPost()))
     expect(nobody).toMatchObject({ code: 'TRANSIENT_NETWORK', retryable: true })
-    expect(wrong).toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+    expect(wrong).toMatchObject({ code: 'FATAL', retryable: false })
     expect(wrong.message).toContain('TELEGRAM_BOT_TOKEN')
     for (const fault of [nobody, wrong]) expect(everythingIn(fault)).not.toContain('canary')
   })

@@ -1,11 +1,14 @@
+import { rename } from 'node:fs/promises'
 import { expect, test, vi } from 'vitest'
 import type { Post } from '../../bot/surface.ts'
+import { databaseProbes } from '../../core/commands/doctor.ts'
 import { Fault } from '../../core/model/problem.ts'
 import { administer } from '../support/administer.ts'
 import type { Chats } from '../support/chats.ts'
 import { openChats, Wall } from '../support/chats.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
+import { keysOf, peopleOf } from '../support/people.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
 
@@ -164,6 +167,54 @@ test('a message that a network will not take is put aside, and the next one goes
   await chats.settle()
   expect(chats.faults).toHaveLength(1)
   expect(said(telegram.read('group'))).toContain('cancelled')
+})
+
+const placesOf = ({ house }: Scene, surface: string) =>
+  administer(house.database.connection, `select distinct state from app.destinations where surface = '${surface}'`)
+
+const healthOf = ({ house }: Scene) => databaseProbes(house.db, () => 0)['cards']?.()
+
+/** As if cards had failed often, and as if their time to be tried again had come. */
+const wearOut = ({ house }: Scene) =>
+  administer(house.database.connection, "update app.cards set failures = 9, next_at = '-infinity' where failures > 0")
+
+test('a lost key closes no place: cards wait, health says so, and all are shown once the key is back', async () => {
+  const scene = await open()
+  const { house, telegram, slack } = scene
+  const keys = keysOf(house.database.connection.database)
+  const chats = openChats(house, [telegram, slack], await peopleOf(house.database.connection))
+  agreed(await chats.reception.ask(chats.caller('telegram', 'ann', 'group'), { kind: 'whoami' }))
+  await rename(keys, `${keys}-away`)
+  const handle = await startIn({ ...scene, chats })
+  await wearOut(scene)
+  await chats.settle()
+  expect(chats.faults.length).toBeGreaterThan(1)
+  for (const fault of chats.faults) expect(String(fault)).toMatch(/key .* is missing.* put the folder of keys back/)
+  expect(telegram.read('group')).toEqual([])
+  expect(await placesOf(scene, 'telegram')).toEqual([{ state: 'open' }])
+  expect(await healthOf(scene)).toEqual({ status: 'warn', message: expect.stringContaining('log of the bot') })
+  await rename(`${keys}-away`, keys)
+  await wearOut(scene)
+  await chats.settle()
+  for (const posts of [telegram.read('group'), slack.read('T1/C1')])
+    expect(said(posts)).toContain(`Run ${handle} waits for you`)
+  expect(await healthOf(scene)).toMatchObject({ status: 'pass' })
+})
+
+test('a place is closed when the network says that it is gone, and not for a token that was taken back', async () => {
+  const scene = await open()
+  const { chats, telegram, slack } = scene
+  telegram.fail = () => new Fault({ code: 'PRECONDITION_FAILED', message: 'the bot was removed', retryable: false })
+  slack.fail = () => new Fault({ code: 'FATAL', message: 'the token was taken back', retryable: false })
+  const handle = await startIn(scene)
+  expect(await placesOf(scene, 'telegram')).toEqual([{ state: 'closed' }, { state: 'open' }])
+  expect(await placesOf(scene, 'slack')).toEqual([{ state: 'open' }])
+  await wearOut(scene)
+  await chats.settle()
+  slack.fail = () => null
+  await wearOut(scene)
+  await chats.settle()
+  expect(said(slack.read('T1/C1'))).toContain(`Run ${handle} waits for you`)
 })
 
 test('two accounts of one person are one person: roles are shared, and a second vote is refused', async () => {
