@@ -4,7 +4,7 @@ import type { Author, CodeHost, SourceControl } from '../../core/ports.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
 import type { FactoryInput } from './shapes.ts'
-import { factoryInput } from './shapes.ts'
+import { allowedInput } from './shapes.ts'
 import { summarize } from './summary.ts'
 import { writeAnchor, writeSuite } from './write.ts'
 
@@ -21,7 +21,7 @@ export const factory = ({ source, author, codeHost }: FactoryPorts): Pipeline<Fa
   name: 'factory',
   version: 1,
   says: 'reads a README, writes the documentation suite, and puts it on a branch',
-  input: factoryInput,
+  input: allowedInput(source),
   plan,
   lockKey: ({ target, branch, dryRun }) => (dryRun ? null : `factory:${target}#${branch ?? 'default'}`),
   whenLocked: 'queue',
