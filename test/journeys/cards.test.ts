@@ -131,10 +131,16 @@ test('a reject collects its words first, from the person who began it, and keeps
   if (!pressed.ok || pressed.value.kind !== 'reason') throw new Error(JSON.stringify(pressed))
   await chats.reception.expectWords(bob(), '77', pressed.value.command)
   expect(await chats.reception.takeWords(chats.caller('slack', 'eve', 'T1/C1'), '77')).toBeNull()
+  // The same decision typed without its words.
+  const typed = { kind: 'reject', run: handle, gate: null, sha256: null } as const
+  expect(await chats.reception.begin(bob(), typed)).toMatchObject({ value: { kind: 'reason' } })
+  const eve = await chats.reception.begin(chats.caller('slack', 'eve', 'T1/C1'), typed)
+  expect(eve).toMatchObject({ refusal: { code: 'not_allowed' } })
   const waiting = await chats.reception.takeWords(bob(), '77')
   if (!waiting) throw new Error('nobody waits for words')
   agreed(await chats.reception.ask(bob(), { ...waiting, reason: 'the scope is wrong' }))
   expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'rejected' })
+  expect(await chats.reception.begin(bob(), typed)).toMatchObject({ refusal: { code: 'not_found' } })
 })
 
 test('a network that is away holds up nobody else, and hears everything in order once it is back', async () => {
