@@ -46,6 +46,8 @@ export type House = {
   readonly role: string | null
   readonly recipes: Recipes
   readonly desk: Desk
+  /** How often this process denied somebody what they tried, by surface. */
+  readonly denials: ReadonlyMap<string, number>
   readonly log: EngineLog
   /** What kind of database it is, in words. */
   readonly databaseKind: string
@@ -163,6 +165,8 @@ async function wire(
   }
   const secret = await readSecret(config.secret, stateDir)
   const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
+  const denials = new Map<string, number>()
+  const onDenial = (surface: string): void => void denials.set(surface, (denials.get(surface) ?? 0) + 1)
   const poke = (): void => void worker?.then((made) => made.poke())
   return {
     config,
@@ -171,7 +175,8 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, people, recipes, pipelines: known, webhooks, poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, poke, onDenial },
+    denials,
     log,
     databaseKind,
     work: async () => {

@@ -39,13 +39,13 @@ export type HttpServers = {
 /** One server under way. */
 export type HttpServer = { readonly port: number; close(): Promise<void> }
 
-type Serving = Pick<House, 'desk' | 'log'> & { readonly config: { readonly http: Http | null } }
+type Serving = Pick<House, 'desk' | 'denials' | 'log'> & { readonly config: { readonly http: Http | null } }
 
 /**
  * Opens the public port and the operator's. Throws a Fault when one is taken. What networks send is kept before it is
  * answered, and handed on from here.
  */
-export async function openHttp({ desk, log, config }: Serving, receivers: Receivers): Promise<HttpServers> {
+export async function openHttp({ desk, denials, log, config }: Serving, receivers: Receivers): Promise<HttpServers> {
   const { http } = config
   assert(http, 'HTTP is served although no port was asked for')
   const meter = new Meter()
@@ -57,7 +57,7 @@ export async function openHttp({ desk, log, config }: Serving, receivers: Receiv
     meter,
     log,
   })
-  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db) }, meter, log)
+  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db, denials) }, meter, log)
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), ops.close()])
     await intake.stop()
@@ -74,8 +74,15 @@ export async function openHttp({ desk, log, config }: Serving, receivers: Receiv
 }
 
 /** Opens the operator's port alone, for a process that serves no API. Throws a Fault when it is taken. */
-export async function openProbes({ desk, log }: Pick<House, 'desk' | 'log'>, { host, port }: Ops): Promise<HttpServer> {
-  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db) }, new Meter(), log)
+export async function openProbes(
+  { desk, denials, log }: Pick<House, 'desk' | 'denials' | 'log'>,
+  { host, port }: Ops,
+): Promise<HttpServer> {
+  const ops = openOps(
+    { ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db, denials) },
+    new Meter(),
+    log,
+  )
   try {
     await ops.listen({ host, port })
   } catch (cause) {
@@ -139,7 +146,7 @@ function productOf(desk: Desk): Product {
 
 const projectsAPage = 20
 
-async function figuresOf(db: Database): Promise<Figures> {
+async function figuresOf(db: Database, denials: House['denials']): Promise<Figures> {
   const [states, attempts, [waiting], [outbox], [cards]] = await Promise.all([
     db.run(countRunStates, {}),
     db.run(countAttempts, {}),
@@ -157,6 +164,7 @@ async function figuresOf(db: Database): Promise<Figures> {
     eventsQuarantined: waiting?.quarantined ?? 0,
     outboxWaiting: outbox?.waiting ?? 0,
     outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
+    denials: Object.fromEntries(denials),
     cardsFailing: cards?.failing ?? 0,
   }
 }

@@ -91,6 +91,8 @@ export type Figures = {
   readonly outboxWaiting: number
   readonly outboxAgeSeconds: number
   readonly cardsFailing: number
+  /** Since this process began, by surface. */
+  readonly denials: Readonly<Record<string, number>>
   /** Tries of runs that began within a day, by how they ended. */
   readonly attempts: Readonly<Record<string, number>>
   readonly eventsWaiting: number

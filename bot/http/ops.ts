@@ -82,6 +82,12 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     new Gauge({ name, help, labelNames, registers: [registry] })
   const runs = gauge('qp_runs', 'runs by state', ['state'])
   const attempts = gauge('qp_attempts_day', 'tries of runs begun within a day, by outcome', ['outcome'])
+  const denials = new Counter({
+    name: 'qp_denials_total',
+    help: 'tries that were denied, by surface',
+    labelNames: ['surface'],
+    registers: [registry],
+  })
   const one = {
     queueAgeSeconds: gauge('qp_queue_age_seconds', 'how long the run queued longest has waited'),
     openGates: gauge('qp_open_gates', 'gates that wait for a decision'),
@@ -95,6 +101,8 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     const figures = await watched.figures()
     for (const state of states) runs.set({ state }, figures.runs[state] ?? 0)
     for (const [outcome, count] of Object.entries(figures.attempts)) attempts.set({ outcome }, count)
+    denials.reset()
+    for (const [surface, count] of Object.entries(figures.denials)) denials.inc({ surface }, count)
     for (const [name, shown] of Object.entries(one)) shown.set(figures[name as keyof typeof one])
   }
   const up = gauge('qp_database_up', '1 when the database answered the last time somebody looked')

@@ -1,5 +1,6 @@
 import type { Actor } from '../model/actor.ts'
-import { appendAudit } from '../store/audit.ts'
+import { appendAudit, findDenial, lockDenials } from '../store/audit.ts'
+import type { Executor } from '../store/database.ts'
 import { reopenDestination, subscribeHome } from '../store/destination.ts'
 import { lockPeople } from '../store/people.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -52,11 +53,19 @@ export async function follows({ db, people }: Lobby, surface: string, address: s
   })
 }
 
-/** Audits what somebody tried who cannot be a person of ours. */
-export async function denyVisitor(desk: Lobby, visitor: Visitor, why: string): Promise<void> {
+/**
+ * Counts what somebody tried who may not, and audits the first such try of each hour: whoever tries without end can
+ * make neither the chain nor the time of its lock grow with it.
+ */
+export async function denyVisitor(desk: Lobby & Pick<Desk, 'onDenial'>, visitor: Visitor, why: string): Promise<void> {
   const { id } = await greet(desk, visitor)
-  await desk.db.transaction((tx) =>
-    appendAudit(tx, [
+  desk.onDenial?.(visitor.surface)
+  const denial = { actor: id, why }
+  if (await isNoted(desk.db, denial)) return
+  await desk.db.transaction(async (tx) => {
+    await tx.run(lockDenials, {})
+    if (await isNoted(tx, denial)) return
+    await appendAudit(tx, [
       {
         actorId: id,
         action: 'access.deny',
@@ -66,6 +75,9 @@ export async function denyVisitor(desk: Lobby, visitor: Visitor, why: string): P
         contentSha256: null,
         detail: { why },
       },
-    ]),
-  )
+    ])
+  })
 }
+
+const isNoted = async (db: Executor, denial: { readonly actor: string; readonly why: string }): Promise<boolean> =>
+  (await db.run(findDenial, denial)).length > 0

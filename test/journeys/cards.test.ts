@@ -1,14 +1,16 @@
 import { rename } from 'node:fs/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Post } from '../../bot/surface.ts'
 import { databaseProbes } from '../../core/commands/doctor.ts'
 import { Fault } from '../../core/model/problem.ts'
 import { administer } from '../support/administer.ts'
 import type { Chats } from '../support/chats.ts'
 import { openChats, Wall } from '../support/chats.ts'
+import { HeldDatabase } from '../support/held.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
 import { keysOf, peopleOf } from '../support/people.ts'
+import { freezeClock } from '../support/postgres.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
 
@@ -114,13 +116,50 @@ test('a button counts only in the chat it was shown in, and for people who may',
     button(slack.read('T1/C1'), /^Reject/),
   )
   expect(asked).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
-  const denials = await administer(
-    house.database.connection,
-    "select count(*)::integer as denials from audit.entries where action = 'access.deny'",
-  )
-  expect(denials).toEqual([{ denials: 2 }])
+  expect(await denialsIn(house)).toBe(2)
   expect((await cardWhen(house, handle, isAtGate)).gates).toMatchObject([{ verdict: null, votes: 0 }])
 })
+
+test('a stranger who tries without end is audited once an hour for each thing tried, and counted each time', async () => {
+  const house = await openTestHouse()
+  const doors = ['one', 'two'].map((name) => {
+    const db = new HeldDatabase(house.database.connection, name)
+    onTestFinished(() => db.close())
+    const counted: string[] = []
+    const desk = { ...house.desk, db, onDenial: (surface: string) => counted.push(surface) }
+    return { db, counted, chats: openChats({ ...house, desk }, []) }
+  })
+  const [one, two] = doors as [(typeof doors)[0], (typeof doors)[0]]
+  const tap = async ({ chats }: typeof one, kind: 'gates' | 'runs' = 'gates') => {
+    const told = await chats.reception.ask(
+      chats.caller('slack', 'eve'),
+      kind === 'gates' ? { kind } : { kind, page: 1 },
+    )
+    expect(told).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
+  }
+  agreed(await one.chats.reception.ask(one.chats.caller('slack', 'eve'), { kind: 'whoami' }))
+  const hold = one.db.hold()
+  const first = tap(one)
+  await hold.reached
+  const second = tap(two)
+  await two.db.blocked()
+  hold.release()
+  await Promise.all([first, second])
+  for (let n = 0; n < 20; n++) await tap(one)
+  expect(await denialsIn(house)).toBe(1)
+  await tap(two, 'runs')
+  expect(await denialsIn(house)).toBe(2)
+  await freezeClock(house.database, new Date(Date.now() + 3_601_000))
+  await tap(two)
+  await tap(two)
+  expect(await denialsIn(house)).toBe(3)
+  expect([one.counted.length, two.counted.length]).toEqual([21, 4])
+})
+
+const denialsIn = async (house: TestHouse): Promise<unknown> => {
+  const counted = `select count(*)::integer as denials from audit.entries where action = 'access.deny'`
+  return (await administer(house.database.connection, counted))[0]?.['denials']
+}
 
 test('a reject collects its words first, from the person who began it, and keeps them', async () => {
   const scene = await open()
