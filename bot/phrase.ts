@@ -4,6 +4,8 @@ import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
+import { diffLines } from './diff.ts'
+import { quoted, quotedLines } from './quoted.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -64,15 +66,15 @@ export function sayRunLine(card: RunCard): string {
 /** The card of a run in full, ten lines or so. */
 export function sayCard(card: RunCard): readonly string[] {
   const lines = [sayRunLine(card)]
-  if (card.project) lines.push(`  ${card.project.name}  ${card.project.address}`)
-  lines.push(`  ${sayState(card.state, card.waitingFor)}${card.reason ? `: ${card.reason}` : ''}`)
+  if (card.project) lines.push(`  ${quoted(card.project.name)}  ${quoted(card.project.address)}`)
+  lines.push(`  ${sayState(card.state, card.waitingFor)}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`)
   if (card.behind) lines.push(`  queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(`  ${sayOutlook(card.outlook)}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
   if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
-  lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
+  lines.push(`  id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines
 }
@@ -88,7 +90,7 @@ export function sayBudget(money: Money): string {
 
 /** `pull request #7  https://github.com/ada/shop/pull/7`. */
 export const sayPullRequest = ({ number, url }: NonNullable<RunCard['pullRequest']>): string =>
-  `pull request #${number}  ${url}`
+  `pull request #${number}  ${quoted(url)}`
 
 /** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
 export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
@@ -119,16 +121,19 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase }: Run
 /** A gate as its card: what, risks and questions first, what changed, then size, cost, digest and who may decide. */
 export function sayGate(gate: GateCard): readonly string[] {
   const { subject } = gate
-  const lines = [`● WAITING FOR YOU: ${subject.artifact.name.split('/').at(-1) ?? gate.name}`, `  ${subject.what}`]
-  for (const risk of subject.risks.slice(0, 3)) lines.push(`  ! ${risk}`)
+  const lines = [
+    `● WAITING FOR YOU: ${quoted(subject.artifact.name.split('/').at(-1) ?? gate.name)}`,
+    `  ${quoted(subject.what)}`,
+  ]
+  for (const risk of subject.risks.slice(0, 3)) lines.push(`  ! ${quoted(risk)}`)
   if (subject.questions.length > 0) lines.push(`  Open questions ${subject.questions.length}`)
-  for (const question of subject.questions.slice(0, questionsShown)) lines.push(`   ${question}`)
+  for (const question of subject.questions.slice(0, questionsShown)) lines.push(`   ${quoted(question)}`)
   if (subject.questions.length > questionsShown)
     lines.push(`   … ${subject.questions.length - questionsShown} more in the document`)
   if (subject.changes.length > 0)
-    lines.push('  Changed since you last saw it', ...subject.changes.map((line) => `   ${line}`))
+    lines.push('  Changed since you last saw it', ...subject.changes.map((line) => `   ${quoted(line)}`))
   const digest = subject.artifact.sha256 ? ` · sha ${subject.artifact.sha256.slice(0, 12)}` : ''
-  lines.push(`  ${subject.facts.join(' · ')}${digest}`)
+  lines.push(`  ${subject.facts.map(quoted).join(' · ')}${digest}`)
   const votes = gate.quorum > 1 ? ` · ${gate.votes} of ${gate.quorum} votes` : ''
   const until = gate.expiresAt ? ` · closes ${sayTime(gate.expiresAt)}` : ''
   return [...lines, `  decided by: ${gate.roles.join(' or ')}${votes}${until}`]
@@ -138,8 +143,8 @@ const questionsShown = 5
 
 export const sayDecision = (gate: GateCard): string => {
   const verdict = gate.verdict === 'changes_requested' ? 'sent back for changes' : (gate.verdict ?? 'open')
-  const by = gate.decidedBy ? ` by ${gate.decidedBy}` : ''
-  return `  gate ${gate.name} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
+  const by = gate.decidedBy ? ` by ${quoted(gate.decidedBy)}` : ''
+  return `  gate ${quoted(gate.name)} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
 }
 
 /** `✓ gate anchor approved by Ann at 2026-11-23 14:05 UTC`: what a card says of a gate that is closed. */
@@ -160,7 +165,7 @@ export function sayRuns(runs: readonly RunLine[], page: number, hasMore: boolean
     run.handle,
     sayState(run.state, run.waitingFor),
     `${run.phase.n}/${run.phase.of}`,
-    run.project ?? run.pipeline,
+    quoted(run.project ?? run.pipeline),
     sayDuration(run.elapsedMs),
     sayTime(run.startedAt),
   ])
@@ -212,7 +217,12 @@ export function sayReply(reply: Reply): readonly string[] {
         ? ['Nothing yet.']
         : table(
             ['name', 'bytes', 'sha256', 'step'],
-            reply.artifacts.map((line) => [line.name, String(line.sizeBytes), line.sha256.slice(0, 12), line.step]),
+            reply.artifacts.map((line) => [
+              quoted(line.name),
+              String(line.sizeBytes),
+              line.sha256.slice(0, 12),
+              line.step,
+            ]),
           )
     case 'file':
       return reply.text.split('\n')
@@ -247,7 +257,7 @@ function sayPersonal(reply: Personal): readonly string[] {
   switch (reply.kind) {
     case 'whoami':
       return [
-        `You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`,
+        `You are ${quoted(reply.label)} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`,
         ...(reply.roles.length === 0
           ? ['  Ask an admin for one, or say /link with the code of an account that has it.']
           : []),
@@ -262,26 +272,26 @@ function sayPersonal(reply: Personal): readonly string[] {
     case 'delegated':
       return [
         reply.until
-          ? `✓ ${reply.label} may decide in your place until ${sayTime(reply.until)}, under their own name.`
-          : `✓ ${reply.label} no longer decides in your place.`,
+          ? `✓ ${quoted(reply.label)} may decide in your place until ${sayTime(reply.until)}, under their own name.`
+          : `✓ ${quoted(reply.label)} no longer decides in your place.`,
       ]
     case 'people':
       return table(
         ['person', 'name', 'roles', 'accounts'],
         reply.people.map((person) => [
           person.pseudonym,
-          person.label,
+          quoted(person.label),
           person.roles.join(', ') || 'none',
           person.surfaces.join(', '),
         ]),
       )
     case 'key_made':
       return [
-        `✓ Key ${reply.label}: ${reply.secret}`,
+        `✓ Key ${quoted(reply.label)}: ${reply.secret}`,
         `  It is shown this once. It acts for you; end it with /key revoke ${reply.id}.`,
       ]
     case 'key_revoked':
-      return [`✓ Key ${reply.label} is revoked.`]
+      return [`✓ Key ${quoted(reply.label)} is revoked.`]
     case 'keys':
       return reply.keys.length === 0 ? ['No keys yet. Make one: /key add <label>'] : sayKeys(reply.keys)
     case 'following':
@@ -302,9 +312,9 @@ const sayKeys = (keys: readonly KeyLine[]): readonly string[] =>
     ['id', 'label', 'scope', 'owner', 'made', 'last used', 'revoked'],
     keys.map((key) => [
       key.id,
-      key.label,
+      quoted(key.label),
       key.scopes.join(','),
-      key.owner,
+      quoted(key.owner),
       sayTime(key.madeAt),
       key.usedAt ? sayTime(key.usedAt) : 'never',
       key.revokedAt ? sayTime(key.revokedAt) : '',
@@ -312,7 +322,7 @@ const sayKeys = (keys: readonly KeyLine[]): readonly string[] =>
   )
 
 function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'following' }>): string {
-  const what = project ?? 'every project'
+  const what = project === null ? 'every project' : quoted(project)
   if (level === 'nothing') return `✓ This place hears no more of ${what}.`
   if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
   return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
@@ -343,7 +353,7 @@ const sayEvents = (events: readonly string[]): string =>
 function sayWebhook({ handle, address, events, state, waiting, dead, lastError }: WebhookLine): readonly string[] {
   const told = state === 'gone' ? '✗ ended by the endpoint (410)' : `${waiting} waiting, ${dead} given up`
   const lines = [`${handle}  ${address}`, `  ${sayEvents(events)} · ${told}`]
-  return lastError === null ? lines : [...lines, `  last failure: ${lastError}`]
+  return lastError === null ? lines : [...lines, `  last failure: ${quoted(lastError)}`]
 }
 
 function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
@@ -376,18 +386,6 @@ function sayChange({ change, card }: Extract<Reply, { kind: 'changed' }>): strin
 function sayDetail(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .filter(([key]) => key !== 'state' && key !== 'position')
-    .map(([key, value]) => `${key}=${typeof value === 'string' ? value.replaceAll('\n', ' ') : JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`)
     .join(' ')
-}
-
-/** Lines taken away, then lines added; a line that only moved is neither. */
-export function diffLines(before: string | null, after: string): readonly string[] {
-  const fresh = after.split('\n')
-  if (before === null) return fresh.map((line) => `+ ${line}`)
-  const old = before.split('\n')
-  const [kept, keptFresh] = [new Set(fresh), new Set(old)]
-  return [
-    ...old.filter((line) => !kept.has(line)).map((line) => `- ${line}`),
-    ...fresh.filter((line) => !keptFresh.has(line)).map((line) => `+ ${line}`),
-  ]
 }

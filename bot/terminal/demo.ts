@@ -3,7 +3,7 @@ import type { GateCard, RunCard } from '../../core/model/card.ts'
 import { isOver } from '../../core/model/run.ts'
 import { sayDuration, sayGate, sayMoney, sayRefusal, sayReply } from '../phrase.ts'
 import type { Ask } from '../surface.ts'
-import { exitCodes } from './command-line.ts'
+import { exitCodes, sayAt } from './command-line.ts'
 import { follow } from './follow.ts'
 import { question } from './question.ts'
 import type { Screen } from './screen.ts'
@@ -99,7 +99,7 @@ async function decide(demo: Demo, card: RunCard, gate: GateCard): Promise<boolea
       }
       case 'v': {
         const file = await ask({ kind: 'artifacts', run: card.handle, name: gate.subject.artifact.name }, '')
-        screen.print(...(file.ok ? sayReply(file.value) : sayRefusal(file.refusal)).map(harmless))
+        screen.print(...(file.ok ? sayAt(screen, file.value) : sayRefusal(file.refusal)).map(harmless))
         break
       }
       default:

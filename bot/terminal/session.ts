@@ -4,9 +4,9 @@ import { createInterface } from 'node:readline/promises'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { grammar, isUnsaid, parseTyped, wordsOf } from '../parse-command.ts'
-import { sayRefusal, sayReply } from '../phrase.ts'
+import { sayRefusal } from '../phrase.ts'
 import type { Ask, Listener, Message, Surface, Unsaid } from '../surface.ts'
-import { withAbsoluteTarget } from './command-line.ts'
+import { sayAt, withAbsoluteTarget } from './command-line.ts'
 import { askWhy, questionAt } from './question.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
@@ -84,7 +84,7 @@ export class TerminalSession implements Surface, Listener {
   async #try(work: () => Promise<Result<Reply>>): Promise<void> {
     try {
       const result = await work()
-      this.#screen.print(...(result.ok ? sayReply(result.value) : sayRefusal(result.refusal)).map(harmless))
+      this.#screen.print(...(result.ok ? sayAt(this.#screen, result.value) : sayRefusal(result.refusal)).map(harmless))
     } catch (error) {
       this.#screen.print(`✗ ${error instanceof Error ? error.message : String(error)}`, '  Try it again in a moment.')
     }

@@ -36,12 +36,19 @@ async function meet(desk: Lobby, visitor: Visitor): Promise<Actor> {
     await tx.run(lockPeople, {})
     const known = await people.find(tx, visitor)
     const actor = known?.actorId ?? uuidv7()
-    if (!known) await people.insert(tx, actor, visitor)
+    if (!known) await people.insert(tx, actor, { ...visitor, label: onOneLine(visitor.label) })
     const place = await people.findPlace(tx, surface, address)
     if (!place) await people.insertPlace(tx, surface, { address, actor: isPrivate ? actor : null })
   })
   return greet(desk, visitor)
 }
+
+/** Names are shown within our sentences: one that holds line breaks or turns the direction of writing would leave them. */
+const onOneLine = (label: string): string =>
+  label
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+    .trim()
 
 /** Lets the place of a configuration hear of every run, until people there say otherwise. */
 export async function follows({ db, people }: Lobby, surface: string, address: string): Promise<void> {
