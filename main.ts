@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
-import { parseCommand } from './bot/parse-command.ts'
+import { isUnsaid, parseTyped, lacksWords } from './bot/parse-command.ts'
 import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
 import { exitCodes, misused, refuse, runCommand } from './bot/terminal/command-line.ts'
+import { askWhy, question } from './bot/terminal/question.ts'
 import { Screen, harmless } from './bot/terminal/screen.ts'
 import { helpSection, sayCommand, sayCommands } from './bot/terminal/help.ts'
 import type { Config } from './config.ts'
@@ -12,7 +13,7 @@ import { loadConfig, readProcessEnvironment, roles } from './config.ts'
 import { execute } from './core/commands/execute.ts'
 import { signIn } from './core/commands/sign-in.ts'
 import { runAlone } from './core/engine/worker.ts'
-import { Fault } from './core/model/problem.ts'
+import { accepted, Fault } from './core/model/problem.ts'
 import { demo } from './main/demo.ts'
 import { Helper, nobodyWorks } from './main/helper.ts'
 import type { House, Opening, Program } from './main/house.ts'
@@ -112,8 +113,11 @@ async function alone(
 
 async function oneCommand(shell: Shell, words: readonly string[]): Promise<number> {
   if (words.includes('--help')) return help(shell, words[0] ?? null)
-  const parsed = parseCommand(words.filter((word) => word !== '--watch'))
+  const parsed = parseTyped(words.filter((word) => word !== '--watch'))
   if (!parsed.ok) return refuse(shell, parsed)
+  const { value } = parsed
+  const mayAsk = shell.screen.isInteractive && !shell.json
+  if (isUnsaid(value) && !mayAsk) return refuse(shell, { ok: false, refusal: lacksWords(value) })
   return withOpening(shell, (opening) =>
     inHouse(opening, async (house) => {
       const ask = await askAs(house)
@@ -124,7 +128,11 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
       const work = (): Promise<void> => helper.begin()
       const { signal } = opening
       try {
-        return await runCommand({ screen, ask, command: parsed.value, json, watch, signal, work })
+        const whole = isUnsaid(value)
+          ? await askWhy(ask, value, (prompt) => question({ screen, signal }, prompt))
+          : accepted(value)
+        if (!whole.ok) return refuse(shell, whole)
+        return await runCommand({ screen, ask, command: whole.value, json, watch, signal, work })
       } finally {
         helper.end()
         // What happened was shown right here; a session started later need not hear of it again.

@@ -2,7 +2,8 @@ import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
-import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine, table } from './phrase.ts'
+import { table } from './layout.ts'
+import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 

@@ -34,6 +34,8 @@ export type CommitRequest = {
 
 /** Reads a repository and puts commits on branches of it, never on the default branch and never in a work tree. */
 export interface SourceControl {
+  /** Throws VALIDATION_ERROR for what `snapshot` would refuse without asking anybody, in the same sentence. */
+  check(request: { readonly address: string; readonly branch: string | null }): void
   /** Fetches the branch (`null`: the default one) into an engine-owned git directory and says where it stands. */
   snapshot(
     request: { readonly address: string; readonly branch: string | null },

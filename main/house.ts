@@ -48,6 +48,8 @@ export type House = {
   readonly role: string | null
   readonly recipes: Recipes
   readonly desk: Desk
+  /** How often this process denied somebody what they tried, by surface. */
+  readonly denials: ReadonlyMap<string, number>
   readonly log: EngineLog
   /** The token of a mail's link, from the key of the card it is about. */
   readonly linkTokenOf: (cardKey: string) => string
@@ -171,6 +173,8 @@ async function wire(
   }
   const secret = await readSecret(config.secret, stateDir)
   const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
+  const denials = new Map<string, number>()
+  const onDenial = (surface: string): void => void denials.set(surface, (denials.get(surface) ?? 0) + 1)
   const poke = (): void => void worker?.then((made) => made.poke())
   return {
     config,
@@ -179,7 +183,8 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke, onDenial },
+    denials,
     log,
     linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,

@@ -33,6 +33,7 @@ test('the figures name no run, no person and no repository, and are no more afte
   expect(Number(/^qp_queue_age_seconds ([\d.]+)$/m.exec(text)?.[1])).toBeGreaterThan(59)
   expect(text).toMatch(/qp_http_requests_total\{method="GET",route="\/api\/v1\/runs\/:run",status="404"\} 300/)
   expect(text).toContain('route="none"')
+  expect(text).toContain('qp_denials_total{surface="slack"} 3')
   for (const name of [
     'qp_open_gates',
     'qp_outbox_waiting',
