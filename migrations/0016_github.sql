@@ -1,0 +1,4 @@
+-- compatible: yes (an index; code that does not know it never asks this way)
+
+-- Runs by the pull request that they opened, for what GitHub says about it afterwards.
+create index effects_pull_request on app.effects ((result ->> 'url')) where kind = 'pull_request';
