@@ -38,8 +38,8 @@ export const createDeliveries = (options: AppKey): SentDeliveries => ({
   },
   read: async ({ id, deliveryId }, signal) => {
     const app = await asApp(options, 'such delivery', signal)
-    const { data } = await app.request(`GET /app/hook/deliveries/${id}`)
-    const { guid, request } = whole.parse(data)
+    const answer: { readonly data: unknown } = await app.request(`GET /app/hook/deliveries/${id}`)
+    const { guid, request } = whole.parse(answer.data)
     if (guid !== deliveryId) throw mixedUp(deliveryId)
     return request.payload
   },

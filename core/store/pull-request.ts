@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { statement } from './statement.ts'
 
-/** Runs that opened the pull request of this address, as people see it in a browser; mostly one or none. */
+/** Runs that opened the pull request of this address, as people see it in a browser: one or none, as a rule. */
 export const findRunsOfPullRequest = statement({
   name: 'find_runs_of_pull_request',
   params: ['url'],
   row: z.object({ runId: z.string() }),
   sql: `
-    select distinct e.run_id from app.effects e
+    select e.run_id from app.effects e
     where e.kind = 'pull_request' and e.result->>'url' = :url::text`,
 })
 
