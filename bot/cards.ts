@@ -107,12 +107,14 @@ export function drawNote(card: RunCard, topic: string): Drawing | null {
   return text === null ? null : { lines: cut([text]), buttons: [], isLoud: true, isFinal: true }
 }
 
-/** Public events that deserve a message of their own, and whether those hear of them who only want decisions. */
+/** Events that deserve a message of their own, and whether those hear of them who only want decisions. */
 export const noted: Readonly<Record<string, { readonly isDecision: boolean }>> = {
   gate_reminder: { isDecision: true },
   run_paused: { isDecision: true },
   run_failed: { isDecision: false },
   run_completed: { isDecision: false },
+  pull_request_merged: { isDecision: false },
+  pull_request_closed: { isDecision: false },
 }
 
 function noteOf(card: RunCard, topic: string): string | null {
@@ -140,6 +142,10 @@ function noteOf(card: RunCard, topic: string): string | null {
       return card.state === 'succeeded'
         ? `✓ Run ${handle} is done. See /artifacts ${handle}`
         : `✗ Run ${handle} was ${card.state}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`
+    case 'pull_request_merged':
+      return `✓ Run ${handle}: The docs pull request was merged on GitHub.`
+    case 'pull_request_closed':
+      return `✗ Run ${handle}: The docs pull request was closed on GitHub.`
     default:
       return null
   }

@@ -87,10 +87,12 @@ describe('a card', () => {
   })
 
   test('leads to the pull request, where there is one', () => {
-    const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7' }
+    const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7', end: null }
     expect(sayCard({ ...card, pullRequest })).toContain('  pull request #7  https://github.com/ada/shop/pull/7')
     const drawn = drawRun({ ...card, pullRequest }, 'key')
     expect(drawn.lines).toContain('pull request #7  https://github.com/ada/shop/pull/7')
+    const merged = sayCard({ ...card, pullRequest: { ...pullRequest, end: 'merged' } })
+    expect(merged).toContain('  pull request #7 (merged)  https://github.com/ada/shop/pull/7')
   })
 
   test('warns at 80 % of the budget', () => {

@@ -90,9 +90,9 @@ export function sayBudget(money: Money): string {
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
 }
 
-/** `pull request #7  https://github.com/ada/shop/pull/7`. */
-export const sayPullRequest = ({ number, url }: NonNullable<RunCard['pullRequest']>): string =>
-  `pull request #${number}  ${quoted(url)}`
+/** `pull request #7  https://github.com/ada/shop/pull/7`, and what became of it. */
+export const sayPullRequest = ({ number, url, end }: NonNullable<RunCard['pullRequest']>): string =>
+  `pull request #${number}${end ? ` (${end})` : ''}  ${quoted(url)}`
 
 /** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
 export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {

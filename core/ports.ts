@@ -3,6 +3,8 @@
  * every method throws `Fault` when the world fails and never retries by itself.
  */
 
+import type { Json } from './model/json.ts'
+
 /** A repository at one commit of one branch. `address` is as the operator typed it, made absolute when it is a folder. */
 export type Snapshot = {
   readonly address: string
@@ -195,6 +197,27 @@ export interface CodeHost {
   /** Merges and answers with the commit that came of it. Throws PRECONDITION_FAILED when the branch has moved or may not be merged. */
   merge(order: MergeOrder, signal: AbortSignal): Promise<{ readonly commit: string }>
   protection(address: string, branch: string, signal: AbortSignal): Promise<BranchProtection>
+}
+
+/** An event a network has tried to send us, whether or not it arrived. */
+export type ListedDelivery = {
+  /** The network's number of this try. */
+  readonly id: string
+  /** The same for each try to send the same event. */
+  readonly deliveryId: string
+  readonly topic: string
+  readonly at: Date
+}
+
+/** What a network remembers of the events it has sent us. */
+export interface SentDeliveries {
+  /** A page, newest first; `next` leads to older ones, null: there are none. */
+  list(
+    page: string | null,
+    signal: AbortSignal,
+  ): Promise<{ readonly deliveries: readonly ListedDelivery[]; readonly next: string | null }>
+  /** The body of one of them. Throws VALIDATION_ERROR when the network has forgotten it. */
+  read(delivery: ListedDelivery, signal: AbortSignal): Promise<Json>
 }
 
 /** Says to all who call the same vendor when it may be called again. Times are milliseconds since 1970. */

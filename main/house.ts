@@ -18,6 +18,7 @@ import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
+import type { SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
 import { newest } from '../core/store/draft-run.ts'
 import { assertRole } from '../core/store/assert-role.ts'
@@ -51,6 +52,8 @@ export type House = {
   /** How often this process denied somebody what they tried, by surface. */
   readonly denials: ReadonlyMap<string, number>
   readonly log: EngineLog
+  /** What GitHub remembers of the webhooks it sent here; null where it sends none, or may not be asked. */
+  readonly deliveries: SentDeliveries | null
   /** The token of a mail's link, from the key of the card it is about. */
   readonly linkTokenOf: (cardKey: string) => string
   /** What kind of database it is, in words. */
@@ -186,6 +189,7 @@ async function wire(
     desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke, onDenial },
     denials,
     log,
+    deliveries: config.github?.webhookSecrets.length ? (github?.deliveries ?? null) : null,
     linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,
     work: async () => {

@@ -106,6 +106,10 @@ function sayNotice(handle: string, topic: string, payload: unknown): string | nu
       return detail['outcome'] === 'succeeded'
         ? `✓ ${handle} is done: /artifacts ${handle}`
         : `✗ ${handle} was ${String(detail['outcome'])}`
+    case 'pull_request_merged':
+      return `✓ ${handle}: the docs pull request was merged on GitHub`
+    case 'pull_request_closed':
+      return `✗ ${handle}: the docs pull request was closed on GitHub`
     default:
       return null
   }

@@ -428,7 +428,8 @@ const isBeforeLaunch = (name: string): boolean => name.startsWith('seal_') || na
  * What no ship of ours sends: keys of programs, events that networks bring in, deliveries to endpoints. Their own tests
  * show what a death leaves: test/http and test/journeys/webhooks.test.ts.
  */
-const isOfPrograms = (statement: string): boolean => /_(key|intake|webhook|delivery|deliveries)$/.test(statement)
+const isOfPrograms = (statement: string): boolean =>
+  /_(key|intake|webhook|delivery|deliveries|pull_request)$/.test(statement)
 
 /** Mailboxes and links of mails: test/journeys/mail.test.ts shows what becomes of them. */
 const isOfMail = (statement: string): boolean => /_(mail_code|mailbox|gate_link)$/.test(statement)
