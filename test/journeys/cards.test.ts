@@ -222,7 +222,7 @@ test('a key that was lost holds up only the cards that need it, and they come on
 })
 
 /** One page, a gate on it that an approver decides, and a step behind that. */
-const pageWith = (name: string, selfApproval: boolean): Pipeline =>
+const pageWith = (name: string, selfApproval: boolean, expiresAfterMs: number | null = null): Pipeline =>
   pipelineOf(
     name,
     {
@@ -242,7 +242,7 @@ const pageWith = (name: string, selfApproval: boolean): Pipeline =>
           name: 'page',
           title: 'gate',
           judges: 'page',
-          policy: { roles: ['approver'], quorum: 1, selfApproval, expiresAfterMs: null, remindEveryMs: null },
+          policy: { roles: ['approver'], quorum: 1, selfApproval, expiresAfterMs, remindEveryMs: null },
         },
         { type: 'step', id: 'print', kind: 'print', title: 'print' },
       ],
@@ -455,4 +455,37 @@ test('a request for money ends with its run, and its button changes nothing any 
   expect(answer).toMatchObject({ ok: false, refusal: { code: 'stale', message: /closed because its run ended/ } })
   await chats.settle()
   expect(said(slack.read('T1/C1'))).toBe(before)
+})
+
+test('wherever a decision comes from, a program, a terminal, the clock or a cancel, every card is settled by it', async () => {
+  const scene = await open({ page: pageWith('page', true, 3_600_000) })
+  const { house, chats, slack, telegram } = scene
+  const channel = chats.caller('telegram', 'ann', 'group')
+  agreed(await chats.reception.ask(channel, { kind: 'subscribe', project: null, level: 'all' }))
+  await house.work()
+  const program = { ...house.actor, surface: 'http' }
+  const ways: readonly [string, (run: string) => Promise<unknown>][] = [
+    ['approved by tester', (run) => house.ask({ kind: 'approve', run, gate: null, sha256: null }, program)],
+    ['rejected by tester', (run) => house.ask({ kind: 'reject', run, gate: null, sha256: null, reason: 'no' })],
+    ['withdrawn', (run) => house.ask({ kind: 'cancel', run })],
+    ['expired', () => freezeClock(house.database, new Date(Date.now() + 3_700_000))],
+  ]
+  for (const [words, decide] of ways) {
+    const { handle } = await startRunOf(house, 'page')
+    await cardWhen(house, handle, isAtGate)
+    await chats.settle()
+    const ofRun = (posts: readonly Post[]) => posts.filter((post) => said([post]).includes(handle))
+    expect(ofRun(slack.read('T1/C1')).flatMap((post) => post.buttons).length, words).toBeGreaterThan(0)
+    await decide(handle)
+    await cardWhen(house, handle, isAtEnd)
+    await chats.settle()
+    for (const posts of [ofRun(slack.read('T1/C1')), ofRun(telegram.read('group'))]) {
+      expect(said(posts), words).toContain(words)
+      expect(said(posts), 'the request is still there to be read').toContain('a page')
+      expect(
+        posts.flatMap((post) => post.buttons),
+        words,
+      ).toEqual([])
+    }
+  }
 })
