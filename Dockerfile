@@ -26,7 +26,7 @@ COPY package.json LICENSE ./
 COPY bin bin
 COPY migrations migrations
 COPY examples examples
-ENV NODE_ENV=production QP_STATE_DIR=/var/lib/quantapilot/state
+ENV NODE_ENV=production QP_STATE_DIR=/var/lib/quantapilot/state QP_KEYS_DIR=/var/lib/quantapilot/keys
 USER node
 # Its own port, which is not published: what it says is for this machine.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \

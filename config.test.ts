@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Config, loadConfig } from './config.ts'
+import { type Config, environmentNames, loadConfig } from './config.ts'
 
 const load = (environment: Record<string, string>, files: Record<string, string> = {}): Config => {
   const result = loadConfig(environment, (path) => {
@@ -65,6 +65,18 @@ test('a secret may come from a file', () => {
     'DATABASE_URL_FILE names /nowhere, which cannot be read',
   )
   expect(() => load({ DATABASE_URL: 'postgres://a@b/c', DATABASE_URL_FILE: '/x' })).toThrow('keep one')
+})
+
+test.each(
+  environmentNames.filter((name) => environmentNames.includes(name.replace(/_FILE$/, '')) && name.endsWith('_FILE')),
+)('%s that names an empty file, or one of spaces, is refused: an empty secret keeps nobody out', (name) => {
+  for (const text of ['', ' \n\t ']) {
+    const result = loadConfig({ [name]: '/run/secrets/it' }, () => text)
+    expect(result).toMatchObject({
+      ok: false,
+      refusal: { message: expect.stringContaining(name.replace('_FILE', '')) },
+    })
+  }
 })
 
 test('mail is on where there is a server and a sender, and its password may come from a file', () => {

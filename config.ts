@@ -61,7 +61,7 @@ export type Config = {
   readonly mail: MailSettings | null
   /** Hosts that webhooks may go to, private ones included; null: any public host. */
   readonly webhookHosts: readonly string[] | null
-  /** What the signing secrets of webhooks are derived from; null: a file of the state folder. */
+  /** What the signing secrets of webhooks are derived from; null: a file beside the keys. */
   readonly secret: string | null
   /** The most that any project may ask for; null: projects decide for themselves. */
   readonly serverPolicy: ServerPolicy | null
@@ -69,10 +69,10 @@ export type Config = {
   readonly childEnvironment: Readonly<Record<string, string>>
 }
 
-/** The public port and the operator's; 0 takes any free one. */
 /** An address of this machine. */
 export type Ops = { readonly host: string; readonly port: number }
 
+/** The public port and the operator's; 0 takes any free one. */
 export type Http = {
   readonly host: string
   readonly port: number

@@ -5,7 +5,6 @@ import { createGatePages } from '../bot/mail/page.ts'
 import type { Board, Button, Post } from '../bot/surface.ts'
 import type { Desk } from '../core/commands/desk.ts'
 import { execute } from '../core/commands/execute.ts'
-import { denyActor } from '../core/commands/greet.ts'
 import { cardOf } from '../core/commands/show.ts'
 import type { Actor } from '../core/model/actor.ts'
 import { handleOf } from '../core/model/handle.ts'
@@ -69,7 +68,6 @@ export function openGatePages({ desk, onChange }: Omit<Linking, 'tokenOf'>): Gat
       if (link === null) return refused('not_found', 'This link is no longer good.', 'Decide in chat.')
       const answer = await execute(desk, link.actor, command, deliveryId)
       onChange()
-      if (!answer.ok && answer.refusal.code === 'not_allowed') await denyActor(desk, link.actor, `/${command.kind}`)
       return answer
     },
   })

@@ -145,14 +145,17 @@ async function wire(
   const onIdleError = (error: Error): void => log('warn', 'an idle database connection broke', { error: error.message })
   const role = await chooseRole(connection)
   const people = await openPeople(connection, openKeyFiles(keysDir(config, stateDir)))
+  const secret = await readSecret(config.secret, { keysDir: keysDir(config, stateDir), stateDir })
+  const github = await gitHubOf(config)
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
-  await assertServer(db)
-  await assertRole(db, role)
+  await closedOnFault(db, async () => {
+    await assertServer(db)
+    await assertRole(db, role)
+  })
   await finishErasures(db, people).catch((error: unknown) =>
     log('error', 'an erasure could not be finished', { error }),
   )
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
-  const github = await gitHubOf(config)
   const known = program.pipelines({
     source: sourceOf(config, stateDir, github),
     author: createBuiltinAuthor(),
@@ -174,7 +177,6 @@ async function wire(
     await made.begin()
     return made
   }
-  const secret = await readSecret(config.secret, stateDir)
   const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
   const denials = new Map<string, number>()
   const onDenial = (surface: string): void => void denials.set(surface, (denials.get(surface) ?? 0) + 1)
@@ -205,6 +207,16 @@ async function wire(
         () => db.close(),
         stopServer,
       ]),
+  }
+}
+
+/** Does what may refuse to go on; a connection that stayed open would keep the process from ending. */
+async function closedOnFault(db: Database, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    await db.close()
+    throw error
   }
 }
 

@@ -7,6 +7,7 @@ import { portOf } from '../bot/http/server.ts'
 import type { Http, Ops } from '../config.ts'
 import { databaseProbes, examine } from '../core/commands/doctor.ts'
 import { execute } from '../core/commands/execute.ts'
+import { denyActor } from '../core/commands/greet.ts'
 import { hashOfKey } from '../core/commands/keys.ts'
 import type { Desk } from '../core/commands/desk.ts'
 import type { Actor } from '../core/model/actor.ts'
@@ -131,6 +132,7 @@ function productOf(desk: Desk): Product {
       const result = await execute({ ...desk, onRepeat }, actorOf(holder), command, deliveryId)
       return { result, isReplay }
     },
+    deny: (holder, why) => denyActor(desk, actorOf(holder), why),
     projects: async (holder, page) => {
       const may = await execute(desk, actorOf(holder), { kind: 'runs', page: 1 }, '')
       if (!may.ok) return may

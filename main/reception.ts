@@ -38,7 +38,6 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
     const actor = await greet(desk, caller)
     const answer = await execute(desk, actor, command, caller.deliveryId)
     onChange()
-    if (!answer.ok && answer.refusal.code === 'not_allowed') await denyVisitor(desk, caller, `/${command.kind}`)
     return answer
   }
   return {

@@ -12,19 +12,37 @@ async function aFolder(): Promise<string> {
 
 test('a server makes its secret once, for itself alone, however many processes begin at once', async () => {
   const folder = await aFolder()
-  const secrets = await Promise.all(Array.from({ length: 8 }, () => readSecret(null, folder)))
+  const keysDir = join(folder, 'keys')
+  const secrets = await Promise.all(
+    // A state folder of its own each, as containers have: what they share is the folder of keys.
+    Array.from({ length: 8 }, (_, n) => readSecret(null, { keysDir, stateDir: join(folder, `state ${n}`) })),
+  )
   expect(new Set(secrets).size).toBe(1)
-  expect(await readSecret(null, folder)).toBe(secrets[0])
+  expect(await readSecret(null, { keysDir, stateDir: folder })).toBe(secrets[0])
+  expect(await readdir(keysDir)).toEqual(['secret'])
+  expect((await stat(join(keysDir, 'secret'))).mode & 0o777).toBe(0o600)
+})
+
+test('the secret that an older version kept in its state folder goes on', async () => {
+  const folder = await aFolder()
+  await writeFile(join(folder, 'secret'), `${'o'.repeat(43)}\n`)
+  expect(await readSecret(null, { keysDir: join(folder, 'keys'), stateDir: folder })).toBe('o'.repeat(43))
   expect(await readdir(folder)).toEqual(['secret'])
-  expect((await stat(join(folder, 'secret'))).mode & 0o777).toBe(0o600)
+})
+
+test('a folder that cannot hold a secret is said, with what to do', async () => {
+  const folder = await aFolder()
+  await writeFile(join(folder, 'keys'), '')
+  await expect(readSecret(null, { keysDir: join(folder, 'keys', 'of'), stateDir: folder })).rejects.toThrow('QP_SECRET')
 })
 
 test('a configured secret is used instead, and a file without one is said', async () => {
   const folder = await aFolder()
-  expect(await readSecret('k'.repeat(32), folder)).toBe('k'.repeat(32))
+  const folders = { keysDir: folder, stateDir: join(folder, 'state') }
+  expect(await readSecret('k'.repeat(32), folders)).toBe('k'.repeat(32))
   expect(await readdir(folder)).toEqual([])
   await writeFile(join(folder, 'secret'), '\n')
-  await expect(readSecret(null, folder)).rejects.toMatchObject({ code: 'PRECONDITION_FAILED' })
+  await expect(readSecret(null, folders)).rejects.toMatchObject({ code: 'PRECONDITION_FAILED' })
 })
 
 test('each webhook has a secret of its own, always the same', () => {

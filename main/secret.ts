@@ -1,17 +1,31 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
-import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '../core/model/problem.ts'
 
+/** Where the secret may be: with the keys, which every process of a database has, or where older versions kept it. */
+export type SecretFolders = { readonly keysDir: string; readonly stateDir: string }
+
 /**
- * The secret that this server derives others from: the configured one, or a file of the state folder that only its
- * owner may read, made at first use. Of several processes that make it at once, one does.
+ * The secret that this server derives others from: the configured one, or a file beside the keys that only its owner may
+ * read, made at first use. Of several processes that make it at once, one does. A file of the state folder, where it was
+ * kept before, still counts.
  */
-export async function readSecret(configured: string | null, stateDir: string): Promise<string> {
+export async function readSecret(configured: string | null, { keysDir, stateDir }: SecretFolders): Promise<string> {
   if (configured !== null) return configured
-  const path = join(stateDir, 'secret')
-  const known = await readIfThere(path)
-  if (known !== null) return known
+  const path = join(keysDir, 'secret')
+  try {
+    const known = (await readIfThere(join(stateDir, 'secret'))) ?? (await readIfThere(path))
+    if (known !== null) return known
+    await makeSecret(keysDir, path)
+  } catch (cause) {
+    throw cause instanceof Fault ? cause : cannotKeep(path, cause)
+  }
+  return readSecret(null, { keysDir, stateDir })
+}
+
+async function makeSecret(folder: string, path: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
   try {
@@ -22,7 +36,6 @@ export async function readSecret(configured: string | null, stateDir: string): P
   } finally {
     await rm(draft)
   }
-  return readSecret(null, stateDir)
 }
 
 /** What signs the deliveries of one endpoint: 256 bits derived by HKDF (RFC 5869), so that none is stored. */
@@ -45,6 +58,14 @@ async function readIfThere(path: string): Promise<string | null> {
     retryable: false,
   })
 }
+
+const cannotKeep = (path: string, cause: unknown): Fault =>
+  new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `The secret ${path} cannot be kept (${cause instanceof Error ? cause.message : String(cause)}): let this user write that folder, or set QP_SECRET.`,
+    retryable: false,
+    cause,
+  })
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof Error && 'code' in error && error.code === code

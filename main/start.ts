@@ -7,6 +7,7 @@ import { openScheduler } from './cron.ts'
 import { endAll } from './end-all.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
+import { assertReachable } from './reach.ts'
 import type { Bot } from './surfaces.ts'
 import { startBot } from './surfaces.ts'
 
@@ -69,6 +70,7 @@ async function beCron(screen: Screen, house: House): Promise<Part> {
 
 /** The surfaces, and the server that programs and networks call, where a port was asked for. */
 async function beBot({ screen, house, role, askAs }: Start): Promise<readonly Part[]> {
+  assertReachable(house.config)
   const bot = await startBot({ screen, house, askAs })
   return servesApi({ house, role }) ? [bot, await beServer(screen, house, bot)] : [bot]
 }

@@ -3,7 +3,9 @@ import type { Command, CommandKind } from '../core/commands/command.ts'
 import type { Actor } from '../core/model/actor.ts'
 import type { Role } from '../core/model/plan.ts'
 import { roles } from '../core/model/plan.ts'
+import { administer } from './support/administer.ts'
 import { openChats, Wall } from './support/chats.ts'
+import type { TestHouse } from './support/house.ts'
 import { openTestHouse } from './support/house.ts'
 
 const run = 'r7k2'
@@ -83,16 +85,20 @@ describe('who may ask for what, on every surface', () => {
   test.each(surfaces)('%s', async (surface) => {
     const house = await openTestHouse()
     const cells: string[] = []
+    let denials = 0
     for (const kind of kinds) {
       for (const holder of holders) {
         const actor: Actor = { ...house.actor, surface, at: null, roles: holder === 'stranger' ? [] : [holder] }
         const answer = await house.ask(requests[kind], actor)
         const isDenied = !answer.ok && answer.refusal.code === 'not_allowed'
+        if (isDenied) denials++
         if (isDenied === promised[kind].includes(holder))
           cells.push(`${holder} ${isDenied ? 'may not' : 'may'} ${kind}`)
       }
     }
     expect(cells).toEqual([])
+    expect(denials).toBeGreaterThan(kinds.length)
+    expect(await deniedAt(house, surface), 'each is on record').toBe(denials)
   })
 
   test('somebody unknown is nobody, whatever they press or type, and what they tried is audited', async () => {
@@ -103,5 +109,15 @@ describe('who may ask for what, on every surface', () => {
       const isDenied = !answer.ok && answer.refusal.code === 'not_allowed'
       expect(isDenied, kind).toBe(!promised[kind].includes('stranger'))
     }
+    const isClosed = (kind: CommandKind): boolean => !promised[kind].includes('stranger')
+    expect(await deniedAt(house, 'telegram')).toBe(kinds.filter(isClosed).length)
   })
 })
+
+async function deniedAt({ database }: TestHouse, surface: string): Promise<unknown> {
+  const [row] = await administer(
+    database.connection,
+    `select count(*)::integer as denials from audit.entries where action = 'access.deny' and target = 'surface:${surface}'`,
+  )
+  return row?.['denials']
+}

@@ -64,6 +64,14 @@ describe('docker-compose.yml', () => {
     expect(made.ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([])
   })
 
+  test.each(services.filter(([name]) => name !== 'db'))(
+    '%s has the one folder of keys, and writes to it',
+    (_, made) => {
+      expect(made.environment['QP_KEYS_DIR']).toBe('/var/lib/quantapilot/keys')
+      expect(made.volumes).toContain('keys:/var/lib/quantapilot/keys')
+    },
+  )
+
   test.each(services)('%s is an exact version', (_, { image }) => {
     expect(image).toMatch(/^[a-z]+:\d+\.\d+(\.\d+)?$/)
   })

@@ -66,7 +66,7 @@ const cardOf = (text: string): RunCard => ({
   elapsedMs: 5_800,
   money: { spentMicros: 0, reservedMicros: 0, capMicros: 10_000_000, spentTokens: 0, capTokens: 2_000_000 },
   outlook: null,
-  pullRequest: { number: 7, url: text },
+  pullRequest: { number: 7, url: text, end: null },
   behind: null,
   gates: [gateOf(text), decidedBy(text)],
   startedBy: text,

@@ -76,14 +76,10 @@ export class Door {
     const holder = secret === undefined ? null : await this.#product.identify(secret)
     if (holder === null) throw refuseStranger(this.#failures.take(request.ip))
     tell(reply, this.#requests.take(holder.keyId), 'requests')
-    if (scope !== 'read' && !holder.scopes.includes(scope))
-      throw new Failure({
-        status: 403,
-        code: 'not_allowed',
-        detail: `This key has the scope ${holder.scopes.join(', ')}; this needs ${scope}.`,
-        next: `Make a key with --scope ${scope}.`,
-      })
-    return holder
+    if (scope === 'read' || holder.scopes.includes(scope)) return holder
+    const detail = `This key has the scope ${holder.scopes.join(', ')}; this needs ${scope}.`
+    await this.#product.deny(holder, detail)
+    throw new Failure({ status: 403, code: 'not_allowed', detail, next: `Make a key with --scope ${scope}.` })
   }
 }
 

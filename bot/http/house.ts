@@ -30,6 +30,8 @@ export interface Product {
   identify(secret: string): Promise<Holder | null>
   /** Does what a holder asks, in one transaction, as the key's owner; once per delivery id. */
   ask(holder: Holder, command: Command, deliveryId: string): Promise<Asked>
+  /** Puts on record what a holder tried beyond the scopes of the key. */
+  deny(holder: Holder, why: string): Promise<void>
   projects(holder: Holder, page: number): Promise<Result<readonly Project[]>>
   /** The handle of the run that a gate belongs to. */
   runOfGate(gateId: string): Promise<string | null>

@@ -141,11 +141,7 @@ export class Desk {
   async #opened(body: unknown): Promise<void> {
     const opened = payload.Opened.parse(body)
     if (opened.event.tab !== 'home') return
-    const { lines } = await this.#admit(payload.visitOfOpened(opened), async (caller) => {
-      const result = await this.#options.reception.ask(caller, { kind: 'gates' })
-      if (!result.ok) return answerRefusal(result.refusal)
-      return result.value.kind === 'gates' ? answerOf(sayHome(result.value.gates)) : answerReply(result.value)
-    })
+    const { lines } = await this.#admit(payload.visitOfOpened(opened), (caller) => this.#lookAround(caller))
     try {
       await this.#options.api.tell('views.publish', {
         user_id: opened.event.user,
@@ -154,6 +150,20 @@ export class Desk {
     } catch (error) {
       this.#fail('the app home could not be drawn', error)
     }
+  }
+
+  /** What waits for decisions, with what waits for this person first. */
+  async #lookAround(caller: Caller): Promise<Answer> {
+    const { reception } = this.#options
+    const [gates, me] = await Promise.all([
+      reception.ask(caller, { kind: 'gates' }),
+      reception.ask({ ...caller, deliveryId: `${caller.deliveryId} who` }, { kind: 'whoami' }),
+    ])
+    if (!gates.ok) return answerRefusal(gates.refusal)
+    if (!me.ok) return answerRefusal(me.refusal)
+    return gates.value.kind === 'gates' && me.value.kind === 'whoami'
+      ? answerOf(sayHome(gates.value.gates, me.value))
+      : answerReply(gates.value)
   }
 
   /** Lets in whom Slack vouches for as a full member of our workspace; all others are told why not, and it is kept. */

@@ -190,7 +190,7 @@ describe('an event that Slack delivers again', () => {
       expect((await post('events', event, headers)).status).toBe(200)
     }
     expect(reception.asked.map(({ caller }) => caller.deliveryId).sort()).toEqual(
-      [typed.trigger_id, event.event_id].sort(),
+      [typed.trigger_id, event.event_id, `${event.event_id} who`].sort(),
     )
   })
 })
@@ -362,14 +362,24 @@ describe('a long answer', () => {
   })
 })
 
-test('the app’s own tab shows what waits, by name, with who decides and how', async () => {
+test('the app’s own tab shows what waits for whoever looks, by name and with how to decide it, then what waits for others', async () => {
   const { post, reception, slack, fake } = await openSlackRoom()
-  reception.answer = () => accepted({ kind: 'gates', gates: [gate] })
+  const others = { ...gate, gateId: 'h', handle: 'r8m2', roles: ['admin' as const] }
+  const named = { ...gate, gateId: 'i', handle: 'r9n4', people: ['actor-wren'] }
+  const raised = { ...others, handle: 'rabc', escalated: { roles: ['approver' as const], at: new Date(0) } }
+  reception.answer = ({ kind }) =>
+    kind === 'whoami'
+      ? accepted({ kind, label: 'Ada', pseudonym: 'actor-heron', roles: ['approver'] })
+      : accepted({ kind: 'gates', gates: [others, gate, named, raised] })
   await post('events', homeOf(ada))
   await slack.stop()
   const shown = JSON.stringify(fake.effects.find(({ method }) => method === 'views.publish')?.args)
   for (const words of ['ANCHOR.md', 'Run r7k2', 'decided by: approver', '/qp approve r7k2 anchor'])
     expect(shown).toContain(words)
+  const order = ['For you: 2', 'r7k2', 'rabc', 'For others: 2', 'r8m2', 'r9n4'].map((words) => shown.indexOf(words))
+  expect(order).toEqual(order.toSorted((a, b) => a - b))
+  expect(order).not.toContain(-1)
+  expect(shown).not.toContain('/qp approve r8m2')
   expect(reception.asked[0]).toMatchObject({ caller: { isPrivate: true }, command: { kind: 'gates' } })
 })
 

@@ -17,7 +17,7 @@ describe('a socket, with no public address', () => {
     await slack.stop()
     expect(typed).toEqual({ response_type: 'ephemeral', text: 'Nothing waits for a decision.' })
     expect(sent).toMatchObject({ response_action: 'update' })
-    expect(reception.asked.map((asked) => asked.command.kind)).toEqual(['gates', 'changes', 'gates'])
+    expect(reception.asked.map((asked) => asked.command.kind)).toEqual(['gates', 'changes', 'gates', 'whoami'])
     expect(reception.pressed).toMatchObject([{ data: 'b7f0' }])
     expect(fake.effects.map(({ method }) => method).sort()).toEqual(['response_url', 'views.publish'])
   })

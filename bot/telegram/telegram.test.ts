@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import { accepted, Fault, refused } from '../../core/model/problem.ts'
 import type { BotApi, Person } from '../../test/support/telegram/bot-api.ts'
@@ -88,11 +89,11 @@ describe('a command', () => {
 
   test('a link with a code is the link command', async () => {
     const api = await openRoom()
-    startIn(api)
-    api.write(places.ann, ann, '/start link_ABC123')
+    const { reception } = startIn(api)
+    // What https://t.me/our_bot?start=link_K4TR-92QM makes of a tap.
+    api.write(places.ann, ann, '/start link_K4TR-92QM')
     await allTaken(api)
-    // Until there is such a command its refusal is shown; either way the code reached the grammar as words.
-    expect(textsIn(api, places.ann)[0]).not.toMatch(/start/)
+    expect(reception.memory.asked).toMatchObject([{ command: { kind: 'link', code: 'K4TR-92QM' } }])
   })
 
   test('a long answer comes as a document, even where the first answer of Telegram is lost', async () => {
@@ -150,10 +151,17 @@ describe('a command', () => {
     const api = await openRoom()
     startIn(api)
     await expect.poll(() => api.effects('setMyCommands')).toHaveLength(1)
-    expect(api.effects('setMyCommands')[0]?.payload['commands']).toContainEqual({
-      command: 'gates',
-      description: 'everything that waits for a decision',
-    })
+    const commands = z
+      .array(z.object({ command: z.string(), description: z.string() }))
+      .parse(api.effects('setMyCommands')[0]?.payload['commands'])
+    expect(commands).toContainEqual({ command: 'gates', description: 'everything that waits for a decision' })
+    // https://core.telegram.org/bots/api#botcommand; one command that breaks a rule would lose the whole list.
+    expect(commands.length).toBeLessThanOrEqual(100)
+    for (const { command, description } of commands) {
+      expect(command).toMatch(/^[a-z0-9_]{1,32}$/)
+      expect(description.length, command).toBeLessThanOrEqual(256)
+      expect(description.length, command).toBeGreaterThan(0)
+    }
   })
 })
 
@@ -632,6 +640,14 @@ describe('deliveries by webhook', () => {
     expect(statuses).toEqual([200, 200, 200])
     expect(reception.memory.asked).toHaveLength(1)
     expect(textsIn(api, places.ann)).toEqual(['Nothing waits for a decision.'])
+  })
+
+  test('out of order are each taken, once', async () => {
+    const { telegram, reception, api } = await listening()
+    const updates = [api.write(places.ann, ann, '/gates'), api.write(places.ann, ann, '/whoami')]
+    for (const update of [...updates.toReversed(), ...updates])
+      expect(await telegram.handleWebhook(header, bytes(update))).toBe(200)
+    expect(reception.memory.asked.map(({ command }) => command.kind)).toEqual(['whoami', 'gates'])
   })
 
   test('are the same deliveries as by polling', async () => {

@@ -10,6 +10,7 @@ import type { Answer, Command, Done, Reply } from './command.ts'
 import type { Desk, Request } from './desk.ts'
 import { needs } from './command.ts'
 import { decideGate } from './decide-gate.ts'
+import { denyActor } from './greet.ts'
 import { follow } from './follow.ts'
 import { intervene } from './intervene.ts'
 import { manageKeys } from './keys.ts'
@@ -23,10 +24,17 @@ import { pseudonymOf } from '../store/gate.ts'
 import { erased } from '../store/people.ts'
 
 /**
- * Does what a person asked for, in one transaction, once per delivery: the same delivery again hears the same answer.
- * Throws a Fault when the database is away; nothing was done then, or it was done and a repeat will say so.
+ * Does what a person asked for, in one transaction, once per delivery: the same delivery again hears the same answer. Who
+ * may not is on record, wherever they asked. Throws a Fault when the database is away; nothing was done then, or it was
+ * done and a repeat will say so.
  */
 export async function execute(desk: Desk, actor: Actor, command: Command, deliveryId: string): Promise<Result<Reply>> {
+  const answer = await answerTo({ desk, actor, command, deliveryId })
+  if (!answer.ok && answer.refusal.code === 'not_allowed') await denyActor(desk, actor, `/${command.kind}`)
+  return answer
+}
+
+async function answerTo({ desk, actor, command, deliveryId }: Omit<Request, 'tx'>): Promise<Result<Reply>> {
   const wanted = needs[command.kind]
   const allowed = wanted === 'anyone' || wanted.some((role) => actor.roles.includes(role))
   if (!allowed) return refusedFor(command, actor)

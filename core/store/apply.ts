@@ -96,7 +96,7 @@ const writeConsequences = statement({
   sql: `
     with l as materialized (
       select * from jsonb_to_recordset(:consequences::jsonb) as l(
-        run_id uuid, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text,
+        run_id uuid, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text, is_over boolean,
         artifacts jsonb, consumed_signal uuid, cap_micros bigint, cap_tokens bigint, deadline_ms float8)
     ),
     planned as (
@@ -116,9 +116,11 @@ const writeConsequences = statement({
     ),
     closed as (
       update app.gates g set
-        verdict = (select l.close_gate from l where l.run_id = g.run_id), decided_at = app.clock_now()
-      where g.run_id = any(array(select l.run_id from l where l.close_gate is not null))
-        and g.step_id = (select l.close_step from l where l.run_id = g.run_id) and g.verdict is null
+        verdict = coalesce((select l.close_gate from l where l.run_id = g.run_id and l.close_step = g.step_id), 'withdrawn'),
+        decided_at = app.clock_now()
+      where g.run_id = any(array(select l.run_id from l where l.close_gate is not null or l.is_over))
+        and g.verdict is null
+        and (select l.is_over or l.close_step = g.step_id from l where l.run_id = g.run_id)
     ),
     named as (
       insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
@@ -245,7 +247,9 @@ const messagesOf = ({ was, events }: Transition) =>
     .map(({ kind, payload }) => ({ run_id: was.id, id: uuidv7(), topic: kind, payload }))
 
 function consequencesOf({ was, now, plan, openGate, closeGate, artifacts, consumedSignal, limits }: Transition) {
-  if (!plan && !openGate && !closeGate && artifacts.length === 0 && !consumedSignal && !limits) return null
+  // A request for money may be open still: it ends with its run.
+  const isEnding = isOver(now.state) && !isOver(was.state)
+  if (!plan && !openGate && !closeGate && !isEnding && artifacts.length === 0 && !consumedSignal && !limits) return null
   return compact({
     run_id: was.id,
     plan,
@@ -253,6 +257,7 @@ function consequencesOf({ was, now, plan, openGate, closeGate, artifacts, consum
     gate: openGate,
     close_gate: closeGate,
     close_step: closeGate && was.plan[was.position]?.id,
+    is_over: isEnding || null,
     artifacts,
     consumed_signal: consumedSignal,
     cap_micros: limits?.capMicros ?? null,

@@ -58,14 +58,42 @@ describe('a key', () => {
     expect(tooLow.status).toBe(403)
     expect(tooLow.body['detail']).toContain('operator or admin')
     expect(await countRuns(house)).toBe(0)
+    const tried = await administer(
+      house.database.connection,
+      `select target from audit.entries where action = 'access.deny'`,
+    )
+    expect(tried).toEqual([{ target: 'surface:http' }, { target: 'surface:http' }])
   })
 
   test('that is none is refused, and too many of them only hear that they are too many', async () => {
-    const { served } = await openServed()
-    const statuses = new Set<number>()
-    for (const key of ['nonsense', 'qpk_', `qpk_${'A'.repeat(43)}`])
-      statuses.add((await served.call('/api/v1/runs', { key })).status)
-    expect([...statuses]).toEqual([401])
+    const { served, key } = await openServed()
+    const statuses: number[] = []
+    for (const wrong of ['nonsense', 'qpk_', `qpk_${'A'.repeat(43)}`])
+      statuses.push((await served.call('/api/v1/runs', { key: wrong })).status)
+    expect(new Set(statuses)).toEqual(new Set([401]))
+    while (statuses.length < 1_000) {
+      const more = Array.from({ length: Math.min(100, 1_000 - statuses.length) }, () => served.call('/api/v1/runs'))
+      statuses.push(...(await Promise.all(more)).map(({ status }) => status))
+    }
+    expect(new Set(statuses)).toEqual(new Set([401]))
+    const spent = await served.call('/api/v1/runs')
+    expect(spent).toMatchObject({ status: 429, body: { code: 'RATE_LIMIT' } })
+    expect(Number(spent.headers.get('retry-after'))).toBeGreaterThan(3_500)
+    expect((await served.call('/api/v1/runs', { key })).status, 'a key that is one').toBe(200)
+  })
+
+  test('hears with each answer how many more requests it may make in the hour', async () => {
+    const { served, key } = await openServed()
+    const left: (string | null)[] = []
+    for (let n = 0; n < 3; n++)
+      left.push((await served.call('/api/v1/runs', { key })).headers.get('x-ratelimit-remaining'))
+    expect(left).toEqual(['999', '998', '997'])
+    const { headers } = await served.call('/api/v1/runs', { key })
+    expect(headers.get('x-ratelimit-limit')).toBe('1000')
+    expect(Number(headers.get('x-ratelimit-reset'))).toBeLessThanOrEqual(3_600)
+    const { secret } = await served.makeKey(['read'])
+    const other = await served.call('/api/v1/runs', { key: secret })
+    expect(other.headers.get('x-ratelimit-remaining'), 'another key has its own').toBe('999')
   })
 })
 

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { request } from 'node:http'
 import { expect, test } from 'vitest'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
@@ -55,6 +56,43 @@ test('an event that is sent again, under its own id or a new one, is the same ev
   expect((await send(served, raw)).body).toEqual({ status: 'known' })
   expect((await send(served, raw, { event: 'issues' })).body).toEqual({ status: 'accepted' })
   expect(await rows(house)).toHaveLength(2)
+})
+
+test('one delivery that comes two hundred times at once is one event, and each hears so', async () => {
+  const house = await openTestHouse()
+  const served = await serve(house)
+  const raw = '{"action":"opened","number":1}'
+  const delivery = randomUUID()
+  const answers = await Promise.all(Array.from({ length: 200 }, () => send(served, raw, { delivery })))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
+  expect(answers.filter(({ body }) => body['status'] === 'accepted')).toHaveLength(1)
+  expect(await rows(house)).toHaveLength(1)
+  await until(async () => (await rows(house))[0]?.['done_at'] !== null, 'the event is done')
+  expect(served.handled).toHaveLength(1)
+})
+
+test('names of headers are read in any case; a signature that comes twice or is endless is none', async () => {
+  const house = await openTestHouse()
+  const { port } = await serve(house)
+  const raw = '{"action":"opened"}'
+  const status = (signature: string | string[]) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const headers = {
+        'CONTENT-TYPE': 'application/json',
+        'X-GITHUB-EVENT': 'pull_request',
+        'x-GitHub-DELIVERY': randomUUID(),
+        'X-HUB-signature-256': signature,
+      }
+      const sent = request({ host: '127.0.0.1', port, path: '/webhooks/github', method: 'POST', headers }, (heard) => {
+        resolve(heard.resume().statusCode)
+      })
+      sent.on('error', reject).end(raw)
+    })
+  expect(await status([signed(raw), signed(raw)])).toBe(401)
+  expect(await status([signed(raw), 'sha256=0'])).toBe(401)
+  expect(await status(`${signed(raw)}${'0'.repeat(20_000)}`)).toBe(431)
+  expect(await rows(house)).toEqual([])
+  expect(await status(signed(raw))).toBe(202)
 })
 
 test('what is not signed, or not as it was signed, leaves no trace', async () => {

@@ -5,6 +5,7 @@ import type { Post } from '../../bot/surface.ts'
 import { databaseProbes } from '../../core/commands/doctor.ts'
 import { follows } from '../../core/commands/greet.ts'
 import { Fault } from '../../core/model/problem.ts'
+import type { Pipeline } from '../../core/pipeline.ts'
 import { administer } from '../support/administer.ts'
 import type { Chats } from '../support/chats.ts'
 import { give, openChats, Wall } from '../support/chats.ts'
@@ -26,8 +27,8 @@ type Scene = {
 }
 
 /** Ann operates in Telegram, Bob approves in Slack, whose channel hears of everything. */
-async function open(): Promise<Scene> {
-  const house = await openTestHouse()
+async function open(more: Readonly<Record<string, Pipeline>> = {}): Promise<Scene> {
+  const house = await openTestHouse(more)
   const [telegram, slack] = [new Wall('telegram'), new Wall('slack')]
   const chats = openChats(house, [telegram, slack])
   const folder = await makeRepository(house, 'shop', { 'README.md': readme })
@@ -265,29 +266,35 @@ test('a key that was lost holds up only the cards that need it, and they come on
   expect(said(slack.read('T1/C1'))).toContain(`Run ${handle} waits for you`)
 })
 
-const fourEyes = pipelineOf(
-  'fourEyes',
-  {
-    page: kind(async (ctx) => {
-      const artifact = await ctx.save('page', Buffer.from('page'), 'text/plain')
-      const subject = { artifact, what: 'a page', risks: [], questions: [], changes: [], facts: [] }
-      return { kind: 'done', output: null, artifacts: [artifact], subject }
-    }),
-  },
-  {
-    plan: () => [
-      { type: 'step', id: 'page', kind: 'page', title: 'page' },
-      {
-        type: 'gate',
-        id: 'gate',
-        name: 'page',
-        title: 'gate',
-        judges: 'page',
-        policy: { roles: ['approver'], quorum: 1, selfApproval: false, expiresAfterMs: null, remindEveryMs: null },
-      },
-    ],
-  },
-)
+/** One page, a gate on it that an approver decides, and a step behind that. */
+const pageWith = (name: string, selfApproval: boolean, expiresAfterMs: number | null = null): Pipeline =>
+  pipelineOf(
+    name,
+    {
+      page: kind(async (ctx) => {
+        const artifact = await ctx.save('page', Buffer.from('page'), 'text/plain')
+        const subject = { artifact, what: 'a page', risks: [], questions: [], changes: [], facts: [] }
+        return { kind: 'done', output: null, artifacts: [artifact], subject }
+      }),
+      print: kind(() => Promise.resolve({ kind: 'done', output: null })),
+    },
+    {
+      plan: () => [
+        { type: 'step', id: 'page', kind: 'page', title: 'page' },
+        {
+          type: 'gate',
+          id: 'gate',
+          name: 'page',
+          title: 'gate',
+          judges: 'page',
+          policy: { roles: ['approver'], quorum: 1, selfApproval, expiresAfterMs, remindEveryMs: null },
+        },
+        { type: 'step', id: 'print', kind: 'print', title: 'print' },
+      ],
+    },
+  )
+
+const fourEyes = pageWith('fourEyes', false)
 
 test('where four eyes are wanted, whoever started a run decides it at none of their accounts, nor by standing in', async () => {
   const house = await openTestHouse({ fourEyes })
@@ -488,3 +495,90 @@ test('a reminder waits for the end of the quiet hours, by the clock on the wall 
 const remind = `
   insert into app.outbox (run_id, id, topic, payload)
   select run_id, gen_random_uuid(), 'gate_reminder', '{}' from app.gates`
+
+/** A run that waits at its page's gate and asks for money as well. */
+async function askForBoth({ house, chats }: Scene): Promise<string> {
+  const { handle } = await startRunOf(house, 'page')
+  await cardWhen(house, handle, isAtGate)
+  // Paused, it waits at its gates until both are answered, whichever comes first.
+  agreed(await house.ask({ kind: 'pause', run: handle }))
+  agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: 5_000_000 }))
+  await chats.settle()
+  return handle
+}
+
+test('two gates open in one run are answered in either order, each by its own button', async () => {
+  const scene = await open({ page: pageWith('page', true) })
+  const { house, chats, slack } = scene
+  await house.work()
+  for (const order of [
+    ['page', 'budget'],
+    ['budget', 'page'],
+  ]) {
+    const handle = await askForBoth(scene)
+    const unnamed = await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null })
+    expect(denied(unnamed).message).toContain('2 open gates: page, budget')
+    const shown = slack.read('T1/C1').filter((post) => said([post]).includes(handle))
+    for (const name of order) {
+      const data = button(shown, new RegExp(`^Approve ${name}`))
+      const pressed = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), data)
+      expect(pressed).toMatchObject({ ok: true, value: { reply: { gate: name, verdict: 'approved' } } })
+    }
+    agreed(await house.ask({ kind: 'resume', run: handle }))
+    const { state, gates, money } = await cardWhen(house, handle, isAtEnd)
+    expect(state).toBe('succeeded')
+    expect(gates.map(({ name, verdict }) => `${name} ${verdict}`)).toEqual(['page approved', 'budget approved'])
+    expect(money?.capMicros).toBe(5_001_000)
+  }
+})
+
+test('a request for money ends with its run, and its button changes nothing any more', async () => {
+  const scene = await open({ page: pageWith('page', true) })
+  const { house, chats, slack } = scene
+  await house.work()
+  const handle = await askForBoth(scene)
+  const late = button(slack.read('T1/C1'), /^Approve budget/)
+  agreed(await house.ask({ kind: 'reject', run: handle, gate: 'page', sha256: null, reason: 'no' }))
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ gates: [{}, { verdict: 'withdrawn' }] })
+  await chats.settle()
+  const before = said(slack.read('T1/C1'))
+  expect(slack.read('T1/C1').flatMap((post) => post.buttons)).toEqual([])
+  expect(agreed(await house.ask({ kind: 'gates' }))).toEqual({ kind: 'gates', gates: [] })
+  const answer = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), late)
+  expect(answer).toMatchObject({ ok: false, refusal: { code: 'stale', message: /closed because its run ended/ } })
+  await chats.settle()
+  expect(said(slack.read('T1/C1'))).toBe(before)
+})
+
+test('wherever a decision comes from, a program, a terminal, the clock or a cancel, every card is settled by it', async () => {
+  const scene = await open({ page: pageWith('page', true, 3_600_000) })
+  const { house, chats, slack, telegram } = scene
+  const channel = chats.caller('telegram', 'ann', 'group')
+  agreed(await chats.reception.ask(channel, { kind: 'subscribe', project: null, level: 'all' }))
+  await house.work()
+  const program = { ...house.actor, surface: 'http' }
+  const ways: readonly [string, (run: string) => Promise<unknown>][] = [
+    ['approved by tester', (run) => house.ask({ kind: 'approve', run, gate: null, sha256: null }, program)],
+    ['rejected by tester', (run) => house.ask({ kind: 'reject', run, gate: null, sha256: null, reason: 'no' })],
+    ['withdrawn', (run) => house.ask({ kind: 'cancel', run })],
+    ['expired', () => freezeClock(house.database, new Date(Date.now() + 3_700_000))],
+  ]
+  for (const [words, decide] of ways) {
+    const { handle } = await startRunOf(house, 'page')
+    await cardWhen(house, handle, isAtGate)
+    await chats.settle()
+    const ofRun = (posts: readonly Post[]) => posts.filter((post) => said([post]).includes(handle))
+    expect(ofRun(slack.read('T1/C1')).flatMap((post) => post.buttons).length, words).toBeGreaterThan(0)
+    await decide(handle)
+    await cardWhen(house, handle, isAtEnd)
+    await chats.settle()
+    for (const posts of [ofRun(slack.read('T1/C1')), ofRun(telegram.read('group'))]) {
+      expect(said(posts), words).toContain(words)
+      expect(said(posts), 'the request is still there to be read').toContain('a page')
+      expect(
+        posts.flatMap((post) => post.buttons),
+        words,
+      ).toEqual([])
+    }
+  }
+})

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
+import { platform } from 'node:process'
 import { expect, onTestFinished, test } from 'vitest'
 import type { RunningProcess } from '../../adapters/process/run.ts'
-import { startProcess } from '../../adapters/process/run.ts'
+import { runProcess, startProcess } from '../../adapters/process/run.ts'
 import { measureOutbox } from '../../core/store/outbox.ts'
 import { countLiveWorkers } from '../../core/store/worker.ts'
 import { schedules } from '../../cron/schedule.ts'
@@ -76,6 +78,26 @@ test('migrate ends by itself; a role that is none is a sentence', { timeout: 60_
   ]) {
     expect(await qp(state, ...words)).toMatchObject({ exitCode: 2, out: expect.stringContaining('--role all|bot|') })
   }
+})
+
+test('a part that keeps nothing needs no folder of its own, and one that a server refuses ends with what to do', {
+  timeout: 60_000,
+}, async () => {
+  const state = await openState()
+  const begin = () => {
+    const { env, ...migrate } = program(state, 'start', '--role', 'migrate')
+    // As in a container: a state folder that not even root may write, and the keys in one that all share.
+    const readOnly = platform === 'linux' ? '/proc' : state.stateDir
+    const contained = { ...env, QP_STATE_DIR: readOnly, QP_KEYS_DIR: join(state.stateDir, 'keys') }
+    const limits = { timeoutMs: 30_000, maxOutputBytes: 1_000_000 }
+    return runProcess({ ...migrate, ...limits, env: { ...contained, DATABASE_URL: state.database.url } })
+  }
+  expect(await begin()).toMatchObject({ exitCode: 0, stderr: '' })
+  const { database } = state.database.connection
+  await administer(state.database.connection, `alter database "${database}" set synchronous_commit = off`)
+  const refused = await begin()
+  expect(refused).toMatchObject({ exitCode: 69 })
+  expect(refused.stdout.toString()).toContain('set synchronous_commit = on')
 })
 
 test('an operator runs a schedule by hand, and sees when each ran last', { timeout: 60_000 }, async () => {

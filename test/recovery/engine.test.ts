@@ -12,7 +12,7 @@ import { draftOf } from '../../core/store/draft-run.ts'
 import { startRuns } from '../../core/store/start.ts'
 import { statement } from '../../core/store/statement.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
-import { agreed, cardWhen, isAtEnd, openTestHouse, testSettings } from '../support/house.ts'
+import { agreed, cardWhen, isAtEnd, isAtGate, openTestHouse, testSettings } from '../support/house.ts'
 import { kind, pipelineOf, startRunOf } from '../support/recipe.ts'
 
 type Body = (ctx: StepContext) => Promise<Outcome>
@@ -106,6 +106,52 @@ describe('steps', () => {
     const { handle } = await startRunOf(house, 'effect')
     await cardWhen(house, handle, isAtEnd)
     expect(made).toHaveLength(1)
+  })
+
+  test('that lead to a gate are not made again when the run goes on, by a resume or by the decision', async () => {
+    const made: string[] = []
+    const make = async (ctx: StepContext, name: string) => {
+      const make = (key: string) => (made.push(name), Promise.resolve(key))
+      // Nothing outside can be asked whether it is there: only what the run remembers keeps it from a second time.
+      const find = () => Promise.resolve(null)
+      await ctx.effect({ name, kind: 'thing', target: {}, undo: 'none', find, make, result: z.string() })
+    }
+    const page = kind(async (ctx) => {
+      await make(ctx, 'before the gate')
+      const artifact = await ctx.save('page', Buffer.from('page'), 'text/plain')
+      const subject = { artifact, what: 'a page', risks: [], questions: [], changes: [], facts: [] }
+      return { kind: 'done', output: null, artifacts: [artifact], subject }
+    })
+    const print = kind(async (ctx) => (await make(ctx, 'behind the gate'), done()))
+    const policy = {
+      roles: ['approver' as const],
+      quorum: 1,
+      selfApproval: true,
+      expiresAfterMs: null,
+      remindEveryMs: null,
+    }
+    const plan = () => [
+      { type: 'step' as const, id: 'page', kind: 'page', title: 'page' },
+      { type: 'gate' as const, id: 'gate', name: 'page', title: 'gate', judges: 'page', policy },
+      { type: 'step' as const, id: 'print', kind: 'print', title: 'print' },
+    ]
+    const house = await openTestHouse({ gated: pipelineOf('gated', { page, print }, { plan }) })
+    const first = await house.work()
+    const { handle } = await startRunOf(house, 'gated')
+    await cardWhen(house, handle, isAtGate)
+    agreed(await house.ask({ kind: 'pause', run: handle }))
+    await first.stop()
+    await house.work()
+    agreed(await house.ask({ kind: 'resume', run: handle }))
+    agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+    expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+    expect(made).toEqual(['before the gate', 'behind the gate'])
+  })
+
+  test('none at all are no success: a run without a plan is not begun', async () => {
+    const house = await openTestHouse({ empty: pipelineOf('empty', {}, { plan: () => [] }) })
+    await expect(startRunOf(house, 'empty')).rejects.toThrow('at least one item')
+    expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [] })
   })
 })
 
