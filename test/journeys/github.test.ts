@@ -288,7 +288,7 @@ test('without a code host a run ends at its branch, as before', async () => {
   expect(await git(shop.folder, ['branch', '--list', 'quantapilot/*'])).toContain(card.handle)
 })
 
-test('the program itself, set up by its environment, opens the pull request, and doctor says as whom', {
+test('the program itself, set up by its environment, opens the pull request, fetches what it missed, and doctor says as whom', {
   timeout: 120_000,
 }, async () => {
   const fake = await startGitHub()
@@ -298,6 +298,7 @@ test('the program itself, set up by its environment, opens the pull request, and
   const variables = {
     GITHUB_APP_ID: identity.appId,
     GITHUB_PRIVATE_KEY: identity.privateKey,
+    GITHUB_WEBHOOK_SECRET: 'it-is-a-secret-to-everybody',
     GITHUB_API_URL: `${fake.url}/api/v3`,
     NODE_EXTRA_CA_CERTS: fake.caFile,
     QP_GIT_CA_FILE: fake.caFile,
@@ -312,6 +313,7 @@ test('the program itself, set up by its environment, opens the pull request, and
   const doctor = await runProcess({ ...start('doctor'), ...limits })
   expect(doctor.stdout.toString()).toMatch(/✓ github +acts as the App quantapilot-test/)
 
+  const missed = fake.tells('push', { ref: 'refs/heads/main' }, 502)
   const worker = await startProcess({ ...start('start'), stdout: 'pipe', stderr: 'pipe' })
   let said = doctor.stdout.toString() + doctor.stderr
   for (const stream of [worker.stdout, worker.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
@@ -328,6 +330,10 @@ test('the program itself, set up by its environment, opens the pull request, and
   agreed(await state.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
   await until(async () => (await card())?.state === 'succeeded', 'the end')
   expect((await card())?.pullRequest).toMatchObject({ number: shop.pulls[0]?.number })
+  await until(async () => {
+    const kept = await administer(state.database.connection, 'select delivery_id from app.intake')
+    return kept.length === 1 && kept[0]?.['delivery_id'] === missed
+  }, 'what was missed is fetched')
   expect(await worker.kill({ graceMs: 20_000 })).toEqual({ exitCode: 0 })
   expect(fake.state.tokens.length).toBeGreaterThanOrEqual(4)
   expect(fake.state.tokens.every(({ revoked }) => revoked)).toBe(true)
