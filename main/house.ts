@@ -164,15 +164,9 @@ async function wire(
   })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
-  const loners = new Set<RunningProcess>()
-  const isolate = async (runId: string): Promise<void> => {
-    const child = await startLoner({ program, config, stateDir }, runId)
-    loners.add(child)
-    const { exitCode } = await child.exited
-    loners.delete(child)
-    if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
-  }
+  const loners = lonersOf({ program, config, stateDir, log })
   const begin = async (): Promise<Worker> => {
+    const { isolate } = loners
     const made = new Worker({ db, people, recipes, settings: engineSettings(config), log, isolate })
     await made.begin()
     return made
@@ -201,12 +195,27 @@ async function wire(
     close: () =>
       endAll([
         async () => (await worker)?.stop(),
-        // Each gives its run back before it ends, which takes as long as the steps under way may take.
-        () => Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 }))),
+        loners.end,
         async () => github?.close(),
         () => db.close(),
         stopServer,
       ]),
+  }
+}
+
+/** The processes of runs that run alone. */
+function lonersOf({ log, ...opening }: Pick<Opening, 'program' | 'config' | 'stateDir' | 'log'>) {
+  const alive = new Set<RunningProcess>()
+  return {
+    isolate: async (runId: string): Promise<void> => {
+      const child = await startLoner(opening, runId)
+      alive.add(child)
+      const { exitCode } = await child.exited
+      alive.delete(child)
+      if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
+    },
+    /** Each gives its run back before it ends, which takes as long as the steps under way may take. */
+    end: () => Promise.all([...alive].map((child) => child.kill({ graceMs: graceMs + 5_000 }))),
   }
 }
 
