@@ -35,7 +35,7 @@ export function sayPersonal(reply: Personal): readonly string[] {
     case 'link_code':
       return [
         `Code ${reply.code}${reply.expiresAt ? `, good until ${sayTime(reply.expiresAt)}` : ''}, once.`,
-        `  Say /link ${reply.code} in private at the account that shall belong to ${reply.for ?? 'the first admin'}.`,
+        `  Say “/link ${reply.code}” in private at the account that shall belong to ${reply.for ?? 'the first admin'}.`,
       ]
     case 'linked':
       return [`✓ This account is linked. Roles: ${reply.roles.join(', ') || 'none'}.`]

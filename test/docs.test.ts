@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { describeApi } from '../bot/http/openapi.ts'
 import { grammar } from '../bot/parse-command.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -40,6 +42,16 @@ test.each(pages)('%s: every qp command it names exists', (page) => {
   const known = [...Object.keys(grammar), 'help', 'start', 'demo', 'doctor', 'lint', 'db', 'cron', 'version']
   const named = [...textOf(page).matchAll(/(?:`qp|npm run qp --|npx qp) ([a-z-]+)/g)].map((match) => match[1] ?? '')
   expect(named.filter((command) => !known.includes(command))).toEqual([])
+})
+
+test('docs/http-api.md names every route there is, and no other', () => {
+  const { paths } = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) }).parse(describeApi('0'))
+  const real = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  const table = textOf('docs/http-api.md').split('## Every route')[1]?.split('older programs')[0] ?? ''
+  const named = [...table.matchAll(/`((?:GET|POST) \/[^`]*)`/g)].map((match) => match[1] ?? '')
+  expect(named.toSorted()).toEqual(real.toSorted())
 })
 
 test('every command has a line of help', () => {

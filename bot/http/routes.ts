@@ -84,12 +84,16 @@ const branch = z.string().min(1).max(250)
 const sha256 = z.string().regex(/^[0-9a-f]{8,64}$/, 'must be the digest a gate shows, 8 digits at least')
 const reason = z.string().trim().min(1).max(10_000)
 
+/** The caller's own id for the run, in its events and logs. */
+const correlation = z.uuid().optional()
+
 const start = z.object({
   target,
   branch: branch.optional(),
   pipeline: z.string().min(1).max(80).default('factory'),
   dry_run: z.boolean().default(false),
   confirm: z.boolean().default(false),
+  correlation_id: correlation,
 })
 
 /** The originals' spelling. */
@@ -97,7 +101,7 @@ const legacyStart = z.object({
   repo_url: target,
   branch: branch.optional(),
   quantapilot_yaml_path: z.literal('quantapilot.yml', 'only quantapilot.yml is read').optional(),
-  correlation_id: z.uuid().optional(),
+  correlation_id: correlation,
 })
 
 const startedAnswer = z.object({
@@ -180,6 +184,7 @@ export const routes: readonly Route[] = [
       pipeline: body.pipeline,
       dryRun: body.dry_run,
       confirm: body.confirm,
+      ...(body.correlation_id && { correlationId: body.correlation_id }),
     }),
     draw: drawChange,
   }),
@@ -198,6 +203,7 @@ export const routes: readonly Route[] = [
       pipeline: 'factory',
       dryRun: false,
       confirm: false,
+      ...(body.correlation_id && { correlationId: body.correlation_id }),
     }),
     draw: drawChange,
   }),

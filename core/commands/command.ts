@@ -15,6 +15,8 @@ export type Command =
       readonly pipeline: string
       readonly dryRun: boolean
       readonly confirm: boolean
+      /** What whoever asks calls this by elsewhere; without it the run makes its own. */
+      readonly correlationId?: string
     }
   | { readonly kind: 'status'; readonly run: string | null; readonly page: number }
   | { readonly kind: 'runs'; readonly page: number }

@@ -33,7 +33,7 @@ export async function startRun(request: Request<Run>): Promise<Result<Done>> {
   const [row] = project ? await tx.run(upsertProject, { id: uuidv7(), ...project }) : []
   const starter = {
     startedBy: actor.id,
-    correlationId: uuidv7(),
+    correlationId: command.correlationId ?? uuidv7(),
     projectId: row?.id ?? null,
     priority: 0,
     retryOf: null,

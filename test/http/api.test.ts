@@ -123,6 +123,10 @@ describe('a request under an Idempotency-Key', () => {
     const { secret } = await served.makeKey(['operate'])
     expect((await served.call('/run', { ...start, key: secret, headers })).status).toBe(202)
     expect(await countRuns(house)).toBe(2)
+    // A run goes by the id that its caller has for it.
+    const correlation_id = randomUUID()
+    const named = await served.call('/run', { body: { repo_url: url, correlation_id }, key })
+    expect(named.body['correlation_id']).toBe(correlation_id)
   })
 
   test.each([
