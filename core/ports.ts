@@ -220,9 +220,10 @@ export interface SentDeliveries {
   read(delivery: ListedDelivery, signal: AbortSignal): Promise<Json>
 }
 
-/** Says to all who call the same vendor when it may be called again. Times are milliseconds since 1970. */
+/** Says to all who call the same vendor as the same caller when it may be called again. */
 export interface RateGate {
-  /** Null when the way is open. */
-  until(): number | null
-  close(untilMs: number): void
+  /** Milliseconds until then; 0 when the way is open. */
+  waitMs(): Promise<number>
+  /** A shorter time than what is known already changes nothing. */
+  close(forMs: number): Promise<void>
 }

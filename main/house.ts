@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -7,6 +8,7 @@ import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import type { GitHubSettings } from '../adapters/github/environment.ts'
 import type { GitHub } from '../adapters/github/github.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
@@ -20,6 +22,7 @@ import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
 import type { SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
+import type { RateGate } from '../core/ports.ts'
 import { newest } from '../core/store/draft-run.ts'
 import { assertRole } from '../core/store/assert-role.ts'
 import { assertServer } from '../core/store/assert-server.ts'
@@ -27,6 +30,7 @@ import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
+import { openRateGate } from '../core/store/rate-gate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 import { endAll } from './end-all.ts'
@@ -146,7 +150,6 @@ async function wire(
   const role = await chooseRole(connection)
   const people = await openPeople(connection, openKeyFiles(keysDir(config, stateDir)))
   const secret = await readSecret(config.secret, { keysDir: keysDir(config, stateDir), stateDir })
-  const github = await gitHubOf(config)
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await closedOnFault(db, async () => {
     await assertServer(db)
@@ -156,6 +159,7 @@ async function wire(
     log('error', 'an erasure could not be finished', { error }),
   )
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
+  const github = await gitHubOf(config, (key) => openRateGate(db, key))
   const known = program.pipelines({
     source: sourceOf(config, stateDir, github),
     author: createBuiltinAuthor(),
@@ -246,11 +250,19 @@ function mailOf({ mail }: Config): Desk['mail'] {
 }
 
 /** GitHub as configured, loaded only then; null when it is not. Close it to give its tokens back. */
-export async function gitHubOf({ github }: Config): Promise<GitHub | null> {
+export async function gitHubOf({ github }: Config, gateOf: (key: string) => RateGate): Promise<GitHub | null> {
   if (!github) return null
   const { createGitHub } = await import('../adapters/github/github.ts')
-  const { createRateGate } = await import('../adapters/github/rate-gate.ts')
-  return createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
+  return createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: gateOf(limitKeyOf(github)) })
+}
+
+/** GitHub limits by host and by App or user. */
+function limitKeyOf({ apiUrl, identity }: GitHubSettings): string {
+  const who = identity.kind === 'app' ? identity.appId : identity.token
+  return `github ${createHash('sha256')
+    .update(JSON.stringify([apiUrl, identity.kind, who]))
+    .digest('hex')
+    .slice(0, 16)}`
 }
 
 /** How long a process that stops waits for the steps that finish rather than abort. */

@@ -299,6 +299,8 @@ test('the program itself, set up by its environment, opens the pull request, fet
     GITHUB_APP_ID: identity.appId,
     GITHUB_PRIVATE_KEY: identity.privateKey,
     GITHUB_WEBHOOK_SECRET: 'it-is-a-secret-to-everybody',
+    QP_HTTP_PORT: '0',
+    QP_OPS_PORT: '0',
     GITHUB_API_URL: `${fake.url}/api/v3`,
     NODE_EXTRA_CA_CERTS: fake.caFile,
     QP_GIT_CA_FILE: fake.caFile,
