@@ -97,8 +97,8 @@ const sayKeys = (keys: readonly KeyLine[]): readonly string[] =>
 
 function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'following' }>): string {
   const what = project === null ? 'every project' : quoted(project)
-  if (level === 'nothing') return `✓ This place hears no more of ${what}.`
   if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
+  if (level === 'nothing') return `✓ This place hears no more of ${what}.`
   return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
 }
 

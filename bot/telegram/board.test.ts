@@ -100,6 +100,20 @@ describe('a card', () => {
     expect(api.chats.ofBot(places.group)).toMatchObject([{ text: 'Later.' }])
   })
 
+  test('whose answer got lost stands there twice at most, and one that is redrawn never does', async () => {
+    const api = await openRoom()
+    const board = boardOf(api)
+    api.trouble('sendMessage', 'drop')
+    await faultOf(board.post(group, aPost()))
+    const place = await board.post(group, aPost())
+    expect(api.chats.ofBot(places.group)).toHaveLength(2)
+    api.trouble('editMessageText', 'drop')
+    await faultOf(board.edit(group, place, aPost({ lines: ['Now.'] })))
+    expect(await board.edit(group, place, aPost({ lines: ['Now.'] }))).toEqual(place)
+    expect(api.chats.ofBot(places.group)).toHaveLength(2)
+    expect(api.effects('editMessageText')).toHaveLength(1)
+  })
+
   test('that is too long is cut, and one that Telegram cannot format arrives plain', async () => {
     const api = await openRoom()
     const board = boardOf(api)
@@ -167,6 +181,15 @@ test('a group is never asked to take a twenty-first message in a minute', async 
   for (let n = 0; n < 20; n++) await board.post(group, aPost())
   expect(await faultOf(board.post(group, aPost()))).toMatchObject({ code: 'RATE_LIMIT', retryable: true })
   expect(api.calls).toHaveLength(20)
+})
+
+test('no more than thirty messages go out at once, to all chats together', async () => {
+  const api = await openRoom()
+  const board = boardOf(api)
+  const sent = Array.from({ length: 30 }, (_, n) => board.post(n < 18 ? group : String(places.forum), aPost()))
+  expect(await faultOf(board.post(String(places.ann), aPost()))).toMatchObject({ code: 'RATE_LIMIT', retryable: true })
+  await Promise.all(sent)
+  expect(api.calls).toHaveLength(30)
 })
 
 describe('the token', () => {

@@ -15,8 +15,12 @@ const longestCallSeconds = 60
 /** An ordinary call is given up after this. */
 const callTimeoutMs = 15_000
 
-/** Telegram allows about 20 messages a minute into one group: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this */
-const perGroup = { messages: 20, windowMs: 60_000 }
+/** Messages that go out in a time, as Telegram counts them. */
+type Pace = { readonly messages: number; readonly windowMs: number }
+
+/** About 30 messages a second to all chats together, and 20 a minute into one group: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this */
+const overall: Pace = { messages: 30, windowMs: 1_000 }
+const perGroup: Pace = { messages: 20, windowMs: 60_000 }
 
 /**
  * The Bot API with every failure as a Fault: in a sentence, without the token, and with the time that Telegram asks to
@@ -26,7 +30,8 @@ export class Client {
   readonly #api: Api
   readonly #token: string
   readonly #notBefore = new Map<number, number>()
-  readonly #sent = new Map<number, number[]>()
+  #sent: readonly number[] = []
+  readonly #sentTo = new Map<number, readonly number[]>()
 
   constructor({ token, apiRoot }: ClientOptions) {
     this.#token = token
@@ -45,6 +50,7 @@ export class Client {
   /** A call about a chat, which waits for no other: a chat that must wait gets a RATE_LIMIT at once. */
   async callIn<T>(chat: number, work: Call<T>): Promise<T> {
     this.#assertFree(chat, this.#notBefore.get(chat) ?? 0)
+    this.#notBefore.delete(chat)
     try {
       return await work(this.#api.raw, AbortSignal.timeout(callTimeoutMs) as Signal)
     } catch (error) {
@@ -52,21 +58,22 @@ export class Client {
     }
   }
 
-  /** A call that makes a new message in a chat; groups take only so many a minute. */
+  /** A call that makes a new message in a chat: only so many a second go out, and only so many a minute to a group. */
   async send<T>(chat: number, work: Call<T>): Promise<T> {
+    const now = performance.now()
+    const [sent, sentTo] = [recentOf(this.#sent, overall, now), recentOf(this.#sentTo.get(chat) ?? [], perGroup, now)]
+    this.#assertFree(chat, freeAt(sent, overall))
     if (chat < 0) {
-      const now = performance.now()
-      const recent = (this.#sent.get(chat) ?? []).filter((at) => now - at < perGroup.windowMs)
-      if (recent.length >= perGroup.messages) this.#assertFree(chat, (recent[0] ?? now) + perGroup.windowMs)
-      this.#sent.set(chat, [...recent, now])
+      this.#assertFree(chat, freeAt(sentTo, perGroup))
+      this.#sentTo.set(chat, [...sentTo, now])
     }
+    this.#sent = [...sent, now]
     return this.callIn(chat, work)
   }
 
   #assertFree(chat: number, notBefore: number): void {
     const waitMs = Math.ceil(notBefore - performance.now())
     if (waitMs > 0) throw tooFast(chat, waitMs)
-    this.#notBefore.delete(chat)
   }
 
   #faultOf(error: unknown, chat: number | null): Fault {
@@ -106,6 +113,13 @@ export class Client {
     return text.replaceAll(this.#token, '…')
   }
 }
+
+const recentOf = (sent: readonly number[], { windowMs }: Pace, now: number): readonly number[] =>
+  sent.filter((at) => now - at < windowMs)
+
+/** When the next message may go out after these; 0 when it may now. */
+const freeAt = (recent: readonly number[], { messages, windowMs }: Pace): number =>
+  recent.length < messages ? 0 : (recent[recent.length - messages] ?? 0) + windowMs
 
 /** Telegram cannot be reached, or somebody else answers in its place. */
 export function outOfReach(): Fault {

@@ -27,19 +27,28 @@ export const placeCards = statement({
   params: ['runs', 'notes'],
   row: z.object({ cards: z.number() }),
   sql: `
-    with told as materialized (
-      select r.id as run_id, d.id as destination_id, d.actor_id, bool_or(place.level = 'all') as hears_all
+    with asked_for as materialized (
+      -- What a place said of this project counts before what it said of all; silence asked for of either is silence.
+      select r.id as run_id, s.destination_id, bool_or(s.muted_until > app.clock_now()) as is_muted,
+        (array_agg(s.level order by s.project_id = '00000000-0000-0000-0000-000000000000'::uuid))[1] as level
       from app.runs r
-      cross join lateral (
-        select s.destination_id, s.level from app.subscriptions s
-        where s.project_id = any(array['00000000-0000-0000-0000-000000000000'::uuid, r.project_id])
-          and s.level <> 'nothing' and s.muted_until <= app.clock_now()
+      join app.subscriptions s on s.project_id = any(array['00000000-0000-0000-0000-000000000000'::uuid, r.project_id])
+      where r.id = any(:runs::uuid[]) and r.parent_id is null
+      group by r.id, s.destination_id
+    ),
+    told as materialized (
+      select place.run_id, d.id as destination_id, d.actor_id, place.hears_all
+      from (
+        select f.run_id, f.destination_id, f.level = 'all' as hears_all
+        from asked_for f where f.level <> 'nothing' and not f.is_muted
         union all
-        select c.destination_id, 'all' from app.cards c where c.run_id = r.id and c.kind = 'run'
+        -- Where a run was started, it is told of whole, unless that place asked for less.
+        select c.run_id, c.destination_id, true from app.cards c
+        where c.run_id = any(:runs::uuid[]) and c.kind = 'run' and not exists (
+          select from asked_for f where f.run_id = c.run_id and f.destination_id = c.destination_id
+            and (f.level <> 'nothing' or f.is_muted))
       ) place
       join app.destinations d on d.id = place.destination_id and d.state = 'open'
-      where r.id = any(:runs::uuid[]) and r.parent_id is null
-      group by r.id, d.id, d.actor_id
     ),
     gates as materialized (
       select g.run_id, g.id, g.decided_by, g.verdict from app.gates g where g.run_id = any(:runs::uuid[])
@@ -73,12 +82,12 @@ export const placeCards = statement({
         where not cards.is_final
       returning 1
     ),
-    -- Cards of gates that are closed by now are not among those that are due for the first time.
+    -- What stands somewhere stays true, also of gates that are closed by now and at places that want nothing new.
     asked as (
       update app.cards c set wanted = c.wanted + 1, asked_at = app.clock_now()
-      where c.run_id = any(:runs::uuid[]) and not c.is_final and c.kind = 'gate'
+      where c.run_id = any(:runs::uuid[]) and not c.is_final and c.kind = any(array['run', 'gate'])
         and not exists (select from due where due.run_id = c.run_id and due.destination_id = c.destination_id
-          and due.kind = 'gate' and due.subject = c.subject)
+          and due.kind = c.kind and due.subject = c.subject)
       returning 1
     )
     select (select count(*)::integer from made) + (select count(*)::integer from asked) as cards`,

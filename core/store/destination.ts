@@ -51,14 +51,20 @@ export const closeDestination = statement({
     returning d.id`,
 })
 
-/** What a place hears of a project from now on, null leaves it as it is; `forMs` above zero keeps it silent that long. */
+/**
+ * What a place hears of a project from now on; null leaves it as it is, which is what it hears of all projects where
+ * nothing was said of this one. `forMs` above zero keeps it silent that long.
+ */
 export const subscribe = statement({
   name: 'subscribe',
   params: ['destination', 'project', 'level', 'forMs'],
   row: z.object({ level: z.enum(['all', 'decisions', 'nothing']), mutedUntil: z.date().nullable() }),
   sql: `
     insert into app.subscriptions (destination_id, project_id, level, muted_until)
-    values (:destination::uuid, :project::uuid, coalesce(:level::text, 'all'),
+    values (:destination::uuid, :project::uuid,
+      coalesce(:level::text, (
+        select s.level from app.subscriptions s where s.destination_id = :destination::uuid
+          and s.project_id = '00000000-0000-0000-0000-000000000000'), 'nothing'),
       case when :forMs::float8 > 0 then app.clock_now() + :forMs::float8 * interval '1 millisecond' else '-infinity' end)
     on conflict (destination_id, project_id) do update
       set level = coalesce(:level::text, subscriptions.level), muted_until = excluded.muted_until

@@ -1,7 +1,9 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { z } from 'zod'
 import type { Post } from '../../bot/surface.ts'
+import type { Following } from '../../core/commands/command.ts'
 import { databaseProbes } from '../../core/commands/doctor.ts'
 import { follows } from '../../core/commands/greet.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -72,9 +74,26 @@ test('started in Telegram, approved in Slack, and both cards say the same, with 
   }
   const approve = button(slack.read('T1/C1'), /^Approve ANCHOR.md$/)
   expect(Buffer.byteLength(approve)).toBeLessThanOrEqual(64)
-  const pressed = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), approve)
+  const bob = chats.caller('slack', 'bob', 'T1/C1')
+  const pressed = await chats.reception.press(bob, approve)
   expect(pressed).toMatchObject({ ok: true, value: { kind: 'reply', reply: { kind: 'voted', verdict: 'approved' } } })
-  await cardWhen(house, handle, isAtEnd)
+  const { gates } = await cardWhen(house, handle, isAtEnd)
+  // What was shown, where it was pressed, by whom, by which role and under which policy: on record, without a name.
+  const [kept] = await administer(
+    house.database.connection,
+    `select v.surface, v.delivery_id, v.artifact_sha256, v.actor_id = e.actor_id as is_same, e.content_sha256, e.detail
+     from app.votes v, audit.entries e where e.action = 'gate.approved'`,
+  )
+  const sha256 = gates[0]?.subject.artifact.sha256
+  const detail = { role: 'approver', surface: 'slack', delivery: bob.deliveryId, policy: expect.any(Object) as object }
+  expect(kept).toMatchObject({
+    surface: 'slack',
+    delivery_id: bob.deliveryId,
+    artifact_sha256: sha256,
+    is_same: true,
+    content_sha256: sha256,
+    detail,
+  })
   await chats.settle()
   const [inTelegram, inSlack] = [telegram.read('group'), slack.read('T1/C1')]
   expect(said(inTelegram)).toBe(said(inSlack))
@@ -581,4 +600,92 @@ test('wherever a decision comes from, a program, a terminal, the clock or a canc
       ).toEqual([])
     }
   }
+})
+
+test('a chat hears what it asked for: all, only what waits for people, nothing for a while, or nothing', async () => {
+  const ofTarget = z.object({ target: z.string() }).transform(({ target }) => ({ address: target, name: target }))
+  const page: Pipeline = { ...pageWith('page', true), project: (input) => ofTarget.parse(input) }
+  const scene = await open({ page })
+  const { house, chats, slack } = scene
+  const say = async (address: string, ...commands: readonly Following[]) => {
+    for (const command of commands) agreed(await chats.reception.ask(chats.caller('slack', 'bob', address), command))
+  }
+  await house.work()
+  /** Lets a run on a repository go by, and answers with what a chat reads of it. */
+  const passOf = async (target: string) => {
+    const order = { target, branch: null, pipeline: 'page', dryRun: false, confirm: false } as const
+    const started = agreed(await house.ask({ kind: 'run', ...order }))
+    if (started.kind !== 'started') throw new Error(started.kind)
+    const { handle } = started.card
+    await cardWhen(house, handle, isAtGate)
+    await chats.settle()
+    agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+    await cardWhen(house, handle, isAtEnd)
+    await chats.settle()
+    return (chat: string) => slack.read(`T1/${chat}`).filter((post) => said([post]).includes(handle))
+  }
+  expect((await passOf('shop'))('C1'), 'the run, its gate and its end').toHaveLength(3)
+  const all = { kind: 'subscribe', project: null, level: 'all' } as const
+  const onlyShop = { ...all, project: 'shop' }
+  await say('T1/Cdecisions', { ...all, level: 'decisions' })
+  await say('T1/Cmuted', all, { kind: 'mute', project: null, hours: 1 })
+  await say('T1/CmutedShop', all, { kind: 'mute', project: 'shop', hours: 1 })
+  await say('T1/ConlyShop', onlyShop)
+  await say('T1/ConlyShopMuted', onlyShop, { kind: 'mute', project: null, hours: 1 })
+  await say('T1/Cleft', all, { kind: 'unsubscribe', project: null })
+  await say('T1/CleftShop', all, { kind: 'unsubscribe', project: 'shop' })
+  const chatsNamed = ['Cdecisions', 'Cmuted', 'CmutedShop', 'ConlyShop', 'ConlyShopMuted', 'Cleft', 'CleftShop']
+  const heard = async (target: string) => {
+    const read = await passOf(target)
+    return Object.fromEntries(chatsNamed.map((chat) => [chat, read(chat).length]))
+  }
+  const nothing = { Cmuted: 0, ConlyShopMuted: 0, Cleft: 0 }
+  // Of the decisions alone: the run's own message, under which its gate stands, and none that only says how it went.
+  expect(await heard('shop')).toEqual({ ...nothing, Cdecisions: 2, CmutedShop: 0, ConlyShop: 3, CleftShop: 0 })
+  expect(await heard('toys')).toEqual({ ...nothing, Cdecisions: 2, CmutedShop: 3, ConlyShop: 0, CleftShop: 3 })
+  await freezeClock(house.database, new Date(Date.now() + 3_700_000))
+  const again = { Cdecisions: 2, Cmuted: 3, CmutedShop: 3, Cleft: 0 }
+  expect(await heard('shop')).toEqual({ ...again, ConlyShop: 3, ConlyShopMuted: 3, CleftShop: 0 })
+  expect(await heard('toys')).toEqual({ ...again, ConlyShop: 0, ConlyShopMuted: 0, CleftShop: 3 })
+})
+
+test('a chat that is muted keeps what stands there true, and gets nothing new', async () => {
+  const scene = await open({ page: pageWith('page', true) })
+  const { house, chats, slack } = scene
+  await house.work()
+  const { handle } = await startRunOf(house, 'page')
+  await cardWhen(house, handle, isAtGate)
+  await chats.settle()
+  const before = slack.read('T1/C1').length
+  const channel = chats.caller('slack', 'bob', 'T1/C1')
+  agreed(await chats.reception.ask(channel, { kind: 'mute', project: null, hours: 1 }))
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+  await cardWhen(house, handle, isAtEnd)
+  await chats.settle()
+  expect(slack.read('T1/C1')).toHaveLength(before)
+  expect(said(slack.read('T1/C1'))).toMatch(/✓ done[^]*✓ gate page approved by tester/)
+  expect(slack.read('T1/C1').flatMap((post) => post.buttons)).toEqual([])
+})
+
+test('whatever happens to a run between two turns of a chat is one redraw there', async () => {
+  const scene = await open({ page: pageWith('page', true) })
+  const { house, chats, slack } = scene
+  await house.work()
+  const { handle } = await startRunOf(house, 'page')
+  await cardWhen(house, handle, isAtGate)
+  await chats.settle()
+  const edits = () => [...slack.posts.values()].map((shown) => shown.edits)
+  const before = edits()
+  for (let n = 0; n < 3; n++) {
+    agreed(await house.ask({ kind: 'pause', run: handle }))
+    agreed(await house.ask({ kind: 'resume', run: handle }))
+  }
+  agreed(await house.ask({ kind: 'pause', run: handle }))
+  await chats.settle()
+  expect(
+    edits()
+      .slice(0, before.length)
+      .map((count, n) => count - (before[n] ?? 0)),
+  ).toEqual([1, 0])
+  expect(said(slack.read('T1/C1'))).toContain('‖ paused')
 })
