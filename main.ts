@@ -1,18 +1,19 @@
 import { mkdir } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
-import { grammar, parseCommand } from './bot/parse-command.ts'
+import { isUnsaid, parseTyped, lacksWords } from './bot/parse-command.ts'
 import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
 import { exitCodes, misused, refuse, runCommand } from './bot/terminal/command-line.ts'
+import { askWhy, question } from './bot/terminal/question.ts'
 import { Screen, harmless } from './bot/terminal/screen.ts'
-import { sayHelp } from './bot/terminal/session.ts'
+import { helpSection, sayCommand, sayCommands } from './bot/terminal/help.ts'
 import type { Config } from './config.ts'
 import { loadConfig, readProcessEnvironment, roles } from './config.ts'
 import { execute } from './core/commands/execute.ts'
 import { signIn } from './core/commands/sign-in.ts'
 import { runAlone } from './core/engine/worker.ts'
-import { Fault } from './core/model/problem.ts'
+import { accepted, Fault } from './core/model/problem.ts'
 import { demo } from './main/demo.ts'
 import { Helper, nobodyWorks } from './main/helper.ts'
 import type { House, Opening, Program } from './main/house.ts'
@@ -112,8 +113,11 @@ async function alone(
 
 async function oneCommand(shell: Shell, words: readonly string[]): Promise<number> {
   if (words.includes('--help')) return help(shell, words[0] ?? null)
-  const parsed = parseCommand(words.filter((word) => word !== '--watch'))
+  const parsed = parseTyped(words.filter((word) => word !== '--watch'))
   if (!parsed.ok) return refuse(shell, parsed)
+  const { value } = parsed
+  const mayAsk = shell.screen.isInteractive && !shell.json
+  if (isUnsaid(value) && !mayAsk) return refuse(shell, { ok: false, refusal: lacksWords(value) })
   return withOpening(shell, (opening) =>
     inHouse(opening, async (house) => {
       const ask = await askAs(house)
@@ -124,7 +128,11 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
       const work = (): Promise<void> => helper.begin()
       const { signal } = opening
       try {
-        return await runCommand({ screen, ask, command: parsed.value, json, watch, signal, work })
+        const whole = isUnsaid(value)
+          ? await askWhy(ask, value, (prompt) => question({ screen, signal }, prompt))
+          : accepted(value)
+        if (!whole.ok) return refuse(shell, whole)
+        return await runCommand({ screen, ask, command: whole.value, json, watch, signal, work })
       } finally {
         helper.end()
         // What happened was shown right here; a session started later need not hear of it again.
@@ -234,38 +242,29 @@ function account() {
 
 const sayError = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-function help(shell: Shell, topic: string | null): number {
-  if (topic !== null && !Object.hasOwn(grammar, topic)) {
-    return misused(shell, `There is no command ${topic}.`, 'See qp help.')
+const ofProgram = [
+  { usage: 'start [--role <role>]', says: `work and take commands here, or be one part: ${roles.join(', ')}` },
+  { usage: 'cron [--once <schedule>]', says: 'when each schedule ran last, or run one now' },
+  { usage: 'demo [--yes]', says: 'the whole job on a bundled example' },
+  { usage: 'doctor', says: 'check everything this needs' },
+  { usage: 'lint <folder> [--against README.md]', says: 'judge a documentation suite' },
+  { usage: 'db up|seed', says: 'bring the schema up to date, or fill it with an example' },
+]
+
+function help({ screen, ...shell }: Shell, topic: string | null): number {
+  const one = topic === null ? null : (sayCommand(topic, 'qp ') ?? ofProgramOnly(topic))
+  if (topic !== null && one === null) {
+    return misused({ screen, ...shell }, `There is no command ${topic}.`, 'See qp help.')
   }
-  const { screen } = shell
-  const more = [
-    'start [--role all|bot|worker|cron|migrate]   work and take commands here until stopped, or be one part of that',
-    'cron [--once <schedule>]   when each schedule ran last, or run one now',
-    'demo [--yes]      the whole job on a bundled example',
-    'doctor            check everything this needs',
-    'lint <folder> [--against README.md]   judge a documentation suite',
-    'db up|seed        bring the schema up to date',
-  ]
-  const lines = sayHelp(topic)
-    .map((line) => line.replace(/^\//, ''))
-    .filter((line) => topic !== null || !/^(help|quit)\b/.test(line))
-  screen.print(
-    ...(topic === null
-      ? [
-          'Usage: qp <command> [--json]',
-          '',
-          ...lines,
-          '',
-          ...more,
-          '',
-          `Exit codes: ${Object.entries(exitCodes)
-            .map(([name, code]) => `${code} ${name}`)
-            .join(', ')}`,
-        ]
-      : lines),
-  )
+  const codes = Object.entries(exitCodes).map(([name, code]) => `${code} ${name}`)
+  const all = ['Usage: qp <command> [--json]', '', ...sayCommands(''), ...helpSection('This program', ofProgram)]
+  screen.print(...(one ?? [...all, `Exit codes: ${codes.join(', ')}`]))
   return exitCodes.done
+}
+
+function ofProgramOnly(topic: string): readonly string[] | null {
+  const entry = ofProgram.find(({ usage }) => usage.split(' ')[0] === topic)
+  return entry ? [`qp ${entry.usage}`, `  ${entry.says}`] : null
 }
 
 function explain(screen: Screen, error: unknown, json: boolean): number {

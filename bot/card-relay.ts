@@ -8,7 +8,7 @@ import type { Database } from '../core/store/database.ts'
 import { closeDestination } from '../core/store/destination.ts'
 import { drawGate, drawNote, drawReceipt, drawRun } from './cards.ts'
 import { Rounds } from './rounds.ts'
-import type { Board, Post } from './surface.ts'
+import type { Board, Place, Post } from './surface.ts'
 
 /** How long a relay has a place for one message; after that another may take it. */
 const takenForMs = 15_000
@@ -91,14 +91,14 @@ export class CardRelay {
   }
 
   async #draw(board: Board, card: TakenCard): Promise<void> {
-    const run = await this.#options.look(handleOf(card.number)).catch(unread)
+    const run = await this.#options.look(handleOf(card.number))
     const drawing = drawingOf(run, card)
     const isFinal = drawing?.isFinal ?? true
     const sha256 = newsIn(run, card)
     const isNews = drawing !== null && sha256 !== card.shownSha256
-    const address = await this.#options.addressOf(card.subjectId, card.sealedAddress).catch(unread)
-    if (address === null) throw erased
-    const place = drawing && isNews ? await send(board, { ...card, address }, drawing) : card.place
+    const address = await this.#options.addressOf(card.subjectId, card.sealedAddress)
+    if (address === null) return this.#close(card, 'Whose place this was has been erased.')
+    const place = drawing && isNews ? await this.#send(board, { ...card, address }, drawing) : card.place
     await this.#options.db.run(cardShown, {
       run: card.runId,
       id: card.id,
@@ -111,12 +111,23 @@ export class CardRelay {
     })
   }
 
+  /** Only the network itself can say that a place takes nothing any more; what fails before it is asked is ours. */
+  async #send(board: Board, card: Addressed, drawing: Omit<Post, 'under'>): Promise<Place> {
+    try {
+      return await send(board, card, drawing)
+    } catch (error) {
+      const isClosed = error instanceof Fault && error.code === 'PRECONDITION_FAILED' && !error.retryable
+      if (isClosed) await this.#close(card, error.message)
+      throw error
+    }
+  }
+
+  async #close(card: TakenCard, because: string): Promise<void> {
+    await this.#options.db.run(closeDestination, { id: card.destinationId, because })
+  }
+
   async #putOff(card: TakenCard, error: unknown): Promise<void> {
-    const { db } = this.#options
-    const isClosed = error instanceof Fault && error.code === 'PRECONDITION_FAILED' && !error.retryable
-    if (isClosed) await db.run(closeDestination, { id: card.destinationId, because: error.message })
-    const wait = waitAfter(card, error)
-    await db.run(cardFailed, { run: card.runId, id: card.id, ...wait })
+    await this.#options.db.run(cardFailed, { run: card.runId, id: card.id, ...waitAfter(card, error) })
   }
 }
 
@@ -126,21 +137,12 @@ const newsIn = (run: RunCard, card: TakenCard): string =>
     .update(JSON.stringify(drawingOf({ ...run, elapsedMs: 0 }, card)))
     .digest('hex')
 
-const erased = new Fault({
-  code: 'PRECONDITION_FAILED',
-  message: 'Whose place this was has been erased.',
-  retryable: false,
-})
+type Addressed = TakenCard & { readonly address: string }
 
-/** A key that is missing is no fault of the place: this card waits until the key was put back, and the others go on. */
-class Unread extends Error {}
-
-function unread(error: unknown): never {
-  if (error instanceof Fault && !error.retryable) throw new Unread(error.message, { cause: error })
-  throw error
-}
-
-/** How long the card and its place wait, and whether it is given up. An outage is no reason to give up. */
+/**
+ * How long the card and its place wait, and whether it is given up, which happens only to what the network refuses for
+ * what it says. An outage, a lost key or a token that was taken back is no reason to give up: somebody will mend it.
+ */
 function waitAfter(
   { failures }: TakenCard,
   error: unknown,
@@ -149,16 +151,14 @@ function waitAfter(
   if (error instanceof Fault && error.retryable) {
     return { waitMs: 0, placeWaitMs: Math.max(error.retryAfterMs ?? backoffMs, leastWaitMs), gaveUp: null }
   }
-  if (error instanceof Unread) return { waitMs: 60_000, placeWaitMs: 0, gaveUp: null }
-  const message = error instanceof Error ? error.message : String(error)
-  return { waitMs: backoffMs, placeWaitMs: 0, gaveUp: failures + 1 >= triesOfBad ? message.slice(0, 500) : null }
+  const isBad = !(error instanceof Fault) || error.code === 'VALIDATION_ERROR'
+  const gaveUp = isBad && failures + 1 >= triesOfBad ? sayError(error).slice(0, 500) : null
+  return { waitMs: backoffMs, placeWaitMs: 0, gaveUp }
 }
 
-function send(
-  board: Board,
-  card: TakenCard & { readonly address: string },
-  drawing: Omit<Post, 'under'>,
-): Promise<Post['under']> {
+const sayError = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+function send(board: Board, card: Addressed, drawing: Omit<Post, 'under'>): Promise<Place> {
   const isNew = card.place === null
   const post = {
     lines: drawing.lines,

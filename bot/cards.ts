@@ -1,5 +1,7 @@
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { isOver } from '../core/model/run.ts'
+import { sayTime } from './layout.ts'
+import { quoted, quotedLines } from './quoted.ts'
 import {
   sayBudget,
   sayClamped,
@@ -10,7 +12,6 @@ import {
   sayPullRequest,
   sayRunLine,
   sayState,
-  sayTime,
   sayVerdict,
 } from './phrase.ts'
 import type { Button, Post } from './surface.ts'
@@ -40,15 +41,16 @@ type Drawing = Omit<Post, 'under'> & {
 /** The card of a run: where it stands, what it costs, what comes next. */
 export function drawRun(card: RunCard, key: string): Drawing {
   const lines = [sayRunLine(card)]
-  if (card.project) lines.push(card.project.address)
-  lines.push(`${sayState(card.state, card.waitingFor)}${card.reason ? `: ${card.reason}` : ''}`)
+  if (card.project) lines.push(quoted(card.project.address))
+  lines.push(`${sayState(card.state, card.waitingFor)}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`)
   if (card.behind) lines.push(`queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`tried ${card.tries} times without success so far`)
   lines.push(sayBudget(card.money))
   if (card.outlook) lines.push(sayOutlook(card.outlook), ...sayClamped(card.outlook))
-  for (const gate of card.gates) lines.push(gate.verdict === null ? `● gate ${gate.name} is open` : sayVerdict(gate))
+  for (const gate of card.gates)
+    lines.push(gate.verdict === null ? `● gate ${quoted(gate.name)} is open` : sayVerdict(gate))
   if (card.pullRequest) lines.push(sayPullRequest(card.pullRequest))
-  lines.push(`id ${card.correlationId}, started by ${card.startedBy}`)
+  lines.push(`id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
   const next = sayNext(card)
   if (next) lines.push(`Next: ${next}`)
   const isFinal = isOver(card.state) && card.state !== 'failed'
@@ -71,7 +73,7 @@ function runButtons(card: RunCard, key: string): readonly Button[] {
 /** The card of a gate: open, what to decide with its buttons; closed, the same request with who decided and when. */
 export function drawGate(gate: GateCard, key: string): Drawing {
   const [, ...asked] = sayGate(gate)
-  const name = gate.subject.artifact.name.split('/').at(-1) ?? gate.name
+  const name = quoted(gate.subject.artifact.name.split('/').at(-1) ?? gate.name)
   const isOpen = gate.verdict === null
   const title = isOpen ? `● Run ${gate.handle} waits for you: ${name}` : `${sayVerdict(gate)} · run ${gate.handle}`
   return {
@@ -105,12 +107,14 @@ export function drawNote(card: RunCard, topic: string): Drawing | null {
   return text === null ? null : { lines: cut([text]), buttons: [], isLoud: true, isFinal: true }
 }
 
-/** Public events that deserve a message of their own, and whether those hear of them who only want decisions. */
+/** Events that deserve a message of their own, and whether those hear of them who only want decisions. */
 export const noted: Readonly<Record<string, { readonly isDecision: boolean }>> = {
   gate_reminder: { isDecision: true },
   run_paused: { isDecision: true },
   run_failed: { isDecision: false },
   run_completed: { isDecision: false },
+  pull_request_merged: { isDecision: false },
+  pull_request_closed: { isDecision: false },
 }
 
 function noteOf(card: RunCard, topic: string): string | null {
@@ -118,22 +122,30 @@ function noteOf(card: RunCard, topic: string): string | null {
   switch (topic) {
     case 'gate_reminder': {
       const open = card.gates.find((gate) => gate.verdict === null)
-      return open ? `● Still waiting: gate ${open.name} of run ${handle}. Decided by: ${sayDeciders(open)}.` : null
+      return open
+        ? `● Still waiting: gate ${quoted(open.name)} of run ${handle}. Decided by: ${sayDeciders(open)}.`
+        : null
     }
     case 'gate_escalated': {
       const open = card.gates.find((gate) => gate.verdict === null && gate.escalated)
       return open
-        ? `● Escalated to you: nobody has decided gate ${open.name} of run ${handle} since ${sayTime(open.openedAt)}. Whoever is ${open.escalated?.roles.join(' or ')} may decide it now too.`
+        ? `● Escalated to you: nobody has decided gate ${quoted(open.name)} of run ${handle} since ${sayTime(open.openedAt)}. Whoever is ${open.escalated?.roles.join(' or ')} may decide it now too.`
         : null
     }
     case 'run_paused':
-      return card.state === 'paused' ? `‖ Run ${handle} is paused: ${card.reason ?? 'no reason given'}` : null
+      return card.state === 'paused'
+        ? `‖ Run ${handle} is paused: ${quotedLines(card.reason ?? 'no reason given')}`
+        : null
     case 'run_failed':
-      return `✗ Run ${handle} failed: ${card.reason ?? 'no reason given'}`
+      return `✗ Run ${handle} failed: ${quotedLines(card.reason ?? 'no reason given')}`
     case 'run_completed':
       return card.state === 'succeeded'
         ? `✓ Run ${handle} is done. See /artifacts ${handle}`
-        : `✗ Run ${handle} was ${card.state}${card.reason ? `: ${card.reason}` : ''}`
+        : `✗ Run ${handle} was ${card.state}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`
+    case 'pull_request_merged':
+      return `✓ Run ${handle}: The docs pull request was merged on GitHub.`
+    case 'pull_request_closed':
+      return `✗ Run ${handle}: The docs pull request was closed on GitHub.`
     default:
       return null
   }

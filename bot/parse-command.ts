@@ -5,10 +5,11 @@ import { numberOf } from '../core/model/handle.ts'
 import { nearest } from '../core/model/nearest.ts'
 import type { Role } from '../core/model/plan.ts'
 import { roles } from '../core/model/plan.ts'
-import type { Result } from '../core/model/problem.ts'
+import type { Refusal, Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
 import { publicKinds } from '../core/model/transition.ts'
 import { webhookNumber } from '../core/model/webhook.ts'
+import type { Unsaid } from './surface.ts'
 
 /** How each command is written, for help and for errors; the same on every surface. */
 export const grammar: Readonly<Record<CommandKind, { readonly usage: string; readonly says: string }>> = {
@@ -31,7 +32,8 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
   webhook: {
-    usage: 'webhook add <https URL> [--events run_failed,run_completed] | list | remove <webhook> | test <webhook>',
+    usage:
+      'webhook add <https URL> [--events run_failed,run_completed] | webhook list | webhook remove <webhook> | webhook test <webhook>',
     says: 'tell other programs what happens',
   },
   whoami: { usage: 'whoami', says: 'who you are here and what you may do' },
@@ -79,6 +81,29 @@ export function wordsOf(line: string): readonly string[] {
 
 /** A typed command, slash or not, as a Command; a wrong one is refused with the nearest right one as `next`. */
 export function parseCommand(words: readonly string[]): Result<Command> {
+  const parsed = parseTyped(words)
+  if (!parsed.ok) return parsed
+  const { value } = parsed
+  return isUnsaid(value) ? { ok: false, refusal: lacksWords(value) } : accepted(value)
+}
+
+/** Whether a decision still lacks its words. */
+export const isUnsaid = (command: Command | Unsaid): command is Unsaid =>
+  (command.kind === 'reject' || command.kind === 'changes') && !('reason' in command)
+
+/** Why nothing comes of a decision without its words where nobody can be asked for them. */
+export const lacksWords = ({ kind }: Unsaid): Refusal => ({
+  code: 'usage',
+  message: kind === 'reject' ? 'Say why: the reason is kept with the decision.' : 'Say what to change.',
+  next: `Usage: ${grammar[kind].usage}`,
+})
+
+/** What a person is asked who decided without words. */
+export const questionOf = ({ kind, run }: Unsaid): string =>
+  kind === 'reject' ? `Why reject run ${run}?` : `What should change in run ${run}?`
+
+/** The same for who can ask back: a decision may still lack its words. */
+export function parseTyped(words: readonly string[]): Result<Command | Unsaid> {
   const [first = '', ...rest] = words
   const name = first.replace(/^\//, '').toLowerCase()
   const kind = aliases.get(name) ?? kinds.find((known) => known === name)
@@ -124,7 +149,7 @@ function unknownFlag(name: string): Result<never> {
   return refused('usage', `There is no option --${name}.`, meant ? `Did you mean --${meant}?` : 'See help.')
 }
 
-function build(kind: CommandKind, { words, flags }: Options): Result<Command> {
+function build(kind: CommandKind, { words, flags }: Options): Result<Command | Unsaid> {
   const [first, ...rest] = words
   switch (kind) {
     case 'link':
@@ -214,7 +239,7 @@ function buildKey([verb, name, ...rest]: readonly string[], scope: string): Resu
   return accepted({ kind: 'key', verb, name, scopes: scopes.filter((known) => named.includes(known)) })
 }
 
-const isFollowing = (command: Command): command is Following =>
+const isFollowing = (command: Command | Unsaid): command is Following =>
   ['subscribe', 'unsubscribe', 'mute', 'quiet'].includes(command.kind)
 
 function buildMail(words: readonly string[], flags: Options['flags']): Result<Command> {
@@ -314,21 +339,23 @@ function unknownAct(act: string): Result<never> {
 
 type Tail = { readonly rest: readonly string[]; readonly flags: ReadonlyMap<string, string> }
 
-function withReason(kind: 'reject' | 'changes', first: string | undefined, { rest, flags }: Tail): Result<Command> {
+function withReason(
+  kind: 'reject' | 'changes',
+  first: string | undefined,
+  { rest, flags }: Tail,
+): Result<Command | Unsaid> {
   const reason = (flags.get('reason') ?? rest.join(' ')).trim()
-  const parsed = withRun(kind, first, (run) => ({
-    kind,
-    run,
-    gate: flags.get('gate') ?? null,
-    sha256: flags.get('sha') ?? null,
-    reason,
-  }))
-  if (!parsed.ok || reason !== '') return parsed
-  const why = kind === 'reject' ? 'Say why: the reason is kept with the decision.' : 'Say what to change.'
-  return refused('usage', why, `Usage: ${grammar[kind].usage}`)
+  return withRun(kind, first, (run) => {
+    const unsaid = { kind, run, gate: flags.get('gate') ?? null, sha256: flags.get('sha') ?? null }
+    return reason === '' ? unsaid : { ...unsaid, reason }
+  })
 }
 
-function withRun(kind: CommandKind, handle: string | undefined, make: (run: string) => Command): Result<Command> {
+function withRun<C extends Command | Unsaid>(
+  kind: CommandKind,
+  handle: string | undefined,
+  make: (run: string) => C,
+): Result<C> {
   if (handle === undefined) return usage(kind)
   if (numberOf(handle) === null)
     return refused('usage', `${handle} is not a run: runs look like r7k2.`, `Usage: ${grammar[kind].usage}`)

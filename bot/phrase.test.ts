@@ -2,7 +2,8 @@ import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
-import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine, table } from './phrase.ts'
+import { table } from './layout.ts'
+import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -86,10 +87,12 @@ describe('a card', () => {
   })
 
   test('leads to the pull request, where there is one', () => {
-    const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7' }
+    const pullRequest = { number: 7, url: 'https://github.com/ada/shop/pull/7', end: null }
     expect(sayCard({ ...card, pullRequest })).toContain('  pull request #7  https://github.com/ada/shop/pull/7')
     const drawn = drawRun({ ...card, pullRequest }, 'key')
     expect(drawn.lines).toContain('pull request #7  https://github.com/ada/shop/pull/7')
+    const merged = sayCard({ ...card, pullRequest: { ...pullRequest, end: 'merged' } })
+    expect(merged).toContain('  pull request #7 (merged)  https://github.com/ada/shop/pull/7')
   })
 
   test('warns at 80 % of the budget', () => {

@@ -1,12 +1,13 @@
-import type { KeyLine, Reply } from '../core/commands/command.ts'
+import type { Reply } from '../core/commands/command.ts'
 import type { GateCard, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
 import { diffLines } from './diff.ts'
-import { sayMailbox } from './phrase-mailbox.ts'
-import { sayErasure } from './say-erasure.ts'
+import { sayTime, table } from './layout.ts'
+import { quoted, quotedLines } from './quoted.ts'
+import { sayPersonal } from './say-person.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -67,15 +68,15 @@ export function sayRunLine(card: RunCard): string {
 /** The card of a run in full, ten lines or so. */
 export function sayCard(card: RunCard): readonly string[] {
   const lines = [sayRunLine(card)]
-  if (card.project) lines.push(`  ${card.project.name}  ${card.project.address}`)
-  lines.push(`  ${sayState(card.state, card.waitingFor)}${card.reason ? `: ${card.reason}` : ''}`)
+  if (card.project) lines.push(`  ${quoted(card.project.name)}  ${quoted(card.project.address)}`)
+  lines.push(`  ${sayState(card.state, card.waitingFor)}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`)
   if (card.behind) lines.push(`  queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(...[sayOutlook(card.outlook), ...sayClamped(card.outlook)].map((line) => `  ${line}`))
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
   if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
-  lines.push(`  id ${card.correlationId}, started by ${card.startedBy}`)
+  lines.push(`  id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines
 }
@@ -89,9 +90,9 @@ export function sayBudget(money: Money): string {
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
 }
 
-/** `pull request #7  https://github.com/ada/shop/pull/7`. */
-export const sayPullRequest = ({ number, url }: NonNullable<RunCard['pullRequest']>): string =>
-  `pull request #${number}  ${url}`
+/** `pull request #7  https://github.com/ada/shop/pull/7`, and what became of it. */
+export const sayPullRequest = ({ number, url, end }: NonNullable<RunCard['pullRequest']>): string =>
+  `pull request #${number}${end ? ` (${end})` : ''}  ${quoted(url)}`
 
 /** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
 export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
@@ -100,7 +101,7 @@ export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, polic
 }
 
 /** Each wish of the project that the server's own policy does not grant. */
-export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${wish}`)
+export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${quoted(wish)}`)
 
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
@@ -125,16 +126,19 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase }: Run
 /** A gate as its card: what, risks and questions first, what changed, then size, cost, digest and who may decide. */
 export function sayGate(gate: GateCard): readonly string[] {
   const { subject } = gate
-  const lines = [`● WAITING FOR YOU: ${subject.artifact.name.split('/').at(-1) ?? gate.name}`, `  ${subject.what}`]
-  for (const risk of subject.risks.slice(0, 3)) lines.push(`  ! ${risk}`)
+  const lines = [
+    `● WAITING FOR YOU: ${quoted(subject.artifact.name.split('/').at(-1) ?? gate.name)}`,
+    `  ${quoted(subject.what)}`,
+  ]
+  for (const risk of subject.risks.slice(0, 3)) lines.push(`  ! ${quoted(risk)}`)
   if (subject.questions.length > 0) lines.push(`  Open questions ${subject.questions.length}`)
-  for (const question of subject.questions.slice(0, questionsShown)) lines.push(`   ${question}`)
+  for (const question of subject.questions.slice(0, questionsShown)) lines.push(`   ${quoted(question)}`)
   if (subject.questions.length > questionsShown)
     lines.push(`   … ${subject.questions.length - questionsShown} more in the document`)
   if (subject.changes.length > 0)
-    lines.push('  Changed since you last saw it', ...subject.changes.map((line) => `   ${line}`))
+    lines.push('  Changed since you last saw it', ...subject.changes.map((line) => `   ${quoted(line)}`))
   const digest = subject.artifact.sha256 ? ` · sha ${subject.artifact.sha256.slice(0, 12)}` : ''
-  lines.push(`  ${subject.facts.join(' · ')}${digest}`)
+  lines.push(`  ${subject.facts.map(quoted).join(' · ')}${digest}`)
   const votes = gate.quorum > 1 ? ` · ${gate.votes} of ${gate.quorum} votes` : ''
   const until = gate.expiresAt ? ` · closes ${sayTime(gate.expiresAt)}` : ''
   return [...lines, `  decided by: ${sayDeciders(gate)}${votes}${until}`, ...sayEscalated(gate)]
@@ -151,16 +155,13 @@ const questionsShown = 5
 
 export const sayDecision = (gate: GateCard): string => {
   const verdict = gate.verdict === 'changes_requested' ? 'sent back for changes' : (gate.verdict ?? 'open')
-  const by = gate.decidedBy ? ` by ${gate.decidedBy}` : ''
-  return `  gate ${gate.name} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
+  const by = gate.decidedBy ? ` by ${quoted(gate.decidedBy)}` : ''
+  return `  gate ${quoted(gate.name)} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
 }
 
 /** `✓ gate anchor approved by Ann at 2026-11-23 14:05 UTC`: what a card says of a gate that is closed. */
 export const sayVerdict = (gate: GateCard): string =>
   `${gate.verdict === 'approved' ? '✓' : '✗'} ${sayDecision(gate).trim()}`
-
-/** `2026-11-23 14:05 UTC`. */
-export const sayTime = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
 /** A refusal: what is wrong, then the next step. */
 export const sayRefusal = ({ message, next }: Refusal): readonly string[] =>
@@ -173,23 +174,12 @@ export function sayRuns(runs: readonly RunLine[], page: number, hasMore: boolean
     run.handle,
     sayState(run.state, run.waitingFor),
     `${run.phase.n}/${run.phase.of}`,
-    run.project ?? run.pipeline,
+    quoted(run.project ?? run.pipeline),
     sayDuration(run.elapsedMs),
     sayTime(run.startedAt),
   ])
   const lines = table(['run', 'state', 'phase', 'project', 'took', 'started'], rows)
   return hasMore ? [...lines, `More: /runs ${page + 1}`] : lines
-}
-
-/** Columns as wide as their widest cell. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)))
-  const draw = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd()
-  return [draw(head), ...rows.map(draw)]
 }
 
 /** What a person hears back, in lines of plain text. */
@@ -225,7 +215,12 @@ export function sayReply(reply: Reply): readonly string[] {
         ? ['Nothing yet.']
         : table(
             ['name', 'bytes', 'sha256', 'step'],
-            reply.artifacts.map((line) => [line.name, String(line.sizeBytes), line.sha256.slice(0, 12), line.step]),
+            reply.artifacts.map((line) => [
+              quoted(line.name),
+              String(line.sizeBytes),
+              line.sha256.slice(0, 12),
+              line.step,
+            ]),
           )
     case 'file':
       return reply.text.split('\n')
@@ -236,105 +231,6 @@ export function sayReply(reply: Reply): readonly string[] {
     default:
       return sayPersonal(reply)
   }
-}
-
-type Personal = Extract<
-  Reply,
-  {
-    kind:
-      | 'whoami'
-      | 'link_code'
-      | 'linked'
-      | 'delegated'
-      | 'people'
-      | 'following'
-      | 'quiet'
-      | 'key_made'
-      | 'key_revoked'
-      | 'keys'
-      | 'mailbox'
-      | 'erasure'
-  }
->
-
-/** About people and places rather than runs. */
-function sayPersonal(reply: Personal): readonly string[] {
-  switch (reply.kind) {
-    case 'whoami':
-      return [
-        `You are ${reply.label} (${reply.pseudonym}). Roles: ${reply.roles.join(', ') || 'none'}.`,
-        ...(reply.roles.length === 0
-          ? ['  Ask an admin for one, or say /link with the code of an account that has it.']
-          : []),
-      ]
-    case 'link_code':
-      return [
-        `Code ${reply.code}${reply.expiresAt ? `, good until ${sayTime(reply.expiresAt)}` : ''}, once.`,
-        `  Say “/link ${reply.code}” in private at the account that shall belong to ${reply.for ?? 'the first admin'}.`,
-      ]
-    case 'linked':
-      return [`✓ This account is linked. Roles: ${reply.roles.join(', ') || 'none'}.`]
-    case 'delegated':
-      return [
-        reply.until
-          ? `✓ ${reply.label} may decide in your place until ${sayTime(reply.until)}, under their own name.`
-          : `✓ ${reply.label} no longer decides in your place.`,
-      ]
-    case 'people':
-      return table(
-        ['person', 'name', 'roles', 'accounts'],
-        reply.people.map((person) => [
-          person.pseudonym,
-          person.label,
-          person.roles.join(', ') || 'none',
-          person.surfaces.join(', '),
-        ]),
-      )
-    case 'key_made':
-      return [
-        `✓ Key ${reply.label}: ${reply.secret}`,
-        `  It is shown this once. It acts for you; end it with /key revoke ${reply.id}.`,
-      ]
-    case 'key_revoked':
-      return [`✓ Key ${reply.label} is revoked.`]
-    case 'keys':
-      return reply.keys.length === 0 ? ['No keys yet. Make one: /key add <label>'] : sayKeys(reply.keys)
-    case 'erasure':
-      return sayErasure(reply)
-    case 'following':
-      return [sayFollowing(reply)]
-    case 'quiet':
-      return [
-        reply.from === null
-          ? '✓ Sounds at any time.'
-          : `✓ No sounds from ${reply.from} to ${reply.to} (${reply.zone}): reminders wait until then.`,
-      ]
-    case 'mailbox':
-      return sayMailbox(reply)
-    default:
-      return unreachable(reply)
-  }
-}
-
-const sayKeys = (keys: readonly KeyLine[]): readonly string[] =>
-  table(
-    ['id', 'label', 'scope', 'owner', 'made', 'last used', 'revoked'],
-    keys.map((key) => [
-      key.id,
-      key.label,
-      key.scopes.join(','),
-      key.owner,
-      sayTime(key.madeAt),
-      key.usedAt ? sayTime(key.usedAt) : 'never',
-      key.revokedAt ? sayTime(key.revokedAt) : '',
-    ]),
-  )
-
-function sayFollowing({ project, level, mutedUntil }: Extract<Reply, { kind: 'following' }>): string {
-  const what = project ?? 'every project'
-  if (mutedUntil) return `✓ This place hears nothing of ${what} until ${sayTime(mutedUntil)}.`
-  if (level === 'nothing') return `✓ This place hears no more of ${what}.`
-  return level === 'all' ? `✓ Runs of ${what} are shown here.` : `✓ Decisions about ${what} are shown here.`
 }
 
 function sayWebhooks({ did, webhooks, secret }: Extract<Reply, { kind: 'webhooks' }>): readonly string[] {
@@ -362,7 +258,7 @@ const sayEvents = (events: readonly string[]): string =>
 function sayWebhook({ handle, address, events, state, waiting, dead, lastError }: WebhookLine): readonly string[] {
   const told = state === 'gone' ? '✗ ended by the endpoint (410)' : `${waiting} waiting, ${dead} given up`
   const lines = [`${handle}  ${address}`, `  ${sayEvents(events)} · ${told}`]
-  return lastError === null ? lines : [...lines, `  last failure: ${lastError}`]
+  return lastError === null ? lines : [...lines, `  last failure: ${quoted(lastError)}`]
 }
 
 function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
@@ -395,6 +291,6 @@ function sayChange({ change, card }: Extract<Reply, { kind: 'changed' }>): strin
 function sayDetail(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .filter(([key]) => key !== 'state' && key !== 'position')
-    .map(([key, value]) => `${key}=${typeof value === 'string' ? value.replaceAll('\n', ' ') : JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`)
     .join(' ')
 }

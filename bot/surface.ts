@@ -46,11 +46,11 @@ export type Caller = {
 /** A decision that still lacks its words. */
 export type Unsaid = Omit<Extract<Command, { kind: 'reject' | 'changes' }>, 'reason'>
 
+/** The person must say why first: ask them, then hand the whole command to `ask`. */
+export type Why = { readonly kind: 'reason'; readonly command: Unsaid; readonly prompt: string }
+
 /** What came of a button. */
-export type Pressed =
-  | { readonly kind: 'reply'; readonly reply: Reply }
-  /** The person must say why first: ask, then hand the whole command to `ask`. */
-  | { readonly kind: 'reason'; readonly command: Unsaid; readonly prompt: string }
+export type Pressed = { readonly kind: 'reply'; readonly reply: Reply } | Why
 
 /** Where every chat network brings what people do. Roles are read at that moment; nothing is decided in a surface. */
 export interface Reception {
@@ -58,6 +58,8 @@ export interface Reception {
   ask(caller: Caller, command: Command): Promise<Result<Reply>>
   /** Does what a button stands for. `data` is what the button carried; it must have been shown at the caller's address. */
   press(caller: Caller, data: string): Promise<Result<Pressed>>
+  /** What to ask of a person who typed a decision without its words; refused where no words could make it count. */
+  begin(caller: Caller, command: Unsaid): Promise<Result<Why>>
   /** Keeps a decision that waits for its words under the message that asked for them. */
   expectWords(caller: Caller, prompt: string, command: Unsaid): Promise<void>
   /** The decision a reply completes, once, for the person who began it; null when the message asked for nothing. */

@@ -3,6 +3,7 @@ import { Fault } from '../core/model/problem.ts'
 import { nextDeliveryMs } from '../core/model/webhook.ts'
 import type { Database } from '../core/store/database.ts'
 import { abandonDeliveries, endWebhook, settleDelivery, takeDeliveries } from '../core/store/webhook.ts'
+import { Rounds } from './rounds.ts'
 
 /** One delivery as it is handed to the network. */
 export type Outgoing = {
@@ -35,29 +36,23 @@ export class WebhookSender {
   readonly #options: WebhookSenderOptions
   /** What is being sent, by endpoint. */
   readonly #busy = new Map<string, Promise<void>>()
-  #timer: NodeJS.Timeout | null = null
-  #running: Promise<unknown> = Promise.resolve()
+  readonly #rounds: Rounds
 
   constructor(options: WebhookSenderOptions) {
     this.#options = options
+    this.#rounds = new Rounds(
+      async () => void (await this.#sendDue()),
+      (error) => options.onFault('all', error),
+    )
   }
 
   start(everyMs: number): void {
-    const round = (): void => {
-      this.#running = this.#sendDue()
-        .catch((error: unknown) => this.#options.onFault('all', error))
-        .finally(() => {
-          if (this.#timer !== null) this.#timer = setTimeout(round, everyMs)
-        })
-    }
-    this.#timer = setTimeout(round, 0)
+    this.#rounds.start(everyMs)
   }
 
   /** Waits for what is under way, which is as long as one attempt may take. */
   async stop(): Promise<void> {
-    if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = null
-    await this.#running
+    await this.#rounds.stop()
     await Promise.all(this.#busy.values())
   }
 

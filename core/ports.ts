@@ -3,6 +3,8 @@
  * every method throws `Fault` when the world fails and never retries by itself.
  */
 
+import type { Json } from './model/json.ts'
+
 /** A repository at one commit of one branch. `address` is as the operator typed it, made absolute when it is a folder. */
 export type Snapshot = {
   readonly address: string
@@ -34,6 +36,8 @@ export type CommitRequest = {
 
 /** Reads a repository and puts commits on branches of it, never on the default branch and never in a work tree. */
 export interface SourceControl {
+  /** Throws VALIDATION_ERROR for what `snapshot` would refuse without asking anybody, in the same sentence. */
+  check(request: { readonly address: string; readonly branch: string | null }): void
   /** Fetches the branch (`null`: the default one) into an engine-owned git directory and says where it stands. */
   snapshot(
     request: { readonly address: string; readonly branch: string | null },
@@ -195,9 +199,31 @@ export interface CodeHost {
   protection(address: string, branch: string, signal: AbortSignal): Promise<BranchProtection>
 }
 
-/** Says to all who call the same vendor when it may be called again. Times are milliseconds since 1970. */
+/** An event a network has tried to send us, whether or not it arrived. */
+export type ListedDelivery = {
+  /** The network's number of this try. */
+  readonly id: string
+  /** The same for each try to send the same event. */
+  readonly deliveryId: string
+  readonly topic: string
+  readonly at: Date
+}
+
+/** What a network remembers of the events it has sent us. */
+export interface SentDeliveries {
+  /** A page, newest first; `next` leads to older ones, null: there are none. */
+  list(
+    page: string | null,
+    signal: AbortSignal,
+  ): Promise<{ readonly deliveries: readonly ListedDelivery[]; readonly next: string | null }>
+  /** The body of one of them. Throws VALIDATION_ERROR when the network has forgotten it. */
+  read(delivery: ListedDelivery, signal: AbortSignal): Promise<Json>
+}
+
+/** Says to all who call the same vendor as the same caller when it may be called again. */
 export interface RateGate {
-  /** Null when the way is open. */
-  until(): number | null
-  close(untilMs: number): void
+  /** Milliseconds until then; 0 when the way is open. */
+  waitMs(): Promise<number>
+  /** A shorter time than what is known already changes nothing. */
+  close(forMs: number): Promise<void>
 }

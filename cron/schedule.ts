@@ -1,3 +1,4 @@
+import { deliveryReconciliation } from './delivery-reconciliation.ts'
 import { gateEscalation } from './gate-escalation.ts'
 import { gateReminders } from './gate-reminders.ts'
 import { partitions } from './partitions.ts'
@@ -7,4 +8,12 @@ import { stuckSweep } from './stuck-sweep.ts'
 import type { Schedule } from './work.ts'
 
 /** All schedules there are. Gates that expire are not among them: every worker's own sweep closes those. */
-export const schedules: readonly Schedule[] = [gateReminders, gateEscalation, stuckSweep, rollup, partitions, retention]
+export const schedules: readonly Schedule[] = [
+  gateReminders,
+  gateEscalation,
+  deliveryReconciliation,
+  stuckSweep,
+  rollup,
+  partitions,
+  retention,
+]

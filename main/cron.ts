@@ -4,6 +4,7 @@ import { nearest } from '../core/model/nearest.ts'
 import { Database } from '../core/store/database.ts'
 import { choosePurger } from '../core/store/role.ts'
 import { readLastTick } from '../core/store/tick.ts'
+import { deliveryReconciliation } from '../cron/delivery-reconciliation.ts'
 import { schedules } from '../cron/schedule.ts'
 import type { Ticked } from '../cron/scheduler.ts'
 import { Scheduler } from '../cron/scheduler.ts'
@@ -13,7 +14,8 @@ import type { House } from './house.ts'
 export type OpenScheduler = { readonly scheduler: Scheduler; readonly close: () => Promise<void> }
 
 /** The schedules of this process, each part of them as the role it needs. Stop the scheduler before `close`. */
-export async function openScheduler({ connection, db, role, config, log }: House): Promise<OpenScheduler> {
+export async function openScheduler(house: House): Promise<OpenScheduler> {
+  const { connection, db, role, config, log, deliveries, desk } = house
   const open = (name: string, as: string | null): Database =>
     new Database(connection, {
       name: `quantapilot ${name}`,
@@ -27,7 +29,10 @@ export async function openScheduler({ connection, db, role, config, log }: House
     const purger = as === undefined ? null : open('purger', as)
     const close = async (): Promise<void> => void (await Promise.all([owner.close(), purger?.close()]))
     const { retentionDays } = config
-    return { scheduler: new Scheduler({ db, owner, purger, retentionDays, log }, schedules), close }
+    const webhooks = deliveries && { deliveries, people: desk.people }
+    // Asked for by hand, it says what to set.
+    const used = schedules.filter((schedule) => webhooks !== null || schedule !== deliveryReconciliation)
+    return { scheduler: new Scheduler({ db, owner, purger, retentionDays, webhooks, log }, used), close }
   } catch (error) {
     await owner.close()
     throw error

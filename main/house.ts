@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -7,6 +8,7 @@ import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import type { GitHubSettings } from '../adapters/github/environment.ts'
 import type { GitHub } from '../adapters/github/github.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
@@ -18,7 +20,9 @@ import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
+import type { SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
+import type { RateGate } from '../core/ports.ts'
 import { newest } from '../core/store/draft-run.ts'
 import { assertRole } from '../core/store/assert-role.ts'
 import { assertServer } from '../core/store/assert-server.ts'
@@ -26,6 +30,7 @@ import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
+import { openRateGate } from '../core/store/rate-gate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 import { endAll } from './end-all.ts'
@@ -48,7 +53,11 @@ export type House = {
   readonly role: string | null
   readonly recipes: Recipes
   readonly desk: Desk
+  /** How often this process denied somebody what they tried, by surface. */
+  readonly denials: ReadonlyMap<string, number>
   readonly log: EngineLog
+  /** What GitHub remembers of the webhooks it sent here; null where it sends none, or may not be asked. */
+  readonly deliveries: SentDeliveries | null
   /** The token of a mail's link, from the key of the card it is about. */
   readonly linkTokenOf: (cardKey: string) => string
   /** What kind of database it is, in words. */
@@ -141,7 +150,6 @@ async function wire(
   const role = await chooseRole(connection)
   const people = await openPeople(connection, openKeyFiles(keysDir(config, stateDir)))
   const secret = await readSecret(config.secret, { keysDir: keysDir(config, stateDir), stateDir })
-  const github = await gitHubOf(config)
   const db = new Database(connection, { name: 'quantapilot', poolSize: 10, role, onIdleError })
   await closedOnFault(db, async () => {
     await assertServer(db)
@@ -151,6 +159,7 @@ async function wire(
     log('error', 'an erasure could not be finished', { error }),
   )
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
+  const github = await gitHubOf(config, (key) => openRateGate(db, key))
   const known = program.pipelines({
     source: sourceOf(config, stateDir, github),
     author: createBuiltinAuthor(),
@@ -159,20 +168,16 @@ async function wire(
   })
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
-  const loners = new Set<RunningProcess>()
-  const isolate = async (runId: string): Promise<void> => {
-    const child = await startLoner({ program, config, stateDir }, runId)
-    loners.add(child)
-    const { exitCode } = await child.exited
-    loners.delete(child)
-    if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
-  }
+  const loners = lonersOf({ program, config, stateDir, log })
   const begin = async (): Promise<Worker> => {
+    const { isolate } = loners
     const made = new Worker({ db, people, recipes, settings: engineSettings(config), log, isolate })
     await made.begin()
     return made
   }
   const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
+  const denials = new Map<string, number>()
+  const onDenial = (surface: string): void => void denials.set(surface, (denials.get(surface) ?? 0) + 1)
   const poke = (): void => void worker?.then((made) => made.poke())
   return {
     config,
@@ -181,8 +186,10 @@ async function wire(
     db,
     role,
     recipes,
-    desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke },
+    desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke, onDenial },
+    denials,
     log,
+    deliveries: config.github?.webhookSecrets.length ? (github?.deliveries ?? null) : null,
     linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,
     work: async () => {
@@ -192,12 +199,27 @@ async function wire(
     close: () =>
       endAll([
         async () => (await worker)?.stop(),
-        // Each gives its run back before it ends, which takes as long as the steps under way may take.
-        () => Promise.all([...loners].map((child) => child.kill({ graceMs: graceMs + 5_000 }))),
+        loners.end,
         async () => github?.close(),
         () => db.close(),
         stopServer,
       ]),
+  }
+}
+
+/** The processes of runs that run alone. */
+function lonersOf({ log, ...opening }: Pick<Opening, 'program' | 'config' | 'stateDir' | 'log'>) {
+  const alive = new Set<RunningProcess>()
+  return {
+    isolate: async (runId: string): Promise<void> => {
+      const child = await startLoner(opening, runId)
+      alive.add(child)
+      const { exitCode } = await child.exited
+      alive.delete(child)
+      if (exitCode !== 0) log('warn', 'the process of a lone run broke off', { run: runId, exitCode })
+    },
+    /** Each gives its run back before it ends, which takes as long as the steps under way may take. */
+    end: () => Promise.all([...alive].map((child) => child.kill({ graceMs: graceMs + 5_000 }))),
   }
 }
 
@@ -228,11 +250,19 @@ function mailOf({ mail }: Config): Desk['mail'] {
 }
 
 /** GitHub as configured, loaded only then; null when it is not. Close it to give its tokens back. */
-export async function gitHubOf({ github }: Config): Promise<GitHub | null> {
+export async function gitHubOf({ github }: Config, gateOf: (key: string) => RateGate): Promise<GitHub | null> {
   if (!github) return null
   const { createGitHub } = await import('../adapters/github/github.ts')
-  const { createRateGate } = await import('../adapters/github/rate-gate.ts')
-  return createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: createRateGate() })
+  return createGitHub({ ...github, userAgent: `QuantaPilot/${version}`, gate: gateOf(limitKeyOf(github)) })
+}
+
+/** GitHub limits by host and by App or user. */
+function limitKeyOf({ apiUrl, identity }: GitHubSettings): string {
+  const who = identity.kind === 'app' ? identity.appId : identity.token
+  return `github ${createHash('sha256')
+    .update(JSON.stringify([apiUrl, identity.kind, who]))
+    .digest('hex')
+    .slice(0, 16)}`
 }
 
 /** How long a process that stops waits for the steps that finish rather than abort. */

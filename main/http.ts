@@ -15,6 +15,7 @@ import { handleOf } from '../core/model/handle.ts'
 import { accepted, assert, Fault } from '../core/model/problem.ts'
 import { findKey } from '../core/store/api-key.ts'
 import { loadArtifact } from '../core/store/artifact.ts'
+import { measureCards } from '../core/store/card.ts'
 import type { Database } from '../core/store/database.ts'
 import {
   countAttempts,
@@ -39,14 +40,14 @@ export type HttpServers = {
 /** One server under way. */
 export type HttpServer = { readonly port: number; close(): Promise<void> }
 
-type Serving = Pick<House, 'desk' | 'log'> & { readonly config: { readonly http: Http | null } }
+type Serving = Pick<House, 'desk' | 'denials' | 'log'> & { readonly config: { readonly http: Http | null } }
 
 /**
  * Opens the public port and the operator's. Throws a Fault when one is taken. What networks send is kept before it is
  * answered, and handed on from here.
  */
 export async function openHttp(
-  { desk, log, config }: Serving,
+  { desk, denials, log, config }: Serving,
   receivers: Receivers,
   gatePages: GatePages | null,
 ): Promise<HttpServers> {
@@ -62,7 +63,7 @@ export async function openHttp(
     meter,
     log,
   })
-  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db) }, meter, log)
+  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db, denials) }, meter, log)
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), ops.close()])
     await intake.stop()
@@ -79,8 +80,15 @@ export async function openHttp(
 }
 
 /** Opens the operator's port alone, for a process that serves no API. Throws a Fault when it is taken. */
-export async function openProbes({ desk, log }: Pick<House, 'desk' | 'log'>, { host, port }: Ops): Promise<HttpServer> {
-  const ops = openOps({ ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db) }, new Meter(), log)
+export async function openProbes(
+  { desk, denials, log }: Pick<House, 'desk' | 'denials' | 'log'>,
+  { host, port }: Ops,
+): Promise<HttpServer> {
+  const ops = openOps(
+    { ping: () => desk.db.run(ping, {}), figures: () => figuresOf(desk.db, denials) },
+    new Meter(),
+    log,
+  )
   try {
     await ops.listen({ host, port })
   } catch (cause) {
@@ -136,20 +144,22 @@ function productOf(desk: Desk): Product {
     },
     bytes: (sha256) => loadArtifact(db, sha256),
     health: () => {
-      const { database, workers, outbox } = databaseProbes(db, () => Date.now())
-      return examine(version, { ...(database && { database }), ...(workers && { workers }), ...(outbox && { outbox }) })
+      const { database, workers, outbox, cards } = databaseProbes(db, () => Date.now())
+      const probes = { ...(database && { database }), ...(workers && { workers }), ...(outbox && { outbox }) }
+      return examine(version, { ...probes, ...(cards && { cards }) })
     },
   }
 }
 
 const projectsAPage = 20
 
-async function figuresOf(db: Database): Promise<Figures> {
-  const [states, attempts, [waiting], [outbox]] = await Promise.all([
+async function figuresOf(db: Database, denials: House['denials']): Promise<Figures> {
+  const [states, attempts, [waiting], [outbox], [cards]] = await Promise.all([
     db.run(countRunStates, {}),
     db.run(countAttempts, {}),
     db.run(countWaiting, {}),
     db.run(measureOutbox, {}),
+    db.run(measureCards, {}),
   ])
   const queued = states.find(({ state }) => state === 'queued')
   return {
@@ -161,5 +171,7 @@ async function figuresOf(db: Database): Promise<Figures> {
     eventsQuarantined: waiting?.quarantined ?? 0,
     outboxWaiting: outbox?.waiting ?? 0,
     outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
+    denials: Object.fromEntries(denials),
+    cardsFailing: cards?.failing ?? 0,
   }
 }

@@ -5,7 +5,7 @@ import type { Json } from '../core/model/json.ts'
 import { Fault } from '../core/model/problem.ts'
 import type { Database } from '../core/store/database.ts'
 import type { People } from '../core/store/people.ts'
-import { failIntake, finishIntake, insertIntake, takeIntake } from '../core/store/intake.ts'
+import { failIntake, finishIntake, keepEvents, takeIntake } from '../core/store/intake.ts'
 
 /** An event of a network, as it was kept. */
 export type IncomingEvent = {
@@ -44,7 +44,6 @@ const mostWaitingBytes = 64_000_000
 /** Keeps what networks send, many in one statement, and hands each event on until it is dealt with or put aside. */
 export class Intake {
   readonly #db: Database
-  readonly #people: People
   readonly #receivers: Receivers
   readonly #log: EngineLog
   readonly #lane: Lane<Delivery, boolean>
@@ -55,10 +54,9 @@ export class Intake {
 
   constructor({ db, people }: Memory, receivers: Receivers, log: EngineLog) {
     this.#db = db
-    this.#people = people
     this.#receivers = receivers
     this.#log = log
-    this.#lane = new Lane((deliveries) => this.#insert(deliveries), 200)
+    this.#lane = new Lane((deliveries) => keepEvents({ db, people }, deliveries), 200)
   }
 
   get webhooks(): Webhooks {
@@ -111,23 +109,6 @@ export class Intake {
     } finally {
       this.#waitingBytes -= delivery.sizeBytes
     }
-  }
-
-  async #insert(deliveries: readonly Delivery[]): Promise<readonly boolean[]> {
-    const entries = deliveries.map(async ({ source, deliveryId, topic, body, bodySha256 }) => {
-      const mark = await this.#people.markRequest(bodySha256)
-      return {
-        source,
-        delivery_id: deliveryId,
-        topic,
-        semantic_key: `${topic} ${mark}`,
-        body_sha256: mark,
-        body,
-      }
-    })
-    const kept = await this.#db.run(insertIntake, { entries: await Promise.all(entries) })
-    const isKept = new Set(kept.map(({ source, deliveryId }) => `${source} ${deliveryId}`))
-    return deliveries.map(({ source, deliveryId }) => isKept.has(`${source} ${deliveryId}`))
   }
 
   async #deal({ source, deliveryId, topic, body }: IncomingEvent, handle: Handle): Promise<void> {

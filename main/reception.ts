@@ -1,13 +1,16 @@
 import { z } from 'zod'
 import { readButton } from '../bot/cards.ts'
-import type { Caller, Pressed, Reception, Unsaid } from '../bot/surface.ts'
+import { isUnsaid, questionOf } from '../bot/parse-command.ts'
+import type { Caller, Pressed, Reception, Unsaid, Why } from '../bot/surface.ts'
 import type { Command } from '../core/commands/command.ts'
 import { needs } from '../core/commands/command.ts'
 import type { Desk } from '../core/commands/desk.ts'
 import { execute } from '../core/commands/execute.ts'
 import { denyVisitor, greet } from '../core/commands/greet.ts'
+import { cardOf } from '../core/commands/show.ts'
 import type { EngineLog } from '../core/engine/settings.ts'
 import { handleOf } from '../core/model/handle.ts'
+import { pinGate } from '../core/model/pin-gate.ts'
 import type { Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
 import { findCard } from '../core/store/card.ts'
@@ -37,44 +40,22 @@ export function openReception(desk: Desk, log: EngineLog, onChange: () => void):
     onChange()
     return answer
   }
-  const meant = async (caller: Caller, data: string): Promise<Result<Command | Unsaid>> => {
-    const button = readButton(data)
-    const { at } = await greet(desk, caller)
-    const [card] = button && at ? await db.run(findCard, { key: button.key, destination: at }) : []
-    if (!button || !card)
-      return refused('not_found', 'This button is none of this chat.', 'See /gates for what is open.')
-    const run = handleOf(card.number)
-    const gate = { run, gate: card.gateId, sha256: card.sha256 }
-    switch (button.verb) {
-      case 'approve':
-        return card.kind === 'gate' ? accepted({ kind: 'approve', ...gate }) : notHere
-      case 'reject':
-      case 'changes':
-        return card.kind === 'gate' ? accepted({ kind: button.verb, ...gate }) : notHere
-      default:
-        return accepted({ kind: button.verb, run })
-    }
-  }
-  const mayAsk = async (caller: Caller, { kind, run }: Unsaid): Promise<Result<never> | null> => {
-    const { roles } = await greet(desk, caller)
-    const wanted = needs[kind]
-    if (wanted === 'anyone' || wanted.some((role) => roles.includes(role))) return null
-    await denyVisitor(desk, caller, `/${kind}`)
-    return refused(
-      'not_allowed',
-      `To decide about run ${run} you need the role ${wanted.join(' or ')}.`,
-      'Ask an admin for it.',
-    )
-  }
   return {
     ask,
     press: async (caller, data) => {
-      const command = await meant(caller, data)
+      const command = await meant(desk, caller, data)
       if (!command.ok) return command
-      // Nobody is asked for words that could not count.
-      if (isUnsaid(command.value)) return (await mayAsk(caller, command.value)) ?? accepted(reasonFor(command.value))
+      if (isUnsaid(command.value))
+        return (await barredFrom(desk, caller, command.value)) ?? accepted(reasonFor(command.value))
       const reply = await ask(caller, command.value)
       return reply.ok ? accepted<Pressed>({ kind: 'reply', reply: reply.value }) : reply
+    },
+    begin: async (caller, command) => {
+      const barred = await barredFrom(desk, caller, command)
+      if (barred) return barred
+      const card = await cardOf(desk, command.run)
+      const pinned = card.ok ? pinGate(card.value, command) : card
+      return pinned.ok ? accepted(reasonFor(pinned.value)) : pinned
     },
     expectWords: async (caller, prompt, command) => {
       const { id, at } = await greet(desk, caller)
@@ -102,13 +83,38 @@ const aloud = refused(
   'Write to me in private and say it there.',
 )
 
+/** What a button stands for at the place where it was pressed. */
+async function meant(desk: Desk, caller: Caller, data: string): Promise<Result<Command | Unsaid>> {
+  const button = readButton(data)
+  const { at } = await greet(desk, caller)
+  const [card] = button && at ? await desk.db.run(findCard, { key: button.key, destination: at }) : []
+  if (!button || !card) return refused('not_found', 'This button is none of this chat.', 'See /gates for what is open.')
+  const run = handleOf(card.number)
+  const gate = { run, gate: card.gateId, sha256: card.sha256 }
+  switch (button.verb) {
+    case 'approve':
+      return card.kind === 'gate' ? accepted({ kind: 'approve', ...gate }) : notHere
+    case 'reject':
+    case 'changes':
+      return card.kind === 'gate' ? accepted({ kind: button.verb, ...gate }) : notHere
+    default:
+      return accepted({ kind: button.verb, run })
+  }
+}
+
+/** Nobody is asked for words that could not count; null where they may. */
+async function barredFrom(desk: Desk, caller: Caller, { kind, run }: Unsaid): Promise<Result<never> | null> {
+  const { roles } = await greet(desk, caller)
+  const wanted = needs[kind]
+  if (wanted === 'anyone' || wanted.some((role) => roles.includes(role))) return null
+  await denyVisitor(desk, caller, `/${kind}`)
+  return refused(
+    'not_allowed',
+    `To decide about run ${run} you need the role ${wanted.join(' or ')}.`,
+    'Ask an admin for it.',
+  )
+}
+
 const notHere = refused('usage', 'This button decides nothing.', 'Use the card of the gate.')
 
-const isUnsaid = (command: Command | Unsaid): command is Unsaid =>
-  (command.kind === 'reject' || command.kind === 'changes') && !('reason' in command)
-
-const reasonFor = (command: Unsaid): Pressed => ({
-  kind: 'reason',
-  command,
-  prompt: command.kind === 'reject' ? `Why reject run ${command.run}?` : `What should change in run ${command.run}?`,
-})
+const reasonFor = (command: Unsaid): Why => ({ kind: 'reason', command, prompt: questionOf(command) })

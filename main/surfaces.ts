@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Headers } from '../adapters/github/webhook.ts'
-import { understand, verify } from '../adapters/github/webhook.ts'
+import { verify } from '../adapters/github/webhook.ts'
 import type { CardRelayOptions } from '../bot/card-relay.ts'
 import { CardRelay } from '../bot/card-relay.ts'
 import type { GatePages } from '../bot/http/house.ts'
@@ -15,8 +15,9 @@ import { offerFirstAdmin } from '../core/commands/people.ts'
 import { cardOf } from '../core/commands/show.ts'
 import { assert } from '../core/model/problem.ts'
 import { openGatePages, withLinks } from './gate-links.ts'
+import { hearGitHub } from './github-events.ts'
 import type { House } from './house.ts'
-import type { IncomingEvent, Receivers } from './intake.ts'
+import type { Receivers } from './intake.ts'
 import { openReception } from './reception.ts'
 import { webhookSender } from './webhooks.ts'
 
@@ -160,15 +161,11 @@ async function openNetworks(
 /** A link needs an address that people reach, and a server that answers under it. */
 const linksMails = ({ mail, publicUrl, http }: Config): boolean => mail !== null && publicUrl !== null && http !== null
 
-function receiversOf({ config, log }: House, networks: readonly Network[]): Receivers {
+function receiversOf({ config, db, log }: House, networks: readonly Network[]): Receivers {
   const secrets = config.github?.webhookSecrets ?? []
   const github = {
     verify: (headers: Headers, rawBody: Uint8Array) => verify(secrets, headers, rawBody),
-    handle: async ({ topic, body }: IncomingEvent) => {
-      const event = understand(topic, body)
-      assert(event, `GitHub sent a ${topic} of a shape we do not know`)
-      log('info', 'GitHub said something', { event: event.kind })
-    },
+    handle: hearGitHub(db, log),
   }
   const received = networks.map(({ receives }) => receives ?? {})
   return {

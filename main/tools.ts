@@ -5,6 +5,7 @@ import { proveAgainst, sharedLines } from '../adapters/builtin-author/against.ts
 import { readTexts } from '../adapters/host/files.ts'
 import { hostProbes } from '../adapters/host/probes.ts'
 import type { GitHub } from '../adapters/github/github.ts'
+import { createRateGate } from '../adapters/github/rate-gate.ts'
 import type { Invocation } from '../bot/terminal/command-line.ts'
 import { exitCodes, misused } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
@@ -31,7 +32,7 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
           migrations: () => Promise.resolve({ status: 'pass' as const, message: 'up to date' }),
         }
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })
-  const github = await gitHubOf(config)
+  const github = await gitHubOf(config, () => createRateGate())
   const vendors = github ? { github: () => askGitHub(github) } : {}
   const policy = () => Promise.resolve(checkPolicy(config.serverPolicy))
   const health = await examine(version, { ...host, configuration, policy, ...rest, ...vendors })

@@ -86,19 +86,22 @@ describe('who may ask for what, on every surface', () => {
     const house = await openTestHouse()
     const cells: string[] = []
     let denials = 0
+    const denied = new Set<CommandKind>()
     for (const kind of kinds) {
       for (const holder of holders) {
         const actor: Actor = { ...house.actor, surface, at: null, roles: holder === 'stranger' ? [] : [holder] }
         const answer = await house.ask(requests[kind], actor)
         const isDenied = !answer.ok && answer.refusal.code === 'not_allowed'
         if (isDenied) denials++
+        if (isDenied) denied.add(kind)
         if (isDenied === promised[kind].includes(holder))
           cells.push(`${holder} ${isDenied ? 'may not' : 'may'} ${kind}`)
       }
     }
     expect(cells).toEqual([])
     expect(denials).toBeGreaterThan(kinds.length)
-    expect(await deniedAt(house, surface), 'each is on record').toBe(denials)
+    // One person here, under changing roles: what they tried again within the hour is counted and no new entry.
+    expect(await deniedAt(house, surface), 'each is on record').toBe(denied.size)
   })
 
   test('somebody unknown is nobody, whatever they press or type, and what they tried is audited', async () => {

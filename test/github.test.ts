@@ -4,7 +4,11 @@ import type { GitHub } from '../adapters/github/github.ts'
 import { createRateGate } from '../adapters/github/rate-gate.ts'
 import { Fault } from '../core/model/problem.ts'
 import type { CheckDraft, PullRequestDraft } from '../core/ports.ts'
+import { Database } from '../core/store/database.ts'
+import { openRateGate } from '../core/store/rate-gate.ts'
+import { appRole } from '../core/store/role.ts'
 import { allGranted, type FakeGitHub, startGitHub } from './support/github/github.ts'
+import { createTestDatabase, freezeClock } from './support/postgres.ts'
 
 const { signal } = new AbortController()
 
@@ -242,16 +246,53 @@ test.each([
   expect(fake.state.requests).toHaveLength(before)
 })
 
-test('the gate opens when its time has come, and a shorter wait does not open it earlier', () => {
+test('the gate opens when its time has come, and a shorter wait does not open it earlier', async () => {
   let now = 1_000
   const gate = createRateGate(() => now)
-  expect(gate.until()).toBeNull()
-  gate.close(5_000)
-  gate.close(2_000)
+  expect(await gate.waitMs()).toBe(0)
+  await gate.close(4_000)
+  await gate.close(1_000)
   now = 4_999
-  expect(gate.until()).toBe(5_000)
+  expect(await gate.waitMs()).toBe(1)
   now = 5_000
-  expect(gate.until()).toBeNull()
+  expect(await gate.waitMs()).toBe(0)
+})
+
+test('what GitHub asks of one process holds for all of them, until the time it named is over', async () => {
+  const database = await createTestDatabase()
+  onTestFinished(database.drop)
+  await freezeClock(database, new Date('2026-11-24T12:00:00Z'))
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  const token = fake.personalToken()
+  const processes = Array.from({ length: 2 }, () => {
+    const db = new Database(database.connection, {
+      name: 'test',
+      poolSize: 2,
+      role: appRole,
+      onIdleError: () => undefined,
+    })
+    onTestFinished(() => db.close())
+    return fake.as({ kind: 'token', token }, { gate: openRateGate(db, 'github test') })
+  })
+  const call = async (n: number) => {
+    const github = processes[n % processes.length]
+    if (!github) throw new Error('nobody calls')
+    return github.codeHost.protection(shop.address, 'main', signal)
+  }
+  fake.goesWrong(/^GET /, 'secondary limit')
+  const first = await faultOf(call(0))
+  expect(first).toMatchObject({ code: 'RATE_LIMIT', retryAfterMs: 7_000 })
+  const sent = fake.state.requests.length
+  const refused = await Promise.all(Array.from({ length: 40 }, (_, n) => faultOf(call(n))))
+  const waits = refused.map(({ retryAfterMs }) => retryAfterMs ?? 0)
+  expect(Math.min(...waits)).toBeGreaterThanOrEqual(7_000)
+  expect(new Set(waits).size, 'they come back one after another').toBeGreaterThan(30)
+  expect(fake.state.requests, 'nobody called early').toHaveLength(sent)
+  await freezeClock(database, new Date('2026-11-24T12:00:07Z'))
+  await Promise.all(Array.from({ length: 10 }, (_, n) => call(n)))
+  // Each asks for the branch and for its rules.
+  expect(fake.state.requests).toHaveLength(sent + 20)
 })
 
 test('reading is tried three times within the call, writing once', async () => {

@@ -1,6 +1,8 @@
 import { isAbsolute } from 'node:path'
 import { assert, Fault } from '../../core/model/problem.ts'
 import type { CommitRequest, Snapshot, SourceControl } from '../../core/ports.ts'
+import { requireAllowedHost } from '../network/host.ts'
+import { parseAddress } from './address.ts'
 import { requireBranchName, requireOwnBranch } from './branch.ts'
 import { buildCommit, findCommit, type Identity, requireSameFiles, type Workbench } from './commit.ts'
 import { createGit, type Git, type GitEnvironment } from './git-command.ts'
@@ -32,6 +34,7 @@ export function createGitSourceControl(options: GitSourceControlOptions): Source
   const directories = createGitDirectories(git, options.stateDir)
   const tools: Tools = { git, directories, options }
   return {
+    check: (request) => checkRequest(options, request),
     snapshot: (request, signal) => takeSnapshot(tools, request, signal),
     read: (snapshot, path, maxBytes, signal) => readFile(tools, snapshot, { path, maxBytes }, signal),
     list: (snapshot, folder, signal) => listFiles(tools, snapshot, folder, signal),
@@ -42,12 +45,16 @@ export function createGitSourceControl(options: GitSourceControlOptions): Source
 
 type Tools = { readonly git: Git; readonly directories: GitDirectories; readonly options: GitSourceControlOptions }
 
-async function takeSnapshot(
-  tools: Tools,
-  request: { readonly address: string; readonly branch: string | null },
-  signal: AbortSignal,
-): Promise<Snapshot> {
-  if (request.branch !== null) requireBranchName(request.branch)
+type SnapshotRequest = Parameters<SourceControl['snapshot']>[0]
+
+function checkRequest(options: RemoteOptions, { address, branch }: SnapshotRequest): void {
+  if (branch !== null) requireBranchName(branch)
+  const parsed = parseAddress(address, options)
+  if (parsed.kind !== 'folder') requireAllowedHost(parsed.host, options)
+}
+
+async function takeSnapshot(tools: Tools, request: SnapshotRequest, signal: AbortSignal): Promise<Snapshot> {
+  checkRequest(tools.options, request)
   const remote = await reachAddress(tools, request.address, { write: false, signal })
   const heads = await readHeads(tools.git, remote, signal)
   const branch = request.branch ?? requireDefaultBranch(heads, remote.address)

@@ -6,9 +6,9 @@ import { type Credentials, type Permissions, sayPermissions } from './credential
 import type { Asked } from './fault.ts'
 import { fullName, isSameRepository, type Repository } from './repository.ts'
 
-export type AppTokensOptions = ClientOptions & {
-  readonly appId: string
-  readonly privateKey: string
+export type AppKey = ClientOptions & { readonly appId: string; readonly privateKey: string }
+
+type AppTokensOptions = AppKey & {
   /** A token that nobody asked for in this time is taken back; longer than any one use of it lasts. */
   readonly idleMs: number
 }
@@ -89,8 +89,8 @@ export function createAppTokens(options: AppTokensOptions): Credentials {
   }
 }
 
-/** Proves with the App's key that we are the App. */
-async function asApp(options: AppTokensOptions, of: string, signal: AbortSignal) {
+/** GitHub's API as the App itself, proven by its key; good for ten minutes. */
+export async function asApp(options: AppKey, of: string, signal: AbortSignal) {
   const { appId, privateKey } = options
   const asked: Asked = { of, as: 'app', needs: 'Metadata: read' }
   const { token } = await createAppAuth({ appId, privateKey })({ type: 'app' }).catch((cause: unknown) => {

@@ -39,7 +39,7 @@ export function connect(options: ClientOptions, { token, asked, signal }: Call):
     const deadline = AbortSignal.timeout(options.timeoutMs)
     const stop = AbortSignal.any([signal, deadline])
     const attempt = async () => {
-      requireOpen(options.gate)
+      await requireOpen(options.gate)
       const answer = await orStopped(
         Promise.resolve(request({ ...given, request: { ...given.request, signal: stop } })),
         stop,
@@ -52,7 +52,7 @@ export function connect(options: ClientOptions, { token, asked, signal }: Call):
       return await (given.method === 'GET' ? retried(attempt, stop) : attempt())
     } catch (error) {
       signal.throwIfAborted()
-      throw deadline.aborted ? tookTooLong(error) : translated(error, asked, options.gate)
+      throw deadline.aborted ? tookTooLong(error) : await translated(error, asked, options.gate)
     }
   })
   return client
@@ -93,23 +93,24 @@ export async function orStopped<T>(work: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-function requireOpen(gate: RateGate): void {
-  const until = gate.until()
-  if (until === null) return
+async function requireOpen(gate: RateGate): Promise<void> {
+  const waitMs = await gate.waitMs()
+  if (waitMs <= 0) return
   throw new Fault({
     code: 'RATE_LIMIT',
     message: 'GitHub asked us a moment ago to slow down: the run goes on when it lets us.',
     retryable: true,
-    retryAfterMs: Math.max(until - Date.now(), 0),
+    // Not all at once when the way is open again.
+    retryAfterMs: waitMs + Math.random() * Math.min(waitMs / 5, 10_000),
   })
 }
 
-function translated(error: unknown, asked: Asked, gate: RateGate): unknown {
+async function translated(error: unknown, asked: Asked, gate: RateGate): Promise<unknown> {
   const failure = failureOf(error)
   if (failure === null) return error
   const now = Date.now()
   const waitMs = limitMs(failure, now)
-  if (waitMs !== null) gate.close(now + waitMs)
+  if (waitMs !== null) await gate.close(waitMs)
   return faultOf(failure, asked, now, error)
 }
 

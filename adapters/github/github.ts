@@ -1,9 +1,10 @@
 import { assert, Fault } from '../../core/model/problem.ts'
-import type { CodeHost, RateGate } from '../../core/ports.ts'
+import type { CodeHost, RateGate, SentDeliveries } from '../../core/ports.ts'
 import { createAppTokens } from './app-tokens.ts'
 import { readProtection, setCheckRun, setStatus } from './check.ts'
 import { type Api, type ClientOptions, connect } from './client.ts'
 import { type Credentials, type Permissions, sayPermissions } from './credentials.ts'
+import { createDeliveries } from './deliveries.ts'
 import type { GitHubSettings } from './environment.ts'
 import { createPersonalToken } from './personal-token.ts'
 import { comment, merge, openPullRequest } from './pull-request.ts'
@@ -29,6 +30,8 @@ export type GitHub = {
     use: { readonly write: boolean },
     signal: AbortSignal,
   ) => Promise<{ readonly username: string; readonly password: string } | null>
+  /** Of the App's webhook; null for a token, which may not ask. */
+  readonly deliveries: SentDeliveries | null
   /** As whom GitHub knows us, in words. Throws a `Fault` when it does not. */
   readonly whoami: (signal: AbortSignal) => Promise<string>
   /** Takes back the tokens that are still valid. */
@@ -46,6 +49,7 @@ export function createGitHub(options: GitHubOptions): GitHub {
       const permissions: Permissions = { contents: write ? 'write' : 'read' }
       return { username: 'x-access-token', password: await credentials.tokenFor(repository, permissions, signal) }
     },
+    deliveries: options.identity.kind === 'app' ? createDeliveries({ ...client, ...options.identity }) : null,
     whoami: (signal) => credentials.whoami(signal),
     close: () => credentials.close(),
   }

@@ -1,12 +1,12 @@
 import type { RateGate } from '../../core/ports.ts'
 
-/** For the callers of this process. Several processes each learn of a limit by themselves, at the price of one refused call. */
-export function createRateGate(now: () => number = Date.now): RateGate {
+/** For the callers of this process alone, where there is no database to share what was learned. */
+export function createRateGate(now: () => number = () => performance.now()): RateGate {
   let closedUntil = 0
   return {
-    until: () => (closedUntil > now() ? closedUntil : null),
-    close: (untilMs) => {
-      closedUntil = Math.max(closedUntil, untilMs)
+    waitMs: async () => Math.max(closedUntil - now(), 0),
+    close: async (forMs) => {
+      closedUntil = Math.max(closedUntil, now() + forMs)
     },
   }
 }

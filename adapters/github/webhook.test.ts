@@ -83,7 +83,13 @@ describe('a signature', () => {
 
 const commit = 'a'.repeat(40)
 const repository = { full_name: 'olivia/shop' }
-const pull = { number: 7, merged: true, merge_commit_sha: 'b'.repeat(40), head: { sha: commit } }
+const pull = {
+  number: 7,
+  html_url: 'https://github.com/olivia/shop/pull/7',
+  merged: true,
+  merge_commit_sha: 'b'.repeat(40),
+  head: { sha: commit },
+}
 
 describe('a delivery means', () => {
   test.each([
@@ -96,6 +102,7 @@ describe('a delivery means', () => {
         change: 'merged',
         repository: 'olivia/shop',
         number: 7,
+        url: pull.html_url,
         head: commit,
         mergeCommit: pull.merge_commit_sha,
       },

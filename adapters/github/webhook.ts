@@ -32,6 +32,8 @@ export type GitHubEvent =
       readonly change: 'merged' | 'closed'
       readonly repository: string
       readonly number: number
+      /** As people see it in a browser. */
+      readonly url: string
       /** Where its branch stood. */
       readonly head: string
       /** What came of the merge. */
@@ -64,6 +66,7 @@ const pullRequestBody = z.object({
   repository,
   pull_request: z.object({
     number: z.number().int(),
+    html_url: z.string(),
     merged: z.boolean(),
     merge_commit_sha: sha.nullable(),
     head: z.object({ sha }),
@@ -92,6 +95,7 @@ export function understand(event: string, body: unknown): GitHubEvent | null {
               change: pull.merged ? 'merged' : 'closed',
               repository,
               number: pull.number,
+              url: pull.html_url,
               head: pull.head.sha,
               mergeCommit: pull.merged ? pull.merge_commit_sha : null,
             }

@@ -13,16 +13,26 @@ export type HostRules = {
  * name server cannot lead elsewhere. Throws VALIDATION_ERROR for a host that is not allowed, unknown, or not public.
  */
 export async function resolveHost(host: string, rules: HostRules, signal: AbortSignal): Promise<readonly string[]> {
-  const { allowedHosts } = rules
-  const named = allowedHosts?.some((allowed) => allowed.toLowerCase() === host) ?? false
-  if (allowedHosts !== null && !named)
-    throw refuse(`The host ${host} is not allowed: ask an admin to add it to the allowed hosts.`)
+  requireAllowedHost(host, rules)
   const addresses = isIP(host) === 0 ? await ask(host, rules.timeoutMs, signal) : [host]
   const inside = addresses.find((address) => !isPublicAddress(address))
-  if (inside === undefined || named) return addresses
-  const says = inside === host ? `${host} is not a public address` : `${host} leads to ${inside}, which is not public`
-  throw refuse(`${says}: ask an admin to add the host to the allowed hosts if it is yours.`)
+  if (inside === undefined || isNamed(host, rules)) return addresses
+  throw notPublic(`${host} leads to ${inside}, which is not public`)
 }
+
+/** What can be said of a host without asking a name server. Throws VALIDATION_ERROR for one that is not allowed. */
+export function requireAllowedHost(host: string, rules: Pick<HostRules, 'allowedHosts'>): void {
+  if (isNamed(host, rules)) return
+  if (rules.allowedHosts !== null)
+    throw refuse(`The host ${host} is not allowed: ask an admin to add it to the allowed hosts.`)
+  if (isIP(host) !== 0 && !isPublicAddress(host)) throw notPublic(`${host} is not a public address`)
+}
+
+const isNamed = (host: string, { allowedHosts }: Pick<HostRules, 'allowedHosts'>): boolean =>
+  allowedHosts?.some((allowed) => allowed.toLowerCase() === host) ?? false
+
+const notPublic = (says: string): Fault =>
+  refuse(`${says}: ask an admin to add the host to the allowed hosts if it is yours.`)
 
 /** Whether the open internet routes this IP address: not loopback, private, link-local, multicast, reserved or a tunnel to such. */
 export function isPublicAddress(address: string): boolean {

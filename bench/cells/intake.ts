@@ -21,7 +21,7 @@ export async function intake(bed: Bed): Promise<Figure[]> {
   const desk = { db, people, recipes: () => null, pipelines: {}, mail: null, poke: () => undefined, webhooks }
   const http = { host: '127.0.0.1', port: 0, opsHost: '127.0.0.1', opsPort: 0, runsPerHour: 10 }
   const servers = await openHttp(
-    { desk, log: () => undefined, config: { http } },
+    { desk, denials: new Map(), log: () => undefined, config: { http } },
     { github, telegram: null, slack: null },
     null,
   )

@@ -98,6 +98,9 @@ export type Figures = {
   readonly openGates: number
   readonly outboxWaiting: number
   readonly outboxAgeSeconds: number
+  readonly cardsFailing: number
+  /** Since this process began, by surface. */
+  readonly denials: Readonly<Record<string, number>>
   /** Tries of runs that began within a day, by how they ended. */
   readonly attempts: Readonly<Record<string, number>>
   readonly eventsWaiting: number

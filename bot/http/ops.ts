@@ -82,11 +82,18 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     new Gauge({ name, help, labelNames, registers: [registry] })
   const runs = gauge('qp_runs', 'runs by state', ['state'])
   const attempts = gauge('qp_attempts_day', 'tries of runs begun within a day, by outcome', ['outcome'])
+  const denials = new Counter({
+    name: 'qp_denials_total',
+    help: 'tries that were denied, by surface',
+    labelNames: ['surface'],
+    registers: [registry],
+  })
   const one = {
     queueAgeSeconds: gauge('qp_queue_age_seconds', 'how long the run queued longest has waited'),
     openGates: gauge('qp_open_gates', 'gates that wait for a decision'),
     outboxWaiting: gauge('qp_outbox_waiting', 'messages that are not sent yet'),
     outboxAgeSeconds: gauge('qp_outbox_age_seconds', 'how long the oldest of them has waited'),
+    cardsFailing: gauge('qp_cards_failing', 'cards that could not be shown when it was last tried'),
     eventsWaiting: gauge('qp_events_waiting', 'events from networks that are not dealt with yet'),
     eventsQuarantined: gauge('qp_events_quarantined', 'events put aside for an operator'),
   } as const
@@ -94,6 +101,8 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     const figures = await watched.figures()
     for (const state of states) runs.set({ state }, figures.runs[state] ?? 0)
     for (const [outcome, count] of Object.entries(figures.attempts)) attempts.set({ outcome }, count)
+    denials.reset()
+    for (const [surface, count] of Object.entries(figures.denials)) denials.inc({ surface }, count)
     for (const [name, shown] of Object.entries(one)) shown.set(figures[name as keyof typeof one])
   }
   const up = gauge('qp_database_up', '1 when the database answered the last time somebody looked')

@@ -2,6 +2,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { Fault } from '../../core/model/problem.ts'
+import { hostile } from '../../test/support/hostile.ts'
 import type { Sent } from '../../test/support/mail-server.ts'
 import { aMailServer, headerOf } from '../../test/support/mail-server.ts'
 import type { Post } from '../surface.ts'
@@ -25,6 +26,13 @@ function aBoard(port: number, more: Partial<MailSettings> = {}): MailBoard {
   onTestFinished(() => board.stop())
   return board
 }
+
+/** The names of a mail's headers, in their order. */
+const namesIn = ({ raw }: Sent): readonly string[] =>
+  raw
+    .slice(0, raw.indexOf('\r\n\r\n'))
+    .split(/\r\n(?![ \t])/)
+    .map((header) => header.split(':', 1)[0] ?? '')
 
 const faultOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
@@ -88,14 +96,18 @@ test.each(['ann@example.com, bob@example.com', 'ann@example.com\r\nBcc: all@exam
   },
 )
 
-test('a line that strangers wrote can add no header', async () => {
+test('what strangers wrote can add no header and no recipient, and every mail arrives', async () => {
   const { sent, port } = await aMailServer()
-  const lines = ['✓ shop\r\nBcc: all@example.org\r\n\r\nHello', 'x\r\n.\r\nMAIL FROM:<x@y.z>']
-  await aBoard(port).post('ann@example.com', { ...post, lines })
-  expect(sent).toHaveLength(1)
-  const [mail] = sent as [Sent]
-  expect(mail.to).toEqual(['ann@example.com'])
-  expect(headerOf(mail, 'Bcc')).toBeNull()
+  const board = aBoard(port)
+  const first = await board.post('ann@example.com', post)
+  const usual = namesIn(sent[0] as Sent)
+  for (const text of hostile) await board.post('ann@example.com', { ...post, lines: [text, text] })
+  await board.post('ann@example.com', { ...post, lines: ['x\r\n.\r\nMAIL FROM:<x@y.z>'], under: first })
+  expect(sent).toHaveLength(hostile.length + 2)
+  for (const mail of sent.slice(1, -1)) {
+    expect(mail.to).toEqual(['ann@example.com'])
+    expect(namesIn(mail)).toEqual(usual)
+  }
 })
 
 test('a server that asks for patience once is asked again, and a mailbox that is not there never', async () => {
@@ -111,9 +123,10 @@ test('a server that asks for patience once is asked again, and a mailbox that is
   expect((gone as Fault).message).not.toContain('ann@')
 })
 
-test('a mail larger than the server takes is refused for good', async () => {
+test('a mail larger than the server takes is refused for good, and its address is not', async () => {
   const { port } = await aMailServer({ sizeLimit: 100 })
-  expect(await faultOf(aBoard(port).post('ann@example.com', post))).toMatchObject({ retryable: false })
+  const refused = { code: 'VALIDATION_ERROR', retryable: false }
+  expect(await faultOf(aBoard(port).post('ann@example.com', post))).toMatchObject(refused)
 })
 
 test('a wrong login names SMTP_URL and never the password', async () => {

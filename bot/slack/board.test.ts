@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Defect } from '../../core/model/problem.ts'
+import { hostile } from '../../test/support/hostile.ts'
 import { openSlackRoom } from '../../test/support/slack/open.ts'
 import type { Button, Post } from '../surface.ts'
 import { draw } from './blocks.ts'
@@ -118,6 +119,16 @@ describe('a card', () => {
 })
 
 describe('a message', () => {
+  it('of anybody’s text arrives, also where Slack cannot draw it', async () => {
+    const { slack, fake } = await openSlackRoom()
+    for (const [n, text] of hostile.entries()) {
+      if (n % 2 === 0) fake.trouble('chat.postMessage', { error: 'invalid_blocks' })
+      await slack.post('T01/C01', post([text, text], { buttons: [button('Approve')] }))
+    }
+    expect(fake.messages.size).toBe(hostile.length)
+    for (const { text } of fake.messages.values()) expect(text).not.toMatch(/[<>]|@(channel|here|everyone)/i)
+  })
+
   it('is redrawn where it stands', async () => {
     const { slack, fake } = await openSlackRoom()
     const place = await slack.post('T01/C01', card)

@@ -1,11 +1,12 @@
 import type { Command, CommandKind } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
-import { grammar, parseCommand, wordsOf } from '../parse-command.ts'
+import type { Unsaid } from '../surface.ts'
+import { grammar, parseTyped, wordsOf } from '../parse-command.ts'
 
 const kinds = Object.keys(grammar) as readonly CommandKind[]
 
 /** What somebody typed as a command, or null where they ask for help. Phones write “quotes” and — dashes: both are read as typed. */
-export function readTyped(slash: string, text: string): Result<Command> | null {
+export function readTyped(slash: string, text: string): Result<Command | Unsaid> | null {
   const plain = text
     .replaceAll(/[“”„]/g, '"')
     .replaceAll(/[‘’]/g, "'")
@@ -13,7 +14,7 @@ export function readTyped(slash: string, text: string): Result<Command> | null {
   const name = slash.replace(/^\//, '').toLowerCase()
   const words = name === 'qp' ? wordsOf(plain) : [name, ...wordsOf(plain)]
   const [first = 'help'] = words
-  return /^\/?help$/i.test(first) ? null : parseCommand(words)
+  return /^\/?help$/i.test(first) ? null : parseTyped(words)
 }
 
 /** Every command in a line, as it is written in Slack. */

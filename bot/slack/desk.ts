@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { App, RespondArguments, ViewResponseAction, ViewSubmitAction } from '@slack/bolt'
-import type { Caller, Pressed, Reception } from '../surface.ts'
+import { isUnsaid } from '../parse-command.ts'
+import type { Caller, Reception, Unsaid, Why } from '../surface.ts'
 import { type Answer, answerFault, answerOf, answerRefusal, answerReply, bring, whisper } from './answer.ts'
 import type { Api } from './api.ts'
 import { plain } from './blocks.ts'
@@ -61,13 +62,15 @@ export class Desk {
       const read = readTyped(typed.command, typed.text)
       if (read === null) return answerOf(sayHelp())
       if (!read.ok) return answerRefusal(read.refusal)
+      if (isUnsaid(read.value)) return this.#begin(caller, visit, { trigger: typed.trigger_id, command: read.value })
       const result = await this.#options.reception.ask(caller, read.value)
       return result.ok ? answerReply(result.value) : answerRefusal(result.refusal)
     })
     const quick = await this.#soon(work)
-    await ack({ response_type: 'ephemeral', text: plain(quick?.lines ?? working) })
+    if (quick?.lines.length === 0) await ack()
+    else await ack({ response_type: 'ephemeral', text: plain(quick?.lines ?? working) })
     const answer = await work
-    if (quick === null) await this.#whisper(visit, answer.lines)
+    if (quick === null && answer.lines.length > 0) await this.#whisper(visit, answer.lines)
     await this.#bring(visit, answer)
   }
 
@@ -89,19 +92,24 @@ export class Desk {
     await this.#bring(visit, answer)
   }
 
-  /** A trigger lives three seconds, so the form is opened here and nowhere later. */
-  async #askWhy(
-    { channel, isPrivate }: payload.Visit,
-    trigger: string,
-    { command, prompt }: Extract<Pressed, { kind: 'reason' }>,
+  async #begin(
+    caller: Caller,
+    visit: payload.Visit,
+    { trigger, command }: { readonly trigger: string; readonly command: Unsaid },
   ): Promise<Answer> {
+    const begun = await this.#options.reception.begin(caller, command)
+    return begun.ok ? this.#askWhy(visit, trigger, begun.value) : answerRefusal(begun.refusal)
+  }
+
+  /** A trigger lives three seconds, so the form is opened here and nowhere later. */
+  async #askWhy({ channel, isPrivate }: payload.Visit, trigger: string, { command, prompt }: Why): Promise<Answer> {
     const view = askReason(command, prompt, { channel, isPrivate })
     try {
       await this.#options.api.tell('views.open', { trigger_id: trigger, view })
     } catch (error) {
       if (isWord(error, 'exchanged_trigger_id')) return answerOf([])
       if (!isWord(error, 'expired_trigger_id', 'trigger_expired')) throw error
-      return answerOf(['✗ Nothing was decided: it took too long to ask you why.', '  Press the button once more.'])
+      return answerOf(['✗ Nothing was decided: it took too long to ask you why.', '  Do it once more.'])
     }
     return answerOf([])
   }

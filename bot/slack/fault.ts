@@ -62,16 +62,22 @@ function slower(method: string, retryAfter: number): FaultDetail {
 }
 
 function refusedBy(method: string, word: string, token: string): FaultDetail {
-  const no = { code: 'PRECONDITION_FAILED', retryable: false } as const
+  const ofApp = { code: 'FATAL', retryable: false } as const
   if (revoked.has(word))
     return {
-      ...no,
+      ...ofApp,
       message: `Slack does not accept ${token} any more (${word}): install the app again, set the new token and restart.`,
     }
   const place = closed[word]
-  if (place !== undefined) return { ...no, message: `Slack did not take the message (${word}): ${place}.` }
+  if (place !== undefined) {
+    const message = `Slack did not take the message (${word}): ${place}.`
+    return { code: 'PRECONDITION_FAILED', retryable: false, message }
+  }
   if (word === 'missing_scope')
-    return { ...no, message: `The Slack app may not ${method}: apply slack-manifest.yml again and reinstall the app.` }
+    return {
+      ...ofApp,
+      message: `The Slack app may not ${method}: apply slack-manifest.yml again and reinstall the app.`,
+    }
   if (word === 'ratelimited' || word === 'rate_limited') return slower(method, 1)
   if (passing.has(word))
     return { code: 'TRANSIENT_NETWORK', retryable: true, message: `Slack could not do ${method} now (${word}).` }

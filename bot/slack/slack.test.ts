@@ -112,10 +112,29 @@ describe('a command', () => {
     expect(body).toContain('Did you mean run ../shop?')
   })
 
-  it('rejecting without a reason decides nothing', async () => {
+  it('rejecting without a reason asks for it in a form, and only the form decides', async () => {
+    const { post, reception, fake, slack } = await openSlackRoom()
+    reception.beginning = (command) =>
+      accepted({ kind: 'reason', command: { ...command, gate: 'g1', sha256: 'ab' }, prompt: 'Why reject run r7k2?' })
+    const typed = commandOf(ada, '/qp', 'reject r7k2', fake.responseUrl())
+    expect(await post('commands', typed)).toMatchObject({ status: 200, body: '' })
+    await slack.stop()
+    expect(reception.begun).toMatchObject([{ command: { kind: 'reject', run: 'r7k2', gate: null } }])
+    expect([reception.asked, fake.whispers]).toEqual([[], []])
+    const opened = fake.effects.find(({ method }) => method === 'views.open')?.args ?? {}
+    expect(opened).toMatchObject({ trigger_id: typed.trigger_id, view: { callback_id: 'qp_reason' } })
+    const view = { id: 'V1', private_metadata: (opened['view'] as { private_metadata: string }).private_metadata }
+    await post('interactions', submissionOf(ada, view, 'Not like this.'))
+    const command = { kind: 'reject', run: 'r7k2', gate: 'g1', sha256: 'ab', reason: 'Not like this.' }
+    expect(reception.asked).toMatchObject([{ caller: { address: 'T01/C01' }, command }])
+  })
+
+  it('rejecting without a reason what cannot be decided says why, and opens nothing', async () => {
     const { post, reception, fake } = await openSlackRoom()
-    const { body } = await post('commands', commandOf(ada, '/qp', 'reject r7k2', fake.responseUrl()))
-    expect([body.includes('Say why'), reception.asked]).toEqual([true, []])
+    reception.beginning = () => refused('not_found', 'Run r7k2 has no such open gate.', 'See /status r7k2.')
+    const { body } = await post('commands', commandOf(ada, '/reject', 'r7k2', fake.responseUrl()))
+    expect(body).toContain('no such open gate')
+    expect(fake.effects).toEqual([])
   })
 
   it('of no words lists what can be asked for', async () => {
@@ -271,7 +290,7 @@ describe('a button', () => {
     fake.trouble('views.open', { error: 'expired_trigger_id' })
     await post('interactions', pressOf(ada, 'b7f0', fake.responseUrl()))
     await slack.stop()
-    expect(fake.whispers[0]?.['text']).toContain('Press the button once more')
+    expect(fake.whispers[0]?.['text']).toContain('Do it once more')
   })
 })
 
@@ -409,7 +428,7 @@ describe('a token that Slack takes back', () => {
     async (error) => {
       const { slack, fake, log } = await openSlackRoom()
       fake.trouble('auth.test', { error }, 9)
-      await expect(slack.start()).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+      await expect(slack.start()).rejects.toMatchObject({ code: 'FATAL', retryable: false })
       expect(log).toHaveLength(1)
       expect(log[0]).toContain('SLACK_BOT_TOKEN')
       expect(fake.calls).toEqual(['auth.test'])
@@ -420,7 +439,7 @@ describe('a token that Slack takes back', () => {
     const { slack, fake } = await openSlackRoom()
     fake.tokens.delete(botToken)
     const sent = slack.post('T01/C01', { lines: ['x'], buttons: [], under: null, isLoud: false })
-    await expect(sent).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+    await expect(sent).rejects.toMatchObject({ code: 'FATAL', retryable: false })
     await expect(sent).rejects.toThrow('SLACK_BOT_TOKEN')
   })
 })

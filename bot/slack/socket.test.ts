@@ -88,7 +88,7 @@ describe('a socket, with no public address', () => {
   it('whose token is taken back ends the surface with a sentence that names it', async () => {
     const { fake, slack, log } = await openSlackRoom({ socket: true })
     fake.tokens.delete(appToken)
-    await expect(slack.start()).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+    await expect(slack.start()).rejects.toMatchObject({ code: 'FATAL', retryable: false })
     expect(fake.calls).toEqual(['auth.test', 'apps.connections.open'])
     expect(log.join()).toContain('SLACK_APP_TOKEN')
     expect(log.join()).not.toMatch(/canary/)

@@ -4,6 +4,7 @@
  */
 export const harmless = (text: string): string =>
   text
+    .toWellFormed()
     // oxlint-disable-next-line no-control-regex -- what a terminal would obey has no place in a message
     .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '')
     .replaceAll('&', '&amp;')

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Fault } from '../../core/model/problem.ts'
+import { hostile } from '../../test/support/hostile.ts'
 import type { Post } from '../surface.ts'
 import { openRoom, places } from '../../test/support/telegram/room.ts'
 import type { BotApi } from '../../test/support/telegram/bot-api.ts'
@@ -47,6 +48,19 @@ describe('a card', () => {
       text: `Title.\n${line}`,
       reply_markup: { inline_keyboard: [[{ text: 'Approve', callback_data: 'g_1', style: 'primary' }]] },
     })
+  })
+
+  test('of anybody’s text arrives, is redrawn, and rings nobody by name', async () => {
+    const api = await openRoom()
+    const board = boardOf(api)
+    for (const [n, text] of hostile.entries()) {
+      const chat = String(n % 2 === 0 ? places.forum : places.group)
+      const place = await board.post(chat, aPost({ lines: [text, text] }))
+      await board.edit(chat, place, aPost({ lines: ['Settled.', text] }))
+    }
+    const sent = [...api.effects('sendMessage'), ...api.effects('editMessageText')]
+    expect(sent).toHaveLength(2 * hostile.length)
+    for (const { payload } of sent) expect(String(payload['text'])).not.toMatch(/(?<!\w)@\w/)
   })
 
   test('goes into its topic, under its root, in silence where nobody’s phone need ring', async () => {
@@ -198,7 +212,7 @@ describe('the token', () => {
     const nobody = await faultOf(boardOf(api, { apiRoot: 'http://127.0.0.1:9' }).post(group, aPost()))
     const wrong = await faultOf(boardOf(api, { token: '1:canary-wrong' }).post(group, aPost()))
     expect(nobody).toMatchObject({ code: 'TRANSIENT_NETWORK', retryable: true })
-    expect(wrong).toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+    expect(wrong).toMatchObject({ code: 'FATAL', retryable: false })
     expect(wrong.message).toContain('TELEGRAM_BOT_TOKEN')
     for (const fault of [nobody, wrong]) expect(everythingIn(fault)).not.toContain('canary')
   })

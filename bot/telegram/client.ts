@@ -95,8 +95,7 @@ export class Client {
     const said = `${this.#harmless(description)} (${status}, ${method})`
     if (movedTo !== undefined)
       return refusal(`The group ${chat} has become ${movedTo}: put that number into TELEGRAM_CHAT_ID`)
-    if (status === 401 || status === 404)
-      return refusal(`Telegram does not know this bot: check TELEGRAM_BOT_TOKEN (${status})`)
+    if (status === 401 || status === 404) return unknownBot(status)
     if (status === 403)
       return refusal(`The bot may not write to chat ${chat}: add it again or unblock it. Telegram: ${said}`)
     if (status === 409) {
@@ -128,6 +127,12 @@ export function outOfReach(): Fault {
   return new Fault({ code: 'TRANSIENT_NETWORK', message, retryable: true })
 }
 
+const unknownBot = (status: number): Fault => {
+  const message = `Telegram does not know this bot: check TELEGRAM_BOT_TOKEN (${status})`
+  return new Fault({ code: 'FATAL', message, retryable: false })
+}
+
+/** The place takes nothing any more. */
 const refusal = (message: string): Fault => new Fault({ code: 'PRECONDITION_FAILED', message, retryable: false })
 
 function tooFast(chat: number | null, retryAfterMs: number): Fault {

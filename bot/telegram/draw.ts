@@ -16,9 +16,20 @@ export type Drawing = { readonly text: string; readonly entities: MessageEntity[
 
 export type Document = { readonly name: string; readonly caption: string; readonly text: string }
 
+/**
+ * Text of anybody that says the same and rings nobody: Telegram makes a mention of every `@name` by itself, and its
+ * clients obey what turns the direction of writing.
+ */
+export const harmless = (text: string): string =>
+  text
+    .toWellFormed()
+    // oxlint-disable-next-line no-control-regex -- what a terminal would obey has no place in a message
+    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '')
+    .replaceAll(/(?<!\w)@(?=\w)/g, '@\u2060')
+
 /** The lines, cut to what one message holds: the first in bold; run handles, digests and commands to copy as code. */
 export function drawLines(lines: readonly string[]): Drawing {
-  const text = cut(lines.join('\n').trim() || '…', limits.text)
+  const text = cut(harmless(lines.join('\n')).trim() || '…', limits.text)
   const title = text.split('\n', 1)[0] ?? ''
   const entities: MessageEntity[] = [{ type: 'bold', offset: 0, length: title.trimEnd().length }]
   for (const match of text.matchAll(/\b[Rr]un (r\w{3,8})\b|\bsha ([0-9a-f]{12,64})\b|Did you mean (\/[^\n]+)\?/g)) {
@@ -86,7 +97,7 @@ export function drawReply(reply: Reply): Drawing | Document {
   const text = lines.join('\n')
   if (text.trim() === '') return drawLines(['Nothing yet.'])
   const document = documentOf(reply, text)
-  return document ? { ...document, caption: cut(document.caption, limits.caption) } : drawLines(lines)
+  return document ? { ...document, caption: cut(harmless(document.caption), limits.caption) } : drawLines(lines)
 }
 
 function documentOf(reply: Reply, text: string): Document | null {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import { nearest } from '../../core/model/nearest.ts'
 import type { Refusal, Result } from '../../core/model/problem.ts'
-import { grammar, parseCommand } from '../parse-command.ts'
+import { grammar, isUnsaid, parseTyped } from '../parse-command.ts'
 import { sayRefusal, sayReply } from '../phrase.ts'
 import type { Caller, Pressed, Reception, Unsaid } from '../surface.ts'
 import { drawConfirm, limits, marks } from './draw.ts'
@@ -51,11 +51,20 @@ export class Intake {
     const name = asked[0]?.toLowerCase() ?? ''
     if (name === 'help' || (name === 'start' && asked.length === 1))
       return isAddressed ? this.#voice.say(spot, help) : undefined
-    const parsed = parseCommand(asked)
-    if (parsed.ok) return this.#ask(caller, parsed.value, spot)
+    const parsed = parseTyped(asked)
+    if (parsed.ok) {
+      const { value } = parsed
+      return isUnsaid(value) ? this.#begin(caller, value, spot) : this.#ask(caller, value, spot)
+    }
     // In a group it may well be a command for another bot.
     if (!isAddressed && !(name in grammar) && nearest(name, Object.keys(grammar)) === null) return
     await this.#refuse(spot, parsed.refusal)
+  }
+
+  async #begin(caller: Caller, command: Unsaid, spot: Spot): Promise<void> {
+    const begun = await this.#reception.begin(caller, command)
+    if (begun.ok) await this.#askForWords(caller, spot, { ...begun.value.command, prompt: begun.value.prompt })
+    else await this.#refuse(spot, begun.refusal)
   }
 
   async #ask(caller: Caller, command: Command, spot: Spot): Promise<void> {

@@ -320,6 +320,31 @@ describe('a decision that needs words', () => {
     expect(reception.memory.asked).toMatchObject([{ command, caller: { account: '5512' } }])
   })
 
+  test('asks for them also when it was typed without, and holds it to what was open then', async () => {
+    const api = await openRoom()
+    const { reception } = startIn(api)
+    const pinned = { kind: 'changes', run: 'r7k2', gate: 'g1', sha256: 'ab' } as const
+    reception.beginTo = () => accepted({ kind: 'reason', command: pinned, prompt: 'What should change in run r7k2?' })
+    api.write(places.group, ann, '/changes r7k2')
+    await allTaken(api)
+    const prompt = api.chats.ofBot(places.group).at(-1)
+    expect(prompt).toMatchObject({ text: expect.stringContaining('What should change') as string })
+    expect(reception.memory.asked).toEqual([])
+    api.write(places.group, ann, 'Smaller.', { reply_to_message: prompt })
+    await allTaken(api)
+    expect(reception.memory.asked).toMatchObject([{ command: { ...pinned, reason: 'Smaller.' } }])
+  })
+
+  test('are not asked for when they could not count', async () => {
+    const api = await openRoom()
+    const { reception } = startIn(api)
+    reception.beginTo = () => refused('not_found', 'Run r7k2 has no such open gate.', 'See /status r7k2.')
+    api.write(places.group, ann, '/reject r7k2')
+    await allTaken(api)
+    expect(textsIn(api, places.group).at(-1)).toContain('no such open gate')
+    expect(reception.memory.expected.size).toBe(0)
+  })
+
   test('keeps the words while the decision is tried again', async () => {
     const { api, reception, reply } = await askedForWords()
     const { update_id } = reply(ann, 'Too big.')

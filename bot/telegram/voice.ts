@@ -6,7 +6,7 @@ import { Fault } from '../../core/model/problem.ts'
 import { plainlyIfRefused } from './board.ts'
 import type { Client } from './client.ts'
 import type { Document, Drawing } from './draw.ts'
-import { cut, drawLines, drawReply, limits } from './draw.ts'
+import { cut, drawLines, drawReply, harmless, limits } from './draw.ts'
 import type { Spot } from './read-update.ts'
 
 /** What the surface tells its operator about itself; one line each, never a person's text. */
@@ -54,7 +54,7 @@ export class Voice {
 
   /** Asks the person for words and answers with the message that asks. Throws a Fault when it could not be asked. */
   async askForWords(spot: Spot, prompt: string): Promise<number> {
-    const name = spot.person?.label ?? ''
+    const name = harmless(spot.person?.label ?? '').trim()
     const lines = [`${name}: ${prompt}`, 'Answer by replying to this message.']
     const mention = this.#mention(spot, name)
     const drawn = drawLines(lines)

@@ -48,13 +48,17 @@ export async function runCommand(invocation: Invocation): Promise<number> {
   const followed = followedRun(command, result.value, invocation.watch)
   if (followed === null) {
     if (json) printJson(screen, { ok: true, ...result.value })
-    else screen.print(...sayReply(result.value).map(asTyped))
+    else screen.print(...sayAt(screen, result.value).map(asTyped))
     return exitCodes.done
   }
   if (!json) screen.print(...sayReply(result.value).map(asTyped))
   await invocation.work()
   return followToTheEnd(invocation, followed)
 }
+
+/** What a reply says here. A person reads the text of a file behind a bar, so that no line of it can pass for ours. */
+export const sayAt = ({ output }: Pick<Screen, 'output'>, reply: Reply): readonly string[] =>
+  reply.kind === 'file' && output.isTTY ? sayReply(reply).map((line) => `│ ${line}`) : sayReply(reply)
 
 /** A folder is named from where the person stands; everyone else needs it from the root. */
 export function withAbsoluteTarget(command: Command): Command {

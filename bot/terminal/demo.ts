@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { createInterface } from 'node:readline/promises'
 import type { GateCard, RunCard } from '../../core/model/card.ts'
 import { isOver } from '../../core/model/run.ts'
 import { sayDuration, sayGate, sayMoney, sayRefusal, sayReply } from '../phrase.ts'
 import type { Ask } from '../surface.ts'
-import { exitCodes } from './command-line.ts'
+import { exitCodes, sayAt } from './command-line.ts'
 import { follow } from './follow.ts'
+import { question } from './question.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
 
@@ -99,7 +99,7 @@ async function decide(demo: Demo, card: RunCard, gate: GateCard): Promise<boolea
       }
       case 'v': {
         const file = await ask({ kind: 'artifacts', run: card.handle, name: gate.subject.artifact.name }, '')
-        screen.print(...(file.ok ? sayReply(file.value) : sayRefusal(file.refusal)).map(harmless))
+        screen.print(...(file.ok ? sayAt(screen, file.value) : sayRefusal(file.refusal)).map(harmless))
         break
       }
       default:
@@ -112,19 +112,6 @@ async function tell(demo: Demo, command: Parameters<Ask>[0]): Promise<boolean> {
   const reply = await demo.ask(command, randomUUID())
   demo.screen.print(...(reply.ok ? sayReply(reply.value) : sayRefusal(reply.refusal)).map(harmless))
   return reply.ok
-}
-
-/** One line from the person; null when they closed the input. */
-async function question({ screen, signal }: Demo, prompt: string): Promise<string | null> {
-  const lines = createInterface({ input: screen.input, output: screen.output })
-  const closed = new Promise<null>((resolve) => lines.once('close', () => resolve(null)))
-  try {
-    return await Promise.race([lines.question(prompt, { signal }), closed])
-  } catch {
-    return null
-  } finally {
-    lines.close()
-  }
 }
 
 async function finish(demo: Demo, card: RunCard): Promise<number> {

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Interface } from 'node:readline/promises'
 import { createInterface } from 'node:readline/promises'
-import type { Command } from '../../core/commands/command.ts'
+import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
-import { grammar, parseCommand, wordsOf } from '../parse-command.ts'
-import { sayRefusal, sayReply } from '../phrase.ts'
-import type { Ask, Listener, Message, Surface } from '../surface.ts'
-import { withAbsoluteTarget } from './command-line.ts'
+import { isUnsaid, parseTyped, wordsOf } from '../parse-command.ts'
+import { sayRefusal } from '../phrase.ts'
+import type { Ask, Listener, Message, Surface, Unsaid } from '../surface.ts'
+import { sayAt, withAbsoluteTarget } from './command-line.ts'
+import { helpSection, sayCommand, sayCommands } from './help.ts'
+import { askWhy, questionAt } from './question.ts'
 import type { Screen } from './screen.ts'
 import { harmless } from './screen.ts'
 
@@ -53,8 +55,9 @@ export class TerminalSession implements Surface, Listener {
     this.#offered = null
     if (line === '') return
     if (/^\/?help\b/.test(line)) return this.#screen.print(...sayHelp(wordsOf(line)[1] ?? null))
-    const parsed = parseCommand(wordsOf(line))
+    const parsed = parseTyped(wordsOf(line))
     if (!parsed.ok) return this.#offer(parsed)
+    if (isUnsaid(parsed.value)) return this.#decide(parsed.value)
     await this.#do(withAbsoluteTarget(parsed.value))
   }
 
@@ -66,10 +69,23 @@ export class TerminalSession implements Surface, Listener {
     this.#screen.print(harmless(`Did you mean /${meant}? [Enter]`))
   }
 
-  async #do(command: Command): Promise<void> {
+  async #decide(command: Unsaid): Promise<void> {
+    const lines = this.#lines
+    if (!lines) return
+    await this.#try(async () => {
+      const whole = await askWhy(this.#ask, command, (prompt) => questionAt(lines, prompt))
+      return whole.ok ? this.#ask(whole.value, randomUUID()) : whole
+    })
+  }
+
+  #do(command: Command): Promise<void> {
+    return this.#try(() => this.#ask(command, randomUUID()))
+  }
+
+  async #try(work: () => Promise<Result<Reply>>): Promise<void> {
     try {
-      const result = await this.#ask(command, randomUUID())
-      this.#screen.print(...(result.ok ? sayReply(result.value) : sayRefusal(result.refusal)).map(harmless))
+      const result = await work()
+      this.#screen.print(...(result.ok ? sayAt(this.#screen, result.value) : sayRefusal(result.refusal)).map(harmless))
     } catch (error) {
       this.#screen.print(`✗ ${error instanceof Error ? error.message : String(error)}`, '  Try it again in a moment.')
     }
@@ -90,21 +106,21 @@ function sayNotice(handle: string, topic: string, payload: unknown): string | nu
       return detail['outcome'] === 'succeeded'
         ? `✓ ${handle} is done: /artifacts ${handle}`
         : `✗ ${handle} was ${String(detail['outcome'])}`
+    case 'pull_request_merged':
+      return `✓ ${handle}: the docs pull request was merged on GitHub`
+    case 'pull_request_closed':
+      return `✗ ${handle}: the docs pull request was closed on GitHub`
     default:
       return null
   }
 }
 
-/** All commands, or one of them. */
-export function sayHelp(topic: string | null): readonly string[] {
-  const wanted = topic?.replace(/^\//, '')
-  const entries = Object.entries(grammar)
-  const one = entries.find(([kind]) => kind === wanted)
-  if (one) return [`/${one[1].usage}`, `  ${one[1].says}`]
-  const width = Math.max(...entries.map(([, { usage }]) => usage.length))
-  return [
-    ...entries.map(([, { usage, says }]) => `/${usage.padEnd(width)}  ${says}`),
-    '/help [command]',
-    '/quit leaves; runs survive',
-  ]
+const here = [
+  { usage: '/help [command]', says: 'all of it, or one command' },
+  { usage: '/quit', says: 'leaves; runs survive' },
+]
+
+function sayHelp(topic: string | null): readonly string[] {
+  const one = topic === null ? null : sayCommand(topic.replace(/^\//, ''), '/')
+  return one ?? [...sayCommands('/'), ...helpSection('Here', here)]
 }

@@ -1,5 +1,6 @@
 import type { ArtifactLine, GateCard, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
+import { decidingRoles } from '../model/plan.ts'
 import type { GateVerdict, PublicEventKind } from '../model/transition.ts'
 import type { WebhookLine } from '../model/webhook.ts'
 import type { AuditDraft } from '../store/audit.ts'
@@ -202,9 +203,9 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   runs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   gates: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   // Deciding needs the gate's own policy as well, read when the button is pressed.
-  approve: ['operator', 'approver', 'admin'],
-  reject: ['operator', 'approver', 'admin'],
-  changes: ['operator', 'approver', 'admin'],
+  approve: decidingRoles,
+  reject: decidingRoles,
+  changes: decidingRoles,
   pause: ['operator', 'admin'],
   resume: ['operator', 'admin'],
   retry: ['operator', 'admin'],

@@ -77,7 +77,8 @@ function refuseClosed(command: Decision, last: GateRow | undefined): Result<Gate
     )
   if (last.verdict === 'expired')
     return refused('stale', `Gate ${last.name} closed because nobody decided it in time.`, 'Start a new run with /run.')
-  if (last.verdict === 'withdrawn') return refused('stale', `Gate ${last.name} closed because its run ended first.`, `See /status ${command.run}.`)
+  if (last.verdict === 'withdrawn')
+    return refused('stale', `Gate ${last.name} closed because its run ended first.`, `See /status ${command.run}.`)
   const at = last.decidedAt?.toISOString().slice(0, 19).replace('T', ' ') ?? 'before'
   const said = last.verdict === 'changes_requested' ? 'sent back for changes' : last.verdict
   const by = last.decidedBy === null ? 'somebody' : pseudonymOf(last.decidedBy)

@@ -24,6 +24,8 @@ export type Desk = {
   } | null
   /** Wakes this process's own worker, if it has one. */
   readonly poke: () => void
+  /** Told of each try that was denied, with the surface: most are in no audit. */
+  readonly onDenial?: (surface: string) => void
   /** Told when a delivery had its answer already and only hears it again. */
   readonly onRepeat?: () => void
 }

@@ -1,5 +1,6 @@
 import { problemsOfRole, whyAsLogin } from '../store/assert-role.ts'
 import { countAudit, findAuditBreak } from '../store/audit.ts'
+import { measureCards } from '../store/card.ts'
 import type { Database } from '../store/database.ts'
 import { checkInvariants } from '../store/invariants.ts'
 import { measureOutbox } from '../store/outbox.ts'
@@ -82,6 +83,12 @@ export const databaseProbes = (db: Database, now: () => number): Readonly<Record
     const [outbox] = await db.run(measureOutbox, {})
     const late = (outbox?.oldestMs ?? 0) > 60_000
     return { status: late ? 'warn' : 'pass', message: `${outbox?.waiting ?? 0} messages wait` }
+  },
+  cards: async () => {
+    const [cards] = await db.run(measureCards, {})
+    return cards && cards.failing > 0
+      ? { status: 'warn', message: `${cards.failing} cannot be shown for now: the log of the bot says why` }
+      : { status: 'pass', message: 'all are shown' }
   },
   invariants: async () => {
     const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)

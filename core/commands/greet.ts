@@ -1,5 +1,6 @@
 import type { Actor } from '../model/actor.ts'
-import { appendAudit } from '../store/audit.ts'
+import { appendAudit, findDenial, lockDenials } from '../store/audit.ts'
+import type { Executor } from '../store/database.ts'
 import { reopenDestination, subscribeHome } from '../store/destination.ts'
 import { lockPeople } from '../store/actor.ts'
 import { uuidv7 } from '../store/uuid.ts'
@@ -35,12 +36,19 @@ async function meet(desk: Lobby, visitor: Visitor): Promise<Actor> {
     await tx.run(lockPeople, {})
     const known = await people.find(tx, visitor)
     const actor = known?.actorId ?? uuidv7()
-    if (!known) await people.insert(tx, actor, visitor)
+    if (!known) await people.insert(tx, actor, { ...visitor, label: onOneLine(visitor.label) })
     const place = await people.findPlace(tx, surface, address)
     if (!place) await people.insertPlace(tx, surface, { address, actor: isPrivate ? actor : null })
   })
   return greet(desk, visitor)
 }
+
+/** Names are shown within our sentences: one that holds line breaks or turns the direction of writing would leave them. */
+const onOneLine = (label: string): string =>
+  label
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+    .trim()
 
 /** Lets the place of a configuration hear of every run, until people there say otherwise. */
 export async function follows({ db, people }: Lobby, surface: string, address: string): Promise<void> {
@@ -52,20 +60,28 @@ export async function follows({ db, people }: Lobby, surface: string, address: s
   })
 }
 
-/** Audits what somebody tried who cannot be a person of ours. */
-export async function denyVisitor(desk: Lobby, visitor: Visitor, why: string): Promise<void> {
+/**
+ * Counts what somebody tried who may not, and audits the first such try of each hour: whoever tries without end can
+ * make neither the chain nor the time of its lock grow with it.
+ */
+export async function denyVisitor(desk: Lobby & Pick<Desk, 'onDenial'>, visitor: Visitor, why: string): Promise<void> {
   const { id } = await greet(desk, visitor)
   await denyActor(desk, { id, surface: visitor.surface }, why)
 }
 
-/** Audits what somebody known tried without being allowed to. */
+/** The same of somebody who is known. */
 export async function denyActor(
-  { db }: Pick<Lobby, 'db'>,
+  { db, onDenial }: Pick<Desk, 'db' | 'onDenial'>,
   { id, surface }: Pick<Actor, 'id' | 'surface'>,
   why: string,
 ): Promise<void> {
-  await db.transaction((tx) =>
-    appendAudit(tx, [
+  onDenial?.(surface)
+  const denial = { actor: id, why }
+  if (await isNoted(db, denial)) return
+  await db.transaction(async (tx) => {
+    await tx.run(lockDenials, {})
+    if (await isNoted(tx, denial)) return
+    await appendAudit(tx, [
       {
         actorId: id,
         action: 'access.deny',
@@ -75,6 +91,9 @@ export async function denyActor(
         contentSha256: null,
         detail: { why },
       },
-    ]),
-  )
+    ])
+  })
 }
+
+const isNoted = async (db: Executor, denial: { readonly actor: string; readonly why: string }): Promise<boolean> =>
+  (await db.run(findDenial, denial)).length > 0

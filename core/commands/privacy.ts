@@ -3,6 +3,7 @@ import type { Actor } from '../model/actor.ts'
 import type { Json } from '../model/json.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
+import { countAdmins, lockPeople } from '../store/actor.ts'
 import type { AuditDraft } from '../store/audit.ts'
 import { appendAudit } from '../store/audit.ts'
 import type { Database, Executor } from '../store/database.ts'
@@ -21,9 +22,7 @@ import {
   removeErased,
 } from '../store/erasure.ts'
 import { pseudonymOf } from '../store/gate.ts'
-import { countAdmins } from '../store/actor.ts'
 import type { People } from '../store/people.ts'
-import { lockPeople } from '../store/actor.ts'
 import type { Command, Reply } from './command.ts'
 import type { Desk } from './desk.ts'
 import { findPerson } from './people.ts'
@@ -68,7 +67,7 @@ async function exportPerson({ db, people }: Office, actor: Actor, id: string): P
     const [rows] = await tx.run(exportRows, { actors })
     const sealed = await openSealed(tx, people, actors)
     await appendAudit(tx, [entry(actor.id, 'person.export', id)])
-    return withPseudonyms({ person: pseudonym, ...sealed, ...rows?.known })
+    return withPseudonyms({ person: pseudonym, ...sealed, ...withoutGaps(rows?.known ?? {}) })
   })
   const sha256 = createHash('sha256').update(text).digest('hex')
   return accepted({ kind: 'file', name: `${pseudonym}.json`, sha256, text })
@@ -101,6 +100,10 @@ async function openSealed(tx: Executor, people: People, actors: readonly string[
     ),
   }
 }
+
+/** Nothing of a kind is an empty list, so that a reader sees that it was looked for. */
+const withoutGaps = (known: Readonly<Record<string, Json>>): Record<string, Json> =>
+  Object.fromEntries(Object.entries(known).map(([kind, rows]) => [kind, rows ?? []]))
 
 const anActor = /actor:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/g
 

@@ -43,7 +43,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
     gates: gates.map((gate) => gateCard(gate, labels)),
-    pullRequest: row.pullRequest,
+    pullRequest: row.pullRequest && { ...row.pullRequest, end: row.pullRequestEnd },
     startedBy: labels.get(row.startedBy) ?? (row.startedBy === systemActor ? 'the system' : erased),
   })
 }

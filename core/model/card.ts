@@ -27,7 +27,12 @@ export type RunCard = {
   readonly behind: string | null
   readonly gates: readonly GateCard[]
   /** Where people review what the run made; null where there is no such place, or not yet. */
-  readonly pullRequest: { readonly number: number; readonly url: string } | null
+  readonly pullRequest: {
+    readonly number: number
+    readonly url: string
+    /** What became of it there; null: it is open, as far as we were told. */
+    readonly end: 'merged' | 'closed' | null
+  } | null
   readonly startedBy: string
 }
 

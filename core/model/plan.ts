@@ -21,6 +21,9 @@ export type Role = 'viewer' | 'operator' | 'approver' | 'admin' | 'auditor' | 'd
 
 export const roles: readonly Role[] = ['viewer', 'operator', 'approver', 'admin', 'auditor', 'data_steward']
 
+/** Those that a gate's policy may name; the others look, or look after data. */
+export const decidingRoles: readonly Role[] = ['operator', 'approver', 'admin']
+
 /** Runs this item only when an earlier step or gate ended with that verdict; otherwise it is skipped. */
 export type Condition = { readonly step: string; readonly verdict: string }
 

@@ -12,6 +12,8 @@ export type EventKind =
   | 'run_cancelling'
   | 'budget_raised'
   | 'gate_vote'
+  | 'pull_request_merged'
+  | 'pull_request_closed'
 
 export type PublicEventKind =
   | 'run_started'

@@ -67,6 +67,26 @@ export async function appendAudit(tx: Executor, drafts: readonly AuditDraft[]): 
   await tx.run(appendAuditEntries, { entries })
 }
 
+/** One at a time, so that nobody's first denial of an hour is noted twice. */
+export const lockDenials = statement({
+  name: 'lock_denials',
+  params: [],
+  row: z.object({}),
+  sql: `select from (select pg_advisory_xact_lock(7081, 15)) denying`,
+})
+
+/** A denial of the last hour to this person for this. */
+export const findDenial = statement({
+  name: 'find_denial',
+  params: ['actor', 'why'],
+  row: z.object({ seq: z.number() }),
+  sql: `
+    select e.seq from audit.entries e
+    where e.actor_id = :actor::uuid and e.action = 'access.deny' and e.detail->>'why' = :why::text
+      and e.at > app.clock_now() - interval '1 hour'
+    limit 1`,
+})
+
 /** The first place where the chain does not hold: a changed entry, a broken link, a gap, or a head that is not the tail. */
 export const findAuditBreak = statement({
   name: 'find_audit_break',

@@ -217,6 +217,18 @@ export const cardFailed = statement({
     returning d.id`,
 })
 
+/** How many cards of open places could not be shown when it was last tried, and will be tried again. */
+export const measureCards = statement({
+  name: 'measure_cards',
+  params: [],
+  row: z.object({ failing: z.number() }),
+  sql: `
+    select count(*)::integer as failing
+    from app.destinations d
+    join app.cards c on c.destination_id = d.id
+    where d.state = 'open' and c.shown < c.wanted and c.gave_up is null and c.failures > 0`,
+})
+
 /** What the button of a card stands for, at the place it was shown; no row for a key that is none there. */
 export const findCard = statement({
   name: 'find_card',

@@ -175,6 +175,12 @@ export const exportRows = statement({
       'linkCodes', (select jsonb_agg(jsonb_build_object('madeAt', c.made_at, 'expiresAt', c.expires_at,
           'usedAt', c.used_at) order by c.made_at)
         from app.link_codes c where c.actor_id = any(:actors::uuid[]) or c.used_by = any(:actors::uuid[])),
+      'mailCodes', (select jsonb_agg(jsonb_build_object('madeAt', c.made_at, 'expiresAt', c.expires_at,
+          'usedAt', c.used_at) order by c.made_at)
+        from pii.mail_codes c where c.actor_id = any(:actors::uuid[])),
+      'mailLinks', (select jsonb_agg(jsonb_build_object('run', l.run_id, 'madeAt', l.made_at,
+          'expiresAt', l.expires_at) order by l.made_at)
+        from pii.gate_links l where l.actor_id = any(:actors::uuid[])),
       'prompts', (select jsonb_agg(jsonb_build_object('askedAt', p.asked_at, 'takenAt', p.taken_at,
           'command', p.command) order by p.asked_at)
         from app.prompts p where p.actor_id = any(:actors::uuid[])),

@@ -1,8 +1,11 @@
 import { z } from 'zod'
+import type { Json } from '../model/json.ts'
+import type { Database } from './database.ts'
+import type { People } from './people.ts'
 import { statement } from './statement.ts'
 
 /** Keeps events, many at once; one whose delivery or content is known already is left out of the rows. */
-export const insertIntake = statement({
+const insertIntake = statement({
   name: 'insert_intake',
   params: ['entries'],
   row: z.object({ source: z.string(), deliveryId: z.string() }),
@@ -13,6 +16,39 @@ export const insertIntake = statement({
       as e(source text, delivery_id text, topic text, semantic_key text, body_sha256 text, body jsonb)
     on conflict do nothing
     returning source, delivery_id`,
+})
+
+/** An event as a network sent it, with the digest of its content. */
+type SentEvent = {
+  readonly source: string
+  readonly deliveryId: string
+  readonly topic: string
+  readonly body: Json
+  readonly bodySha256: string
+}
+
+/** Keeps events, many at once, and says of each whether it is new; the same delivery or content is kept once. May be repeated. */
+export async function keepEvents(
+  { db, people }: { readonly db: Database; readonly people: People },
+  events: readonly SentEvent[],
+): Promise<readonly boolean[]> {
+  const entries = events.map(async ({ source, deliveryId, topic, body, bodySha256 }) => {
+    const mark = await people.markRequest(bodySha256)
+    return { source, delivery_id: deliveryId, topic, semantic_key: `${topic} ${mark}`, body_sha256: mark, body }
+  })
+  const kept = await db.run(insertIntake, { entries: await Promise.all(entries) })
+  const isKept = new Set(kept.map(({ source, deliveryId }) => `${source} ${deliveryId}`))
+  return events.map(({ source, deliveryId }) => isKept.has(`${source} ${deliveryId}`))
+}
+
+/** Which of these deliveries are kept already. */
+export const findKnownIntake = statement({
+  name: 'find_known_intake',
+  params: ['source', 'deliveryIds'],
+  row: z.object({ deliveryId: z.string() }),
+  sql: `
+    select i.delivery_id from app.intake i
+    where i.source = :source::text and i.delivery_id = any(:deliveryIds::text[])`,
 })
 
 /** Takes waiting events for a while, oldest first; what is not marked by then is taken again. */

@@ -93,3 +93,15 @@ export const readLastTick = statement({
     order by t.tick desc
     limit 1`,
 })
+
+/** From when on a schedule that looks back must look: a little before its last tick that was done, or as far as it looks at most. */
+export const findLookBack = statement({
+  name: 'find_look_back',
+  params: ['schedule', 'mostMs', 'overlapMs'],
+  row: z.object({ since: z.date() }),
+  sql: `
+    select greatest(
+      app.clock_now() - :mostMs::float8 * interval '1 millisecond',
+      (select t.tick from app.ticks t where t.schedule = :schedule::text and t.outcome = 'done'
+       order by t.tick desc limit 1) - :overlapMs::float8 * interval '1 millisecond') as since`,
+})

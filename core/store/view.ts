@@ -66,6 +66,7 @@ export const viewRun = statement({
       })
       .nullable(),
     pullRequest: z.object({ number: z.number(), url: z.string() }).nullable(),
+    pullRequestEnd: z.enum(['merged', 'closed']).nullable(),
   }),
   sql: `
     select ${lineColumns}, r.correlation_id, r.failures,
@@ -78,7 +79,10 @@ export const viewRun = statement({
       (select a.output->'outlook' from app.attempts a
        where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook,
       (select a.output->'pullRequest' from app.attempts a
-       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'pullRequest' order by a.position desc limit 1) as pull_request
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'pullRequest' order by a.position desc limit 1) as pull_request,
+      (select replace(e.kind, 'pull_request_', '') from app.events e
+       where e.run_id = r.id and e.kind in ('pull_request_merged', 'pull_request_closed')
+       order by e.seq desc limit 1) as pull_request_end
     from app.runs r
     join app.plans p on p.run_id = r.id and p.version = r.plan_version
     left join app.budgets b on b.scope = 'run' and b.scope_id = r.id

@@ -5,7 +5,7 @@ import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
 import type { ServerPolicy } from './settings/settings.ts'
 import type { FactoryInput } from './shapes.ts'
-import { factoryInput } from './shapes.ts'
+import { allowedInput } from './shapes.ts'
 import { summarize } from './summary.ts'
 import { writeAnchor, writeSuite } from './write.ts'
 
@@ -24,7 +24,7 @@ export const factory = ({ source, author, codeHost, serverPolicy }: FactoryPorts
   name: 'factory',
   version: 1,
   says: 'reads a README, writes the documentation suite, and puts it on a branch',
-  input: factoryInput,
+  input: allowedInput(source),
   plan,
   lockKey: ({ target, branch, dryRun }) => (dryRun ? null : `factory:${target}#${branch ?? 'default'}`),
   whenLocked: 'queue',

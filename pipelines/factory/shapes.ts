@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { Fault } from '../../core/model/problem.ts'
+import type { SourceControl } from '../../core/ports.ts'
 
 /** What a factory run is asked to do. */
 export const factoryInput = z.object({
@@ -26,6 +28,18 @@ const holdsPassword = (target: string): boolean =>
   /^https?:\/\/[^/]*@|^[a-z][a-z0-9+.-]*:\/\/[^/@]*:[^/@]*@/i.test(target)
 
 export type FactoryInput = z.infer<typeof factoryInput>
+
+/** The same, refused at once where the source would refuse it whatever the network says. */
+export const allowedInput = (source: Pick<SourceControl, 'check'>) =>
+  factoryInput.superRefine(({ target, branch }, ctx) => {
+    if (ctx.issues.length > 0) return
+    try {
+      source.check({ address: target, branch })
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      ctx.addIssue({ code: 'custom', path: ['target'], message: error.message })
+    }
+  })
 
 export const snapshot = z.object({
   address: z.string(),

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { handleOf } from '../../core/model/handle.ts'
 import { administer } from '../support/administer.ts'
@@ -33,6 +34,7 @@ test('the figures name no run, no person and no repository, and are no more afte
   expect(Number(/^qp_queue_age_seconds ([\d.]+)$/m.exec(text)?.[1])).toBeGreaterThan(59)
   expect(text).toMatch(/qp_http_requests_total\{method="GET",route="\/api\/v1\/runs\/:run",status="404"\} 300/)
   expect(text).toContain('route="none"')
+  expect(text).toContain('qp_denials_total{surface="slack"} 3')
   for (const name of [
     'qp_open_gates',
     'qp_outbox_waiting',
@@ -41,7 +43,10 @@ test('the figures name no run, no person and no repository, and are no more afte
     'process_resident_memory_bytes',
   ])
     expect(text).toContain(name)
-  for (const hidden of [secret, house.actor.id, 'tester', house.dir]) expect(text).not.toContain(hidden)
+  const labels = series.flatMap((line) => [...line.matchAll(/(\w+)="([^"]*)"/g)].map(([, , value]) => value))
+  expect(labels.filter((value) => /[0-9a-f]{8}-|^r(?=.*\d)[0-9a-z]{3,8}$/.test(value ?? ''))).toEqual([])
+  for (const hidden of [secret, house.actor.id, 'tester', house.dir, handleOf(20_001)])
+    expect(text).not.toContain(hidden)
   await administer(house.database.connection, 'delete from app.plans; delete from app.runs')
 })
 
@@ -83,6 +88,27 @@ test('the probes and figures are not on the public port, and the API is not on t
   })
 })
 
+test('a process whose event loop is blocked is not alive to who asks from outside, and is again soon after', async () => {
+  const { served } = await openOps()
+  const url = `http://127.0.0.1:${served.opsPort}/healthz`
+  const counts = new SharedArrayBuffer(8)
+  const heard = new Int32Array(counts)
+  const watcher = new Worker(new URL('../support/watcher.ts', import.meta.url), {
+    workerData: { url, timeoutMs: 300, counts },
+  })
+  onTestFinished(async () => void (await watcher.terminate()))
+  await until(() => Promise.resolve(heard[0] !== 0), 'it is alive')
+  const before = Atomics.load(heard, 0)
+  const nobody = new Int32Array(new SharedArrayBuffer(4))
+  Atomics.wait(nobody, 0, 0, 1_000)
+  expect(Atomics.load(heard, 1)).toBeGreaterThanOrEqual(2)
+  // What was under way when the loop stood still may have been answered just before.
+  expect(Atomics.load(heard, 0) - before).toBeLessThanOrEqual(1)
+  const freeAt = performance.now()
+  await until(() => Promise.resolve((heard[0] ?? 0) > before + 1), 'it is alive again')
+  expect(performance.now() - freeAt).toBeLessThan(5_000)
+})
+
 /** What the server says to bytes that are no ordinary request, until it hangs up or has said enough. */
 function say(port: number, text: string): Promise<string> {
   return new Promise((resolve) => {
@@ -97,6 +123,53 @@ function say(port: number, text: string): Promise<string> {
     socket.on('error', () => resolve(heard))
   })
 }
+
+/** What a request of these bytes hears; it names the line and headers it was sent with. */
+const request = (port: number, line: string, ...headers: readonly string[]): Promise<string> =>
+  say(port, `${[`${line} HTTP/1.1`, ...headers, 'connection: close'].join('\r\n')}\r\n\r\n`)
+
+const paths = (inside: string): readonly string[] =>
+  `/metrics /healthz /readyz /metrics/ //metrics /./metrics /%6detrics /METRICS /metrics?x /metrics;x=1 /metrics%00
+   /metrics%20 \\metrics /%2e%2e/metrics /../metrics /..;/metrics /api/v1/../../metrics /health/../metrics
+   /api/v1/runs/..%2f..%2f..%2fmetrics /webhooks/../healthz http://${inside}/metrics http://localhost/healthz
+   //${inside}/metrics /@${inside}/metrics /debug/pprof /admin /server-status /.env /actuator`.split(/\s+/)
+
+const isRefused = /^HTTP\/1\.1 (400|401|404|405) /
+
+test('no method, host or path leads from the public port to the probes and figures', async () => {
+  const { served, ops } = await openOps()
+  const inside = `127.0.0.1:${served.opsPort}`
+  expect((await ops('/metrics')).text).toContain('qp_runs')
+  const requests = [
+    ...paths(inside).flatMap((path) =>
+      [inside, 'localhost', 'qp'].map((host) => [`GET ${path}`, `host: ${host}`] as const),
+    ),
+    ...['HEAD', 'POST', 'OPTIONS', 'TRACE', 'PUT'].map((method) => [`${method} /metrics`, 'host: qp'] as const),
+    ...['x-original-url', 'x-rewrite-url', 'x-forwarded-host', 'forwarded'].map(
+      (name) => ['GET /nowhere', 'host: qp', `${name}: /metrics`] as const,
+    ),
+    ['POST /nowhere', 'host: qp', 'x-http-method-override: GET', 'content-length: 0'] as const,
+  ]
+  for (const [line, ...headers] of requests) {
+    const heard = await request(served.port, line, ...headers)
+    expect(heard, `${line} ${headers.join()}`).toMatch(isRefused)
+    expect(heard, line).not.toMatch(/qp_runs|nodejs_|"status":"(pass|fail)"/)
+  }
+  expect(await request(served.port, `CONNECT ${inside}`, `host: ${inside}`)).not.toMatch(/^HTTP\/1\.1 [2-3]/)
+})
+
+test('other sites are given nothing, and a request is not echoed', async () => {
+  const { served } = await openOps()
+  const asking = ['host: qp', 'origin: https://evil.example', 'access-control-request-method: POST', 'x-echo: canary']
+  for (const path of ['/health', '/api/v1/runs', '/openapi.json', '/metrics']) {
+    const [preflight, trace, get] = await Promise.all(
+      ['OPTIONS', 'TRACE', 'GET'].map((method) => request(served.port, `${method} ${path}`, ...asking)),
+    )
+    expect(preflight, path).toMatch(isRefused)
+    expect(trace, path).toMatch(isRefused)
+    expect(`${preflight} ${trace} ${get}`, path).not.toMatch(/access-control-allow|canary/i)
+  }
+})
 
 test('bytes that are no ordinary request are answered or dropped, never with a 5xx', async () => {
   const { served } = await openOps()

@@ -1,15 +1,17 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import type { Post } from '../../bot/surface.ts'
 import type { Following } from '../../core/commands/command.ts'
+import { databaseProbes } from '../../core/commands/doctor.ts'
 import { follows } from '../../core/commands/greet.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import { administer } from '../support/administer.ts'
 import type { Chats } from '../support/chats.ts'
 import { give, openChats, Wall } from '../support/chats.ts'
+import { HeldDatabase } from '../support/held.ts'
 import type { TestHouse } from '../support/house.ts'
 import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
 import { keysOf, peopleOf } from '../support/people.ts'
@@ -135,13 +137,50 @@ test('a button counts only in the chat it was shown in, and for people who may',
     button(slack.read('T1/C1'), /^Reject/),
   )
   expect(asked).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
-  const denials = await administer(
-    house.database.connection,
-    "select count(*)::integer as denials from audit.entries where action = 'access.deny'",
-  )
-  expect(denials).toEqual([{ denials: 2 }])
+  expect(await denialsIn(house)).toBe(2)
   expect((await cardWhen(house, handle, isAtGate)).gates).toMatchObject([{ verdict: null, votes: 0 }])
 })
+
+test('a stranger who tries without end is audited once an hour for each thing tried, and counted each time', async () => {
+  const house = await openTestHouse()
+  const doors = ['one', 'two'].map((name) => {
+    const db = new HeldDatabase(house.database.connection, name)
+    onTestFinished(() => db.close())
+    const counted: string[] = []
+    const desk = { ...house.desk, db, onDenial: (surface: string) => counted.push(surface) }
+    return { db, counted, chats: openChats({ ...house, desk }, []) }
+  })
+  const [one, two] = doors as [(typeof doors)[0], (typeof doors)[0]]
+  const tap = async ({ chats }: typeof one, kind: 'gates' | 'runs' = 'gates') => {
+    const told = await chats.reception.ask(
+      chats.caller('slack', 'eve'),
+      kind === 'gates' ? { kind } : { kind, page: 1 },
+    )
+    expect(told).toMatchObject({ ok: false, refusal: { code: 'not_allowed' } })
+  }
+  agreed(await one.chats.reception.ask(one.chats.caller('slack', 'eve'), { kind: 'whoami' }))
+  const hold = one.db.hold()
+  const first = tap(one)
+  await hold.reached
+  const second = tap(two)
+  await two.db.blocked()
+  hold.release()
+  await Promise.all([first, second])
+  for (let n = 0; n < 20; n++) await tap(one)
+  expect(await denialsIn(house)).toBe(1)
+  await tap(two, 'runs')
+  expect(await denialsIn(house)).toBe(2)
+  await freezeClock(house.database, new Date(Date.now() + 3_601_000))
+  await tap(two)
+  await tap(two)
+  expect(await denialsIn(house)).toBe(3)
+  expect([one.counted.length, two.counted.length]).toEqual([21, 4])
+})
+
+const denialsIn = async (house: TestHouse): Promise<unknown> => {
+  const counted = `select count(*)::integer as denials from audit.entries where action = 'access.deny'`
+  return (await administer(house.database.connection, counted))[0]?.['denials']
+}
 
 test('a reject collects its words first, from the person who began it, and keeps them', async () => {
   const scene = await open()
@@ -152,10 +191,16 @@ test('a reject collects its words first, from the person who began it, and keeps
   if (!pressed.ok || pressed.value.kind !== 'reason') throw new Error(JSON.stringify(pressed))
   await chats.reception.expectWords(bob(), '77', pressed.value.command)
   expect(await chats.reception.takeWords(chats.caller('slack', 'eve', 'T1/C1'), '77')).toBeNull()
+  // The same decision typed without its words.
+  const typed = { kind: 'reject', run: handle, gate: null, sha256: null } as const
+  expect(await chats.reception.begin(bob(), typed)).toMatchObject({ value: { kind: 'reason' } })
+  const eve = await chats.reception.begin(chats.caller('slack', 'eve', 'T1/C1'), typed)
+  expect(eve).toMatchObject({ refusal: { code: 'not_allowed' } })
   const waiting = await chats.reception.takeWords(bob(), '77')
   if (!waiting) throw new Error('nobody waits for words')
   agreed(await chats.reception.ask(bob(), { ...waiting, reason: 'the scope is wrong' }))
   expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'rejected' })
+  expect(await chats.reception.begin(bob(), typed)).toMatchObject({ refusal: { code: 'not_found' } })
 })
 
 test('whichever network is away: people decide on another, and it hears everything late, in order and once', async () => {
@@ -304,6 +349,54 @@ test('a message that a network will not take is put aside, and the next one goes
   await chats.settle()
   expect(chats.faults).toHaveLength(1)
   expect(said(telegram.read('group'))).toContain('cancelled')
+})
+
+const placesOf = ({ house }: Scene, surface: string) =>
+  administer(house.database.connection, `select distinct state from app.destinations where surface = '${surface}'`)
+
+const healthOf = ({ house }: Scene) => databaseProbes(house.db, () => 0)['cards']?.()
+
+/** As if cards had failed often, and as if their time to be tried again had come. */
+const wearOut = ({ house }: Scene) =>
+  administer(house.database.connection, "update app.cards set failures = 9, next_at = '-infinity' where failures > 0")
+
+test('a lost key closes no place: cards wait, health says so, and all are shown once the key is back', async () => {
+  const scene = await open()
+  const { house, telegram, slack } = scene
+  const keys = keysOf(house.database.connection.database)
+  const chats = openChats(house, [telegram, slack], await peopleOf(house.database.connection))
+  agreed(await chats.reception.ask(chats.caller('telegram', 'ann', 'group'), { kind: 'whoami' }))
+  await rename(keys, `${keys}-away`)
+  const handle = await startIn({ ...scene, chats })
+  await wearOut(scene)
+  await chats.settle()
+  expect(chats.faults.length).toBeGreaterThan(1)
+  for (const fault of chats.faults) expect(String(fault)).toMatch(/key .* is missing.* put the folder of keys back/)
+  expect(telegram.read('group')).toEqual([])
+  expect(await placesOf(scene, 'telegram')).toEqual([{ state: 'open' }])
+  expect(await healthOf(scene)).toEqual({ status: 'warn', message: expect.stringContaining('log of the bot') })
+  await rename(`${keys}-away`, keys)
+  await wearOut(scene)
+  await chats.settle()
+  for (const posts of [telegram.read('group'), slack.read('T1/C1')])
+    expect(said(posts)).toContain(`Run ${handle} waits for you`)
+  expect(await healthOf(scene)).toMatchObject({ status: 'pass' })
+})
+
+test('a place is closed when the network says that it is gone, and not for a token that was taken back', async () => {
+  const scene = await open()
+  const { chats, telegram, slack } = scene
+  telegram.fail = () => new Fault({ code: 'PRECONDITION_FAILED', message: 'the bot was removed', retryable: false })
+  slack.fail = () => new Fault({ code: 'FATAL', message: 'the token was taken back', retryable: false })
+  const handle = await startIn(scene)
+  expect(await placesOf(scene, 'telegram')).toEqual([{ state: 'closed' }, { state: 'open' }])
+  expect(await placesOf(scene, 'slack')).toEqual([{ state: 'open' }])
+  await wearOut(scene)
+  await chats.settle()
+  slack.fail = () => null
+  await wearOut(scene)
+  await chats.settle()
+  expect(said(slack.read('T1/C1'))).toContain(`Run ${handle} waits for you`)
 })
 
 test('two accounts of one person are one person: roles are shared, and a second vote is refused', async () => {

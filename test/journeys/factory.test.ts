@@ -203,25 +203,36 @@ describe('what cannot be worked on ends with a sentence that says what to do', (
     expect(card.reason).toContain('README.md is a symbolic link in the repository, which is not followed')
   })
 
-  test('a line break in the address is refused before anything is stored', async () => {
-    const house = await openTestHouse()
-    const run = { kind: 'run', branch: null, pipeline: 'factory', dryRun: false, confirm: false } as const
-    expect(denied(await house.ask({ ...run, target: '/srv/a\nb' })).message).toContain('line break')
+  test('an address that no network could make right is refused when it is typed, before anything is stored', async () => {
+    const house = await openTestHouse({}, null, {
+      codeHost: null,
+      git: { allowedHosts: ['git.example.org', '10.0.0.9'] },
+    })
+    const order = { kind: 'run', branch: null, pipeline: 'factory', dryRun: false, confirm: false } as const
+    for (const [target, sentence] of [
+      ['/srv/a\nb', /line break/],
+      ['https://me:secret@git.example.org/a.git', /^The address holds a password or token[^.]*\.$/],
+      ['http://git.example.org/a.git', 'http:// is not allowed: use https:// or ssh://.'],
+      ['git://git.example.org/a.git', /^git:\/\/ is not allowed/],
+      ['file:///srv/a.git', 'file addresses are not allowed here: use https or ssh.'],
+      ['ext::id', /start other programs/],
+      ['owner/shop', /is not an address: give https:\/\/host/],
+      [
+        'https://evil.example/a.git',
+        'The host evil.example is not allowed: ask an admin to add it to the allowed hosts.',
+      ],
+      ['git@evil.example:a.git', /^The host evil\.example is not allowed/],
+      ['https://10.0.0.8/a.git', /^The host 10\.0\.0\.8 is not allowed/],
+    ] as const) {
+      const refusal = denied(await house.ask({ ...order, target }))
+      expect(refusal, target).toEqual({ code: 'invalid_input', message: expect.stringMatching(sentence) as string })
+      expect(refusal.message).not.toContain('secret')
+    }
+    const branch = denied(await house.ask({ ...order, target: 'https://git.example.org/a.git', branch: 'a..b' }))
+    expect(branch.message).toContain('is not a branch name')
     expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [] })
-  })
-
-  test('a password in the address is refused before anything is stored', async () => {
-    const house = await openTestHouse()
-    const run = {
-      kind: 'run',
-      target: 'https://me:secret@example.org/a.git',
-      branch: null,
-      pipeline: 'factory',
-      dryRun: false,
-      confirm: false,
-    } as const
-    expect(denied(await house.ask(run)).message).toContain('password or token')
-    expect(agreed(await house.ask({ kind: 'runs', page: 1 }))).toMatchObject({ runs: [] })
+    for (const target of ['https://10.0.0.9/a.git', 'git@git.example.org:a.git', '/nowhere'])
+      agreed(await house.ask({ ...order, target }))
   })
 })
 

@@ -4,8 +4,13 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { git } from '../../adapters/git/source-control.fixtures.ts'
 import { runProcess, startProcess } from '../../adapters/process/run.ts'
+import { follows } from '../../core/commands/greet.ts'
 import type { RunCard } from '../../core/model/card.ts'
+import { deliveryReconciliation } from '../../cron/delivery-reconciliation.ts'
+import { hearGitHub } from '../../main/github-events.ts'
+import { Intake } from '../../main/intake.ts'
 import { administer } from '../support/administer.ts'
+import { openChats, Wall } from '../support/chats.ts'
 import { allGranted, startGitHub } from '../support/github/github.ts'
 import {
   agreed,
@@ -19,6 +24,7 @@ import {
 } from '../support/house.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { openState, program, until } from '../support/program.ts'
+import { handsOn } from '../support/schedules.ts'
 
 const readme =
   '# Shop\n\nA shop for parts.\n\n## Features\n\n- Customers must pay by card.\n- A clerk can refund an order.\n'
@@ -60,7 +66,7 @@ test('a run on a GitHub repository ends with one pull request that a maintainer 
   expect(body).not.toContain('tester')
 
   const url = `https://github.test/olivia/shop/pull/${pull?.number}`
-  expect(card.pullRequest).toEqual({ number: pull?.number, url })
+  expect(card.pullRequest).toEqual({ number: pull?.number, url, end: null })
   const summary = agreed(await house.ask({ kind: 'artifacts', run: card.handle, name: 'summary.md' }))
   expect(summary.kind === 'file' && summary.text).toContain(`Pull request: ${url}`)
   const [told] = await administer(
@@ -100,6 +106,63 @@ test('as an App, each token holds one repository and what one use needs, and all
   ])
   await github.close()
   expect(minted.every(({ revoked }) => revoked)).toBe(true)
+})
+
+test('a merge that GitHub could not tell us of is found at the next look, and told where the run is shown, once', async () => {
+  const fake = await startGitHub()
+  const shop = await fake.repository('olivia/shop', { 'README.md': readme })
+  const github = fake.as(fake.app([{ repositories: ['olivia/shop'] }]))
+  const house = await openTestHouse({}, null, fake.world(github))
+  const slack = new Wall('slack')
+  const chats = openChats(house, [slack])
+  await follows(house.desk, 'slack', 'channel')
+  await house.work()
+  const { handle, pullRequest } = await runToTheEnd(house, shop.address)
+  await chats.settle()
+  const before = slack.read('channel').length
+  const closed = (url: string, merged: boolean) => ({
+    action: 'closed',
+    repository: { full_name: 'olivia/shop' },
+    sender: { login: 'olivia' },
+    pull_request: {
+      number: pullRequest?.number ?? 0,
+      html_url: url,
+      merged,
+      merge_commit_sha: merged ? 'b'.repeat(40) : null,
+      head: { sha: 'a'.repeat(40) },
+    },
+  })
+  const url = pullRequest?.url ?? ''
+  const missed = fake.tells('pull_request', closed(url, true), 502)
+  fake.tells('pull_request', closed(`${url}000`, false), 0)
+  const { people } = house.desk
+  const webhooks = github.deliveries && { deliveries: github.deliveries, people }
+  const hands = { ...handsOn(house.database), webhooks }
+  expect(await deliveryReconciliation.work(hands)).toEqual({ looked: 2, missed: 2, lost: 0 })
+
+  const log = () => undefined
+  const receiver = { verify: () => true, handle: hearGitHub(house.db, log) }
+  const intake = new Intake({ db: house.db, people }, { github: receiver, telegram: null, slack: null }, log)
+  onTestFinished(() => intake.stop())
+  await intake.drain()
+  const body = closed(url, true)
+  const late = { source: 'github', deliveryId: missed, topic: 'pull_request', body, bodySha256: 'x', sizeBytes: 1 }
+  expect(await intake.webhooks.github?.keep(late), 'it comes after all').toBe(false)
+  expect(await intake.webhooks.github?.keep({ ...late, deliveryId: 'by-hand' })).toBe(true)
+  await intake.drain()
+  await chats.settle()
+
+  const news = slack.read('channel').slice(before)
+  expect(news.map(({ lines }) => lines)).toEqual([[`✓ Run ${handle}: The docs pull request was merged on GitHub.`]])
+  const card = await cardWhen(house, handle, isAtEnd)
+  expect(card).toMatchObject({ state: 'succeeded', pullRequest: { url, end: 'merged' } })
+  const kept = JSON.stringify([
+    await administer(house.database.connection, "select * from app.events where kind like 'pull_request%'"),
+    await administer(house.database.connection, 'select * from app.intake'),
+  ])
+  expect(kept.match(/pull_request_merged/g)).toHaveLength(1)
+  expect(kept).not.toContain('olivia')
+  expect(kept, 'all are dealt with').not.toContain('"done_at":null')
 })
 
 test('no token is ever in an argument, a file or the database', async () => {
@@ -225,7 +288,7 @@ test('without a code host a run ends at its branch, as before', async () => {
   expect(await git(shop.folder, ['branch', '--list', 'quantapilot/*'])).toContain(card.handle)
 })
 
-test('the program itself, set up by its environment, opens the pull request, and doctor says as whom', {
+test('the program itself, set up by its environment, opens the pull request, fetches what it missed, and doctor says as whom', {
   timeout: 120_000,
 }, async () => {
   const fake = await startGitHub()
@@ -235,6 +298,9 @@ test('the program itself, set up by its environment, opens the pull request, and
   const variables = {
     GITHUB_APP_ID: identity.appId,
     GITHUB_PRIVATE_KEY: identity.privateKey,
+    GITHUB_WEBHOOK_SECRET: 'it-is-a-secret-to-everybody',
+    QP_HTTP_PORT: '0',
+    QP_OPS_PORT: '0',
     GITHUB_API_URL: `${fake.url}/api/v3`,
     NODE_EXTRA_CA_CERTS: fake.caFile,
     QP_GIT_CA_FILE: fake.caFile,
@@ -249,6 +315,7 @@ test('the program itself, set up by its environment, opens the pull request, and
   const doctor = await runProcess({ ...start('doctor'), ...limits })
   expect(doctor.stdout.toString()).toMatch(/✓ github +acts as the App quantapilot-test/)
 
+  const missed = fake.tells('push', { ref: 'refs/heads/main' }, 502)
   const worker = await startProcess({ ...start('start'), stdout: 'pipe', stderr: 'pipe' })
   let said = doctor.stdout.toString() + doctor.stderr
   for (const stream of [worker.stdout, worker.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
@@ -265,6 +332,10 @@ test('the program itself, set up by its environment, opens the pull request, and
   agreed(await state.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
   await until(async () => (await card())?.state === 'succeeded', 'the end')
   expect((await card())?.pullRequest).toMatchObject({ number: shop.pulls[0]?.number })
+  await until(async () => {
+    const kept = await administer(state.database.connection, 'select delivery_id from app.intake')
+    return kept.length === 1 && kept[0]?.['delivery_id'] === missed
+  }, 'what was missed is fetched')
   expect(await worker.kill({ graceMs: 20_000 })).toEqual({ exitCode: 0 })
   expect(fake.state.tokens.length).toBeGreaterThanOrEqual(4)
   expect(fake.state.tokens.every(({ revoked }) => revoked)).toBe(true)

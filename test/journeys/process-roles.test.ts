@@ -30,7 +30,9 @@ test('a worker works, a bot tells, and cron keeps time: each does its own part a
   const state = await openState()
   const cron = [await startRole(state, 'cron'), await startRole(state, 'cron')]
   const done = async () => (await ticksOf(state)).filter(({ outcome }) => outcome === 'done')
-  await until(async () => (await done()).length >= schedules.length, 'every schedule had its tick')
+  // There is no GitHub here that could be asked for its deliveries.
+  const used = schedules.filter(({ name }) => name !== 'delivery-reconciliation')
+  await until(async () => (await done()).length >= used.length, 'every schedule had its tick')
 
   const folder = await makeRepository(state, 'shop', { 'README.md': '# Shop\n\n- It must sell.\n' })
   const run = await startFactory(state, folder)

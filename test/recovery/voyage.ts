@@ -425,13 +425,15 @@ for (const file of await readdir(store)) {
 const isBeforeLaunch = (name: string): boolean => name.startsWith('seal_') || name === 'mark_keyring'
 
 /**
- * What no ship of ours sends: keys of programs, events that networks bring in, deliveries to endpoints. Their own tests
- * show what a death leaves: test/http and test/journeys/webhooks.test.ts.
+ * What no ship of ours sends: keys of programs, events that networks bring in, deliveries to endpoints, limits of
+ * GitHub. Their own tests show what a death leaves: test/http, test/journeys/webhooks.test.ts and test/github.test.ts.
  */
-const isOfPrograms = (statement: string): boolean => /_(key|intake|webhook|delivery|deliveries)$/.test(statement)
+const isOfPrograms = (statement: string): boolean =>
+  /_(key|intake|webhook|delivery|deliveries|pull_request|rate_gate)$/.test(statement)
 
 /** Mailboxes and links of mails: test/journeys/mail.test.ts shows what becomes of them. */
 const isOfMail = (statement: string): boolean => /_(mail_code|mailbox|gate_link)$/.test(statement)
+
 /** Erasing somebody is broken off at each stage by test/privacy.test.ts. */
 const isOfErasure = (statement: string): boolean => statement.startsWith('erase_')
 

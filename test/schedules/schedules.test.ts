@@ -1,13 +1,18 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { deliveryReconciliation } from '../../cron/delivery-reconciliation.ts'
 import { gateEscalation } from '../../cron/gate-escalation.ts'
 import { gateReminders } from '../../cron/gate-reminders.ts'
 import { partitions } from '../../cron/partitions.ts'
 import { rollup } from '../../cron/rollup.ts'
 import { schedules } from '../../cron/schedule.ts'
+import { Scheduler } from '../../cron/scheduler.ts'
 import { stuckSweep } from '../../cron/stuck-sweep.ts'
+import type { Json } from '../../core/model/json.ts'
+import { keepEvents } from '../../core/store/intake.ts'
 import { rollUpCosts } from '../../core/store/rollup.ts'
 import { administer } from '../support/administer.ts'
 import { give, openChats, Wall } from '../support/chats.ts'
+import { startGitHub } from '../support/github/github.ts'
 import { HeldDatabase } from '../support/held.ts'
 import {
   agreed,
@@ -325,3 +330,67 @@ test('a month that has begun in the default partition stays there, and the next 
   )
   expect(made.map(({ relname }) => relname)).toEqual(['events_2026_04', 'events_2026_05'])
 })
+
+test('events of GitHub that did not arrive are found at the next look, however many there are, and none is kept twice', async () => {
+  const house = await openTestHouse()
+  const { people } = house.desk
+  const fake = await startGitHub()
+  const identity = fake.app([])
+  const at = Date.now()
+  await freezeClock(house.database, new Date(at))
+  const told: Told[] = []
+  const hands = handsOn(house.database, told)
+  const look = () => {
+    const { deliveries } = fake.as(identity)
+    const webhooks = deliveries && { deliveries, people }
+    return new Scheduler({ ...hands, webhooks }, [deliveryReconciliation]).fire(deliveryReconciliation, true)
+  }
+  const arrive = (deliveryId: string, body: Json, digest: string) =>
+    keepEvents(house.desk, [{ source: 'github', deliveryId, topic: 'push', body, bodySha256: digest }])
+  const missed: string[] = []
+  fake.tells('ping', { zen: 'x' }, 200)
+  for (let n = 0; n < 110; n++) {
+    const guid = fake.tells('push', { n }, n % 2 === 0 ? 202 : 503)
+    if (n % 2 === 0) await arrive(guid, { n }, `${n}`)
+    else missed.push(guid)
+  }
+  // Sent again by hand, in vain: the same event in another try.
+  fake.state.deliveries.push({ ...required(fake.state.deliveries[2]), id: '180000000000000001', redelivery: true })
+  fake.state.deliveries.push({
+    ...required(fake.state.deliveries[4]),
+    id: '180000000000000003',
+    payload: null,
+    guid: 'gone',
+  })
+
+  for (let tries = 0; tries < 3; tries++) fake.goesWrong(/^GET \/app\/hook\/deliveries$/, 'bad gateway')
+  expect(await look(), 'GitHub is away').toMatchObject({ kind: 'failed' })
+  await freezeClock(house.database, new Date(at + 120_000))
+  expect(await look()).toEqual({ kind: 'done', detail: { looked: 113, missed: 55, lost: 1 } })
+  expect(told.map(({ message }) => message)).toContain('an event of GitHub did not arrive and cannot be fetched')
+  const kept = await administer(house.database.connection, 'select delivery_id from app.intake')
+  expect(kept).toHaveLength(110)
+  expect(await arrive(required(missed[0]), { n: 1 }, 'other bytes'), 'it comes after all').toEqual([false])
+
+  let before = fake.state.requests.length
+  await freezeClock(house.database, new Date(at + 13 * 60_000))
+  expect(await look()).toMatchObject({ detail: { looked: 113, missed: 0 } })
+  const reads = fake.state.requests.slice(before).filter((line) => line.includes('/deliveries/'))
+  expect(reads, 'what is known is not fetched again').toEqual(['GET /app/hook/deliveries/180000000000000003'])
+
+  before = fake.state.requests.length
+  await freezeClock(house.database, new Date(at + 26 * 60_000))
+  expect(await look(), 'what the look before has seen').toMatchObject({ detail: { looked: 0 } })
+  expect(fake.state.requests.slice(before)).toEqual(['GET /app/hook/deliveries'])
+  expect(deliveryReconciliation.everyMs * 2, 'one look may fail').toBeLessThanOrEqual(5 * 60_000)
+})
+
+test('without an App and a secret there is nothing to look for, and who asks is told what to set', async () => {
+  const hands = handsOn(await openDatabase('2026-05-04T12:00:00Z'))
+  await expect(deliveryReconciliation.work(hands)).rejects.toThrow('set GITHUB_WEBHOOK_SECRET, GITHUB_APP_ID')
+})
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('there is none')
+  return value
+}

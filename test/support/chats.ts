@@ -4,6 +4,7 @@ import { Relay } from '../../bot/relay.ts'
 import type { Board, Caller, Place, Post, Reception } from '../../bot/surface.ts'
 import { cardOf } from '../../core/commands/show.ts'
 import type { Role } from '../../core/model/plan.ts'
+import type { People } from '../../core/store/people.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { openReception } from '../../main/reception.ts'
 import type { TestHouse } from './house.ts'
@@ -54,8 +55,8 @@ export type Chats = {
   settle(): Promise<void>
 }
 
-/** Networks around a house, with everything between them and the database as in the product. */
-export function openChats(house: TestHouse, walls: readonly Board[]): Chats {
+/** Networks around a house, with everything between them and the database as in the product; `people` opens addresses. */
+export function openChats(house: TestHouse, walls: readonly Board[], people: People = house.desk.people): Chats {
   const faults: unknown[] = []
   const onFault = (_: string, error: unknown): void => void faults.push(error)
   const look = async (handle: string) => {
@@ -66,7 +67,7 @@ export function openChats(house: TestHouse, walls: readonly Board[]): Chats {
   const relay = new Relay({ db: house.db, listeners: [], onFault, onCards: () => undefined })
   const cards = new CardRelay({
     db: house.db,
-    addressOf: (subject, sealed) => house.desk.people.openAddress(subject, sealed),
+    addressOf: (subject, sealed) => people.openAddress(subject, sealed),
     boards: walls,
     look,
     onFault,

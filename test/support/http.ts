@@ -66,6 +66,7 @@ export async function serve(
   const servers = await openHttp(
     {
       desk: house.desk,
+      denials: new Map([['slack', 3]]),
       log: (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields })),
       config: { http },
     },

@@ -25,6 +25,7 @@ export function handsOn(database: TestDatabase, told: Told[] = []): Hands {
     owner: openAs(database, null),
     purger: openAs(database, purgerRole),
     retentionDays: 36_500,
+    webhooks: null,
     names: ['every-minute'],
     log: (level, message, fields) => void told.push({ level, message, fields }),
     signal: new AbortController().signal,

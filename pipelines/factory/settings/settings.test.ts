@@ -103,7 +103,7 @@ describe('what is wrong is said with its place and what to do', () => {
     ],
     [
       'policies:\n  gates:\n    anchor:\n      roles: [aprover]\n',
-      '4 policies.gates.anchor.roles[0] must be one of viewer, operator, approver, admin, auditor, data_steward; it is "aprover" (column 15). Write approver.',
+      '4 policies.gates.anchor.roles[0] must be one of operator, approver, admin; it is "aprover" (column 15). Write approver.',
     ],
     [
       'policies:\n  gates:\n    anchor:\n      roles: []\n',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Role } from '../../../core/model/plan.ts'
-import { roles } from '../../../core/model/plan.ts'
+import { decidingRoles } from '../../../core/model/plan.ts'
 import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo } from './values.ts'
 
 /** The shape of quantapilot.yml. Messages complete the sentence "<key> …"; descriptions are what editors show. */
@@ -29,7 +29,7 @@ const gate = z
   .strictObject(
     {
       roles: z
-        .array(z.enum(roles, `must be one of ${roles.join(', ')}`), 'must be a list of roles')
+        .array(z.enum(decidingRoles, `must be one of ${decidingRoles.join(', ')}`), 'must be a list of roles')
         .min(1, 'must name at least one role, because an empty list means nobody')
         .optional()
         .describe('Who may decide: people with any one of these roles. Default: approver, admin.'),
@@ -58,7 +58,7 @@ const gate = z
           'After this without a decision the roles of escalate_to are told and may decide too. Default: never.',
         ),
       escalate_to: z
-        .array(z.enum(roles, `must be one of ${roles.join(', ')}`), 'must be a list of roles')
+        .array(z.enum(decidingRoles, `must be one of ${decidingRoles.join(', ')}`), 'must be a list of roles')
         .min(1, 'must name at least one role, because an empty list means nobody')
         .optional()
         .describe('Who is told, and may decide too, after escalate_after. Default: admin.'),

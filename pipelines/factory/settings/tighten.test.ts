@@ -52,8 +52,8 @@ describe('the file can only tighten what the server allows', () => {
     ],
     [
       'policies: { gates: { anchor: { roles: [admin] } } }',
-      'policies: { gates: { anchor: { roles: [viewer, admin] } } }',
-      'policies.gates.anchor.roles: the server does not let viewer decide, so admin may.',
+      'policies: { gates: { anchor: { roles: [operator, admin] } } }',
+      'policies.gates.anchor.roles: the server does not let operator decide, so admin may.',
     ],
     [
       'policies: { gates: { anchor: { expires_after: 1h } } }',
@@ -77,8 +77,8 @@ describe('the file can only tighten what the server allows', () => {
     ],
     [
       'policies: { gates: { anchor: { escalate_to: [admin] } } }',
-      'policies: { gates: { anchor: { escalate_to: [admin, viewer] } } }',
-      'policies.gates.anchor.escalate_to: the server does not let viewer decide, so admin may.',
+      'policies: { gates: { anchor: { escalate_to: [admin, operator] } } }',
+      'policies.gates.anchor.escalate_to: the server does not let operator decide, so admin may.',
     ],
     [
       'policies: { gates: { anchor: { roles: [approver] } } }',
@@ -147,7 +147,7 @@ test.each([
 test('a file that names only people the server does not let decide does not leave nobody', () => {
   const { settings } = tightened(
     'policies: { gates: { anchor: { roles: [admin] } } }',
-    'policies: { gates: { anchor: { roles: [viewer] } } }',
+    'policies: { gates: { anchor: { roles: [operator] } } }',
   )
   expect(settings.policies.gates['anchor']?.roles).toEqual(['admin'])
 })

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -21,6 +21,7 @@ import {
   type Mishap,
   mayDo,
   mayTouch,
+  nextId,
   newState,
   nowOf,
   type Repository,
@@ -49,6 +50,8 @@ export type FakeGitHub = {
   personalToken(permissions?: Readonly<Record<string, string>>): string
   /** A GitHub App with these installations; answers with its identity. */
   app(installations: readonly Partial<Installation>[]): Extract<GitHubOptions['identity'], { kind: 'app' }>
+  /** Sends an event to the App's webhook, which answered with this status; 0: not at all. Answers with its GUID. */
+  tells(event: string, payload: Readonly<Record<string, unknown>>, statusCode: number): string
   /** Lets something go wrong with the next request that fits. */
   goesWrong(on: RegExp, kind: Mishap['kind']): void
   /** The product's GitHub adapter as this identity; closed at the end of the test unless before. */
@@ -112,6 +115,14 @@ export async function startGitHub(): Promise<FakeGitHub> {
       const made = installations.map((each, index) => ({ ...emptyInstallation, id: index + 1, ...each }))
       state.app = { id: '4711', slug: 'quantapilot-test', publicKey, installations: made }
       return { kind: 'app', appId: '4711', privateKey: privateKey.export({ type: 'pkcs1', format: 'pem' }).toString() }
+    },
+    tells: (event, payload, statusCode) => {
+      const guid = randomUUID()
+      const id = `${170_000_000_000_000_001n + BigInt(nextId(state))}`
+      const action = typeof payload['action'] === 'string' ? payload['action'] : null
+      const deliveredAt = new Date(nowOf(state))
+      state.deliveries.push({ id, guid, event, action, deliveredAt, redelivery: false, statusCode, payload })
+      return guid
     },
     goesWrong: (on, kind) => void state.mishaps.push({ on, kind }),
     as: (identity, more = {}) => {
@@ -227,5 +238,6 @@ function spoiltAnswer(state: State, kind: Mishap['kind']): Answer | null {
 function send(state: State, response: ServerResponse, { status, body, headers = {} }: Answer): void {
   const date = new Date(nowOf(state)).toUTCString()
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', date, ...headers })
-  response.end(status === 204 ? undefined : JSON.stringify(body))
+  // Numbers of deliveries are larger than JavaScript's.
+  response.end(status === 204 ? undefined : JSON.stringify(body).replace(/"id":"(\d+)"/g, '"id":$1'))
 }

@@ -1,7 +1,7 @@
 import { createVerify, randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { git } from '../../../adapters/git/source-control.fixtures.ts'
-import type { CheckRun, Pull, Repository, State, Token } from './state.ts'
+import type { CheckRun, Pull, Repository, SentDelivery, State, Token } from './state.ts'
 import { mayDo, mayTouch, nextId, nowOf, sameName, validToken } from './state.ts'
 
 /** GitHub's REST API as documented, as far as this product uses it, over real bare repositories. */
@@ -104,7 +104,56 @@ const mintBody = z.object({
   permissions: z.record(z.string(), z.string()).optional(),
 })
 
+/** As in a list; the number goes out as one, which `JSON.stringify` cannot write. */
+const showDelivery = ({ id, guid, event, action, deliveredAt, redelivery, statusCode }: SentDelivery) => ({
+  id,
+  guid,
+  delivered_at: deliveredAt.toISOString(),
+  redelivery,
+  duration: 0.27,
+  status:
+    statusCode === 0 ? 'failed to connect to host' : statusCode < 400 ? 'OK' : `Invalid HTTP Response: ${statusCode}`,
+  status_code: statusCode,
+  event,
+  action,
+  installation_id: 1,
+  repository_id: 1,
+  throttled_at: null,
+})
+
 const appRoutes: readonly (readonly [RegExp, AppRoute])[] = [
+  [
+    /^GET \/app\/hook\/deliveries$/,
+    async (state, request) => {
+      requireApp(state, request)
+      const { url } = request
+      const size = Math.min(100, Number(url.searchParams.get('per_page') ?? 30))
+      const newestFirst = state.deliveries.toReversed()
+      const cursor = url.searchParams.get('cursor')
+      const from = cursor === null ? 0 : newestFirst.findIndex(({ id }) => `v1_${id}` === cursor)
+      if (from < 0) throw new Refusal(422, 'Invalid cursor')
+      const next = newestFirst[from + size]
+      const link = new URL(url.pathname, 'https://api.github.test')
+      link.search = `per_page=${size}&cursor=v1_${next?.id}`
+      return {
+        status: 200,
+        body: newestFirst.slice(from, from + size).map(showDelivery),
+        headers: next ? { link: `<${link.href}>; rel="next"` } : {},
+      }
+    },
+  ],
+  [
+    /^GET \/app\/hook\/deliveries\/(\d+)$/,
+    async (state, request, [id]) => {
+      requireApp(state, request)
+      const found = state.deliveries.find((each) => each.id === id)
+      if (!found || found.payload === null) throw new Refusal(404, 'Not Found')
+      const headers = { 'X-GitHub-Delivery': found.guid, 'X-GitHub-Event': found.event }
+      const response = { headers: null, payload: null }
+      const body = { ...showDelivery(found), url: '', request: { headers, payload: found.payload }, response }
+      return { status: 200, body }
+    },
+  ],
   [
     /^GET \/app$/,
     async (state, request) => {

@@ -76,6 +76,21 @@ export type Repository = {
   requiredApprovals: number | null
 }
 
+/** An event that was sent to the App's webhook. */
+export type SentDelivery = {
+  /** Up to 64 bits. */
+  readonly id: string
+  readonly guid: string
+  readonly event: string
+  readonly action: string | null
+  readonly deliveredAt: Date
+  readonly redelivery: boolean
+  /** What we answered; 0: nothing. */
+  readonly statusCode: number
+  /** Null: GitHub has forgotten it since it was listed. */
+  readonly payload: unknown
+}
+
 /** Something the outside could see. */
 export type LedgerLine = {
   /** `pull.create`, `check.update` … */
@@ -108,6 +123,8 @@ export type State = {
   /** Requests so far, `GET /user`. */
   readonly requests: string[]
   readonly mishaps: Mishap[]
+  /** Oldest first. */
+  readonly deliveries: SentDelivery[]
   app: App | null
   /** How far GitHub's clock is ahead of ours. */
   aheadMs: number
@@ -128,6 +145,7 @@ export const newState = (): State => ({
   ledger: [],
   requests: [],
   mishaps: [],
+  deliveries: [],
   app: null,
   aheadMs: 0,
   tokenLifeMs: 3_600_000,

@@ -269,7 +269,7 @@ function argumentsOf(raw: string, type: string): Arguments {
   return Object.fromEntries(
     [...new URLSearchParams(raw)].map(([key, value]) => [
       key,
-      /^[[{]|^(true|false)$/.test(value) ? JSON.parse(value) : value,
+      key !== 'text' && /^[[{]|^(true|false)$/.test(value) ? JSON.parse(value) : value,
     ]),
   )
 }

@@ -2,7 +2,7 @@ import type { Command, Reply } from '../../../core/commands/command.ts'
 import type { Json } from '../../../core/model/json.ts'
 import type { Result } from '../../../core/model/problem.ts'
 import { accepted, Fault, refused } from '../../../core/model/problem.ts'
-import type { Caller, Pressed, Reception, Unsaid } from '../../../bot/surface.ts'
+import type { Caller, Pressed, Reception, Unsaid, Why } from '../../../bot/surface.ts'
 
 /** A moment in the taking in of what somebody did: before it is durable, or after. */
 export type Moment = (when: 'before' | 'after', deliveryId: string) => Promise<void>
@@ -16,6 +16,7 @@ export class RecordedReception implements Reception {
   moment: Moment = () => Promise.resolve()
   answerTo: (command: Command) => Result<Reply> = () => accepted({ kind: 'gates', gates: [] })
   pressTo: (data: string) => Result<Pressed> = () => refused('not_found', 'This button is no longer known.')
+  beginTo: (command: Unsaid) => Result<Why> = (command) => accepted({ kind: 'reason', command, prompt: 'Why?' })
 
   constructor(memory = new Memory()) {
     this.memory = memory
@@ -33,6 +34,10 @@ export class RecordedReception implements Reception {
       this.memory.pressed.push({ caller, data })
       return this.pressTo(data)
     })
+  }
+
+  begin(caller: Caller, command: Unsaid): Promise<Result<Why>> {
+    return this.#once(caller, () => this.beginTo(command))
   }
 
   expectWords(caller: Caller, prompt: string, command: Unsaid): Promise<void> {

@@ -1,0 +1,19 @@
+import { understand } from '../adapters/github/webhook.ts'
+import { endPullRequest } from '../core/commands/pull-request.ts'
+import type { EngineLog } from '../core/engine/settings.ts'
+import { assert } from '../core/model/problem.ts'
+import type { Database } from '../core/store/database.ts'
+import type { IncomingEvent } from './intake.ts'
+
+/**
+ * Does what an event of GitHub asks for: a run hears what became of its pull request. All else is over once it is read,
+ * also what is about repositories that are not ours. May be repeated.
+ */
+export const hearGitHub =
+  (db: Database, log: EngineLog) =>
+  async ({ topic, body }: IncomingEvent): Promise<void> => {
+    const event = understand(topic, body)
+    assert(event, `GitHub sent a ${topic} of a shape we do not know`)
+    const runs = event.kind === 'pull_request' ? await endPullRequest(db, event) : 0
+    log('info', 'GitHub said something', { event: event.kind, runs })
+  }
