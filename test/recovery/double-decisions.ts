@@ -1,6 +1,7 @@
 import { expect, onTestFinished } from 'vitest'
 import { handleOf } from '../../core/model/handle.ts'
 import type { GatePolicy } from '../../core/model/plan.ts'
+import { Fault } from '../../core/model/problem.ts'
 import { openSession } from '../support/administer.ts'
 import { openChats } from '../support/chats.ts'
 import type { Choice, Counter, OpenGate, SlackCounter, TelegramCounter } from '../support/counters.ts'
@@ -54,7 +55,8 @@ export async function openSquare(): Promise<Square> {
   const house = await openTestHouse({ gated })
   const [telegram, slack, http] = [await telegramOf(house), await slackOf(house), await httpOf(house)]
   const chats = openChats(house, [telegram.board, slack.board])
-  onTestFinished(() => expect(chats.faults).toEqual([]))
+  // That Telegram wants its pace kept is no fault: the card comes a moment later.
+  onTestFinished(() => expect(chats.faults.filter((fault) => !isPace(fault))).toEqual([]))
   const observer = openSession(house.database.connection)
   onTestFinished(() => observer.end())
   await house.work()
@@ -189,3 +191,5 @@ async function check({ observer, telegram, slack }: Square, { gate, verdict, win
   expect(card.reply_markup?.inline_keyboard ?? []).toEqual([])
   expect(JSON.stringify(other?.blocks)).not.toContain('"actions"')
 }
+
+const isPace = (fault: unknown): boolean => fault instanceof Fault && fault.code === 'RATE_LIMIT'
