@@ -60,7 +60,12 @@ export async function openSquare(): Promise<Square> {
   const observer = openSession(house.database.connection)
   onTestFinished(() => observer.end())
   await house.work()
-  return { house, telegram, slack, http, terminal: terminalOf(house), observer, settle: () => chats.settle() }
+  const isShown = async (): Promise<boolean> => {
+    await chats.settle()
+    return (await observer`select from app.cards where shown < wanted and gave_up is null limit 1`).length === 0
+  }
+  const settle = () => until(isShown, 'every card is shown, at the pace that Telegram wants')
+  return { house, telegram, slack, http, terminal: terminalOf(house), observer, settle }
 }
 
 /** Starts so many runs and answers with their gates, open and shown in both networks. */
