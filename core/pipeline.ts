@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Amount } from './model/amount.ts'
 import type { Json } from './model/json.ts'
 import type { ArtifactRef, Outcome } from './model/outcome.ts'
 import type { Plan, StepItem } from './model/plan.ts'
@@ -77,9 +78,6 @@ export type StepContext = {
   /** What the run has cost so far. */
   spent(): Promise<Amount>
 }
-
-/** Money in millionths of a US dollar, and tokens. */
-export type Amount = { readonly micros: number; readonly tokens: number }
 
 export type Reservation = {
   readonly id: string

@@ -3,6 +3,7 @@
  * every method throws `Fault` when the world fails and never retries by itself.
  */
 
+import type { Amount } from './model/amount.ts'
 import type { Json } from './model/json.ts'
 
 /** A repository at one commit of one branch. `address` is as the operator typed it, made absolute when it is a folder. */
@@ -226,4 +227,39 @@ export interface RateGate {
   waitMs(): Promise<number>
   /** A shorter time than what is known already changes nothing. */
   close(forMs: number): Promise<void>
+}
+
+/** One question to a model. Whatever is untrusted stands inside `prompt`, marked as data, never in `system`. */
+export type ModelRequest = {
+  readonly system: string
+  readonly prompt: string
+  /** Tokens of output, reasoning included; the provider is told, and it is what the worst case is counted with. */
+  readonly maxOutputTokens: number
+  /** Null leaves it to the provider. */
+  readonly temperature: number | null
+  /** JSON Schema that the answer's text must follow; null for free text. */
+  readonly answer: { readonly [key: string]: Json } | null
+}
+
+export type ModelAnswer = {
+  readonly text: string
+  /** By the provider's own count and the price table; micros are 0 where no price is known. */
+  readonly used: Amount
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** The provider's id of the call, for reconciling; null when it gave none. */
+  readonly requestId: string | null
+  /** True when the answer ended at `maxOutputTokens`. */
+  readonly isCut: boolean
+  readonly durationMs: number
+}
+
+/** A model behind a provider. Never retries by itself; throws Fault by the taxonomy of `core/model/problem.ts`. */
+export interface LanguageModel {
+  /** As configuration spells it: `openai/gpt-5.5`. */
+  readonly name: string
+  /** The most the call may cost: input counted from above, output at its cap, at the dearest tier that may apply. */
+  worstCase(request: ModelRequest): Amount
+  /** `onText` hears how many characters have come so far, for progress. */
+  ask(request: ModelRequest, signal: AbortSignal, onText?: (characters: number) => void): Promise<ModelAnswer>
 }
