@@ -24,6 +24,7 @@ import {
   ping,
 } from '../core/store/metrics.ts'
 import { measureOutbox } from '../core/store/outbox.ts'
+import { countFailedSlackTokens } from '../core/store/slack-token.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
 
@@ -143,11 +144,12 @@ function productOf(desk: Desk): Product {
 const projectsAPage = 20
 
 async function figuresOf(db: Database): Promise<Figures> {
-  const [states, attempts, [waiting], [outbox]] = await Promise.all([
+  const [states, attempts, [waiting], [outbox], [slack]] = await Promise.all([
     db.run(countRunStates, {}),
     db.run(countAttempts, {}),
     db.run(countWaiting, {}),
     db.run(measureOutbox, {}),
+    db.run(countFailedSlackTokens, {}),
   ])
   const queued = states.find(({ state }) => state === 'queued')
   return {
@@ -158,6 +160,7 @@ async function figuresOf(db: Database): Promise<Figures> {
     eventsWaiting: waiting?.intake ?? 0,
     eventsQuarantined: waiting?.quarantined ?? 0,
     outboxWaiting: outbox?.waiting ?? 0,
+    slackRotationsFailed: slack?.failed ?? 0,
     outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
   }
 }

@@ -89,6 +89,7 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     outboxAgeSeconds: gauge('qp_outbox_age_seconds', 'how long the oldest of them has waited'),
     eventsWaiting: gauge('qp_events_waiting', 'events from networks that are not dealt with yet'),
     eventsQuarantined: gauge('qp_events_quarantined', 'events put aside for an operator'),
+    slackRotationsFailed: gauge('qp_slack_rotations_failed', 'Slack apps whose token could not be rotated'),
   } as const
   const refresh = async (): Promise<void> => {
     const figures = await watched.figures()
