@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Api } from '../bot/slack/api.ts'
-import { quietLogger } from '../bot/slack/logger.ts'
+import { type Log, quietLogger } from '../bot/slack/logger.ts'
 import { checkRotation, RotatingToken } from '../bot/slack/rotation.ts'
+import { createSlack } from '../bot/slack/slack.ts'
 import { Database } from '../core/store/database.ts'
 import { appRole } from '../core/store/role.ts'
 import { countFailedSlackTokens, slackTokens } from '../core/store/slack-token.ts'
@@ -9,6 +10,7 @@ import { administer } from './support/administer.ts'
 import { forgetKeys, peopleOf } from './support/people.ts'
 import { createTestDatabase, freezeClock } from './support/postgres.ts'
 import { type FakeSlack, startFakeSlack } from './support/slack/fake.ts'
+import { recordReception } from './support/slack/reception.ts'
 
 const hour = 3_600_000
 const noon = Date.parse('2026-06-01T12:00:00Z')
@@ -30,8 +32,7 @@ async function openOffice() {
     const db = new Database(database.connection, options)
     onTestFinished(() => db.close())
     const said: string[] = []
-    const log = (level: string, message: string, fields: object): void =>
-      void said.push(`${level} ${message} ${JSON.stringify(fields)}`)
+    const log: Log = (level, message, fields) => void said.push(`${level} ${message} ${JSON.stringify(fields)}`)
     const logger = quietLogger(log, [])
     const { clientId, clientSecret } = fake.rotation
     const store = slackTokens({ db, people }, { clientId, firstRefreshToken })
@@ -45,7 +46,7 @@ async function openOffice() {
       apiRoot: fake.apiRoot,
     })
     const failed = async (): Promise<number | undefined> => (await db.run(countFailedSlackTokens, {}))[0]?.failed
-    return { api: new Api({ tokens, apiRoot: fake.apiRoot, logger }), tokens, store, said, failed }
+    return { log, api: new Api({ tokens, apiRoot: fake.apiRoot, logger }), tokens, store, said, failed }
   }
   return { database, fake, setTime, begin }
 }
@@ -157,11 +158,38 @@ test('a process that still has the first refresh token of before goes on with th
   expect(refreshes(fake)).toBe(2)
 })
 
-test('the token is kept in time while nobody calls, and that ends with the surface', async () => {
+test('the surface has its token made as soon as it starts, before anybody calls, and stops with nothing left behind', async () => {
   const { fake, begin } = await openOffice()
-  const stopping = new AbortController()
-  const kept = begin().tokens.keep(stopping.signal)
-  await vi.waitFor(() => expect(fake.rotation.made()).toBe(1))
-  stopping.abort()
-  await kept
+  const { store, log } = begin()
+  const { clientId, clientSecret, firstRefreshToken } = fake.rotation
+  const slack = createSlack({
+    botToken: null,
+    rotation: { clientId, clientSecret, firstRefreshToken },
+    store,
+    appToken: null,
+    signingSecret: 'canary-signing-secret-9f3',
+    channel: 'C01',
+    apiRoot: fake.apiRoot,
+    reception: recordReception(),
+    log,
+  })
+  const ended = slack.start()
+  await vi.waitFor(() => expect(fake.calls).toEqual(['oauth.v2.access', 'auth.test']))
+  await slack.post('T01/C01', { lines: ['hello'], buttons: [], under: null, isLoud: false })
+  expect(fake.messages.size).toBe(1)
+  await slack.stop()
+  await ended
+})
+
+test('a pair that the database does not take at once is offered to it again, and not used before', async () => {
+  const { database, fake, begin } = await openOffice()
+  const { tokens, said } = begin()
+  const { connection } = database
+  fake.afterEffect = async () => void (await administer(connection, 'revoke all on pii.slack_tokens from qp_app'))
+  await expect(tokens.current()).rejects.toThrow()
+  expect(said.join()).toContain('could not be kept yet')
+  await administer(connection, 'grant select, insert, update on pii.slack_tokens to qp_app')
+  fake.rotation.endGrace()
+  expect(await tokens.current()).toBe('xoxe.xoxb-1-canary-1')
+  expect([await begin().tokens.current(), refreshes(fake)]).toEqual(['xoxe.xoxb-1-canary-1', 1])
 })
