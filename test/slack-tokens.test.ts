@@ -88,6 +88,8 @@ test('of two processes one rotates, and the other uses what that one wrote', asy
   answered.resolve()
   expect(await Promise.all([first, second])).toEqual([fake.rotation.newest(), fake.rotation.newest()])
   expect(refreshes(fake)).toBe(1)
+  // Whoever saw it before that has no turn any more.
+  expect([await two.store.take(0, 0), await two.store.take(1, 0)]).toEqual([null, expect.anything()])
 })
 
 test('a token that ended early is rotated at once, and the call is made again with the new one', async () => {
@@ -152,16 +154,22 @@ test('a rotation that fails is said at once, the token is used to its end and no
 test('a process that still has the first refresh token of before goes on with the pair there is', async () => {
   const { fake, begin } = await openOffice()
   await begin().tokens.current()
-  const again = await begin(fake.rotation.reinstall()).tokens.current()
+  const reinstalled = fake.rotation.reinstall()
+  expect(await begin(reinstalled).store.take(1, 0)).toMatchObject({ refreshToken: reinstalled })
+  const again = await begin(reinstalled).tokens.current()
   fake.rotation.endGrace()
   expect(await begin().tokens.current()).toBe(again)
   expect(refreshes(fake)).toBe(2)
 })
 
-test('the surface has its token made as soon as it starts, before anybody calls, and stops with nothing left behind', async () => {
-  const { fake, begin } = await openOffice()
-  const { store, log } = begin()
+test('the surface rotates in time while nobody calls, and stops with nothing left behind', async () => {
+  const { fake, setTime, begin } = await openOffice()
+  const { store, log, tokens } = begin()
   const { clientId, clientSecret, firstRefreshToken } = fake.rotation
+  const accessToken = await tokens.current()
+  const turn = await store.take(1, 0)
+  // A pair that ends soon.
+  await turn?.keep({ accessToken, refreshToken: 'xoxe-1-canary-1' }, 200)
   const slack = createSlack({
     botToken: null,
     rotation: { clientId, clientSecret, firstRefreshToken },
@@ -175,6 +183,8 @@ test('the surface has its token made as soon as it starts, before anybody calls,
   })
   const ended = slack.start()
   await vi.waitFor(() => expect(fake.calls).toEqual(['oauth.v2.access', 'auth.test']))
+  await setTime(10_000)
+  await vi.waitFor(() => expect(fake.rotation.made()).toBe(2), { timeout: 4_000 })
   await slack.post('T01/C01', { lines: ['hello'], buttons: [], under: null, isLoud: false })
   expect(fake.messages.size).toBe(1)
   await slack.stop()
