@@ -196,7 +196,7 @@ test('a pair that the database does not take at once is offered to it again, and
   const { tokens, said } = begin()
   const { connection } = database
   fake.afterEffect = async () => void (await administer(connection, 'revoke all on pii.slack_tokens from qp_app'))
-  await expect(tokens.current()).rejects.toThrow()
+  await expect(tokens.current()).rejects.toThrow('permission denied')
   expect(said.join()).toContain('could not be kept yet')
   await administer(connection, 'grant select, insert, update on pii.slack_tokens to qp_app')
   fake.rotation.endGrace()
