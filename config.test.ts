@@ -124,10 +124,29 @@ const slackTokens = {
   SLACK_SIGNING_SECRET: 'canary-0123456789abcdef',
 }
 
+const slackRotation = {
+  SLACK_CLIENT_ID: '12.34',
+  SLACK_CLIENT_SECRET: 'canary-secret-0123456',
+  SLACK_REFRESH_TOKEN: 'xoxe-1-canary',
+}
+
+test('a Slack token that rotates needs the app’s credentials, and the first access token may be left out', () => {
+  const { SLACK_APP_TOKEN } = slackTokens
+  const rotation = {
+    clientId: '12.34',
+    clientSecret: 'canary-secret-0123456',
+    firstRefreshToken: 'xoxe-1-canary',
+  }
+  expect(load({ SLACK_APP_TOKEN, ...slackRotation }).slack).toMatchObject({ botToken: null, rotation })
+  const withFirst = load({ SLACK_APP_TOKEN, ...slackRotation, SLACK_BOT_TOKEN: 'xoxe.xoxb-canary' }).slack
+  expect(withFirst).toMatchObject({ botToken: null, rotation })
+})
+
 test('Slack is off until a bot token is set, and then needs a way for its events to come in', () => {
   expect(load({ SLACK_BOT_TOKEN: '', SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: '' }).slack).toBe(null)
   expect(load({ ...slackTokens, SLACK_CHANNEL: 'C0123ABCD' }).slack).toEqual({
     botToken: 'xoxb-canary-1',
+    rotation: null,
     appToken: 'xapp-canary-2',
     signingSecret: 'canary-0123456789abcdef',
     channel: 'C0123ABCD',
@@ -149,7 +168,13 @@ test.each([
   ['an empty bot token', { ...slackTokens, SLACK_BOT_TOKEN: '' }, 'is set without SLACK_BOT_TOKEN'],
   ['a channel alone', { SLACK_CHANNEL: 'C0123ABCD' }, 'SLACK_CHANNEL is set without SLACK_BOT_TOKEN'],
   ['an empty file', { ...slackTokens, SLACK_BOT_TOKEN: '', SLACK_BOT_TOKEN_FILE: '/empty' }, 'must begin with xoxb-'],
-  ['a rotating token', { ...slackTokens, SLACK_BOT_TOKEN: 'xoxe.xoxb-canary' }, 'with token rotation off'],
+  ['a rotating token', { ...slackTokens, SLACK_BOT_TOKEN: 'xoxe.xoxb-canary' }, 'only with SLACK_CLIENT_ID'],
+  [
+    'half a rotation',
+    { SLACK_APP_TOKEN: 'xapp-1', SLACK_REFRESH_TOKEN: 'xoxe-canary' },
+    'SLACK_CLIENT_ID and SLACK_CLIENT_SECRET',
+  ],
+  ['a token that stays beside one that rotates', { ...slackTokens, ...slackRotation }, 'one that does not rotate'],
   [
     'tokens changed about',
     { ...slackTokens, SLACK_APP_TOKEN: 'xoxb-canary-1' },

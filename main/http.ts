@@ -26,6 +26,7 @@ import {
   ping,
 } from '../core/store/metrics.ts'
 import { measureOutbox } from '../core/store/outbox.ts'
+import { countFailedSlackTokens } from '../core/store/slack-token.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
 
@@ -154,12 +155,13 @@ function productOf(desk: Desk): Product {
 const projectsAPage = 20
 
 async function figuresOf(db: Database, denials: House['denials']): Promise<Figures> {
-  const [states, attempts, [waiting], [outbox], [cards]] = await Promise.all([
+  const [states, attempts, [waiting], [outbox], [cards], [slack]] = await Promise.all([
     db.run(countRunStates, {}),
     db.run(countAttempts, {}),
     db.run(countWaiting, {}),
     db.run(measureOutbox, {}),
     db.run(measureCards, {}),
+    db.run(countFailedSlackTokens, {}),
   ])
   const queued = states.find(({ state }) => state === 'queued')
   return {
@@ -170,6 +172,7 @@ async function figuresOf(db: Database, denials: House['denials']): Promise<Figur
     eventsWaiting: waiting?.intake ?? 0,
     eventsQuarantined: waiting?.quarantined ?? 0,
     outboxWaiting: outbox?.waiting ?? 0,
+    slackRotationsFailed: slack?.failed ?? 0,
     outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
     denials: Object.fromEntries(denials),
     cardsFailing: cards?.failing ?? 0,

@@ -14,6 +14,7 @@ import { follows } from '../core/commands/greet.ts'
 import { offerFirstAdmin } from '../core/commands/people.ts'
 import { cardOf } from '../core/commands/show.ts'
 import { assert } from '../core/model/problem.ts'
+import { slackTokens } from '../core/store/slack-token.ts'
 import { openGatePages, withLinks } from './gate-links.ts'
 import { hearGitHub } from './github-events.ts'
 import type { House } from './house.ts'
@@ -141,7 +142,9 @@ async function openNetworks(
   }
   if (slackSettings) {
     const { createSlack } = await import('../bot/slack/slack.ts')
-    const slack = createSlack({ ...slackSettings, reception, log })
+    const { rotation } = slackSettings
+    const store = rotation && slackTokens(desk, rotation)
+    const slack = createSlack({ ...slackSettings, reception, log, store })
     const receive = (kind: RequestKind) => (headers: Headers, rawBody: Uint8Array) =>
       slack.handleRequest(kind, headers, rawBody)
     const receives = {

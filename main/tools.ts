@@ -13,6 +13,7 @@ import { harmless } from '../bot/terminal/screen.ts'
 import type { Config } from '../config.ts'
 import type { Check, Health } from '../core/commands/doctor.ts'
 import { databaseProbes, examine } from '../core/commands/doctor.ts'
+import { slackTokens } from '../core/store/slack-token.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
 import type { Opening } from './house.ts'
 import { gitHubOf, openHouse, version } from './house.ts'
@@ -33,7 +34,17 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
         }
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })
   const github = await gitHubOf(config, () => createRateGate())
-  const vendors = github ? { github: () => askGitHub(github) } : {}
+  const rotation = config.slack?.rotation
+  const vendors = {
+    ...(github && { github: () => askGitHub(github) }),
+    ...(rotation &&
+      !(house instanceof Error) && {
+        slack: async () => {
+          const { checkRotation } = await import('../bot/slack/rotation.ts')
+          return checkRotation(await slackTokens(house.desk, rotation).read())
+        },
+      }),
+  }
   const policy = () => Promise.resolve(checkPolicy(config.serverPolicy))
   const health = await examine(version, { ...host, configuration, policy, ...rest, ...vendors })
   if (!(house instanceof Error)) await house.close()

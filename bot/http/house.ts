@@ -105,4 +105,6 @@ export type Figures = {
   readonly attempts: Readonly<Record<string, number>>
   readonly eventsWaiting: number
   readonly eventsQuarantined: number
+  /** Slack apps whose token could not be rotated the last time. */
+  readonly slackRotationsFailed: number
 }

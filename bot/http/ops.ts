@@ -96,6 +96,7 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     cardsFailing: gauge('qp_cards_failing', 'cards that could not be shown when it was last tried'),
     eventsWaiting: gauge('qp_events_waiting', 'events from networks that are not dealt with yet'),
     eventsQuarantined: gauge('qp_events_quarantined', 'events put aside for an operator'),
+    slackRotationsFailed: gauge('qp_slack_rotations_failed', 'Slack apps whose token could not be rotated'),
   } as const
   const refresh = async (): Promise<void> => {
     const figures = await watched.figures()

@@ -1,10 +1,17 @@
 import { webApi } from '@slack/bolt'
 import { z } from 'zod'
 import { Fault } from '../../core/model/problem.ts'
-import { faultOf } from './fault.ts'
+import { faultOf, isWord } from './fault.ts'
 import type { QuietLogger } from './logger.ts'
 
-export type ApiOptions = { readonly botToken: string; readonly apiRoot: string; readonly logger: QuietLogger }
+/** Where the token of each call comes from. */
+export interface TokenSource {
+  current(): Promise<string>
+  /** Another token than that; null where there is but one. */
+  readonly renew: ((dead: string) => Promise<string>) | null
+}
+
+export type ApiOptions = { readonly tokens: TokenSource; readonly apiRoot: string; readonly logger: QuietLogger }
 
 /** How one call may take before it counts as lost. */
 const timeout = 10_000
@@ -24,10 +31,12 @@ const Whoami = z.object({ team_id: z.string(), user_id: z.string() })
 /** Slack's Web API as this app uses it. Every method throws a Fault. */
 export class Api {
   readonly #client: webApi.WebClient
+  readonly #tokens: TokenSource
   #self: Promise<{ team: string; user: string }> | null = null
 
-  constructor({ botToken, apiRoot, logger }: ApiOptions) {
-    this.#client = new webApi.WebClient(botToken, clientOptions(apiRoot, logger))
+  constructor({ tokens, apiRoot, logger }: ApiOptions) {
+    this.#tokens = tokens
+    this.#client = new webApi.WebClient(undefined, clientOptions(apiRoot, logger))
   }
 
   async call<T>(method: string, options: Record<string, unknown>, answer: z.ZodType<T>): Promise<T> {
@@ -72,8 +81,20 @@ export class Api {
   }
 
   async #send(method: string, options: Record<string, unknown>): Promise<unknown> {
+    const { renew } = this.#tokens
+    const token = await this.#tokens.current()
     try {
-      return await this.#client.apiCall(method, options)
+      return await this.#sendWith(token, method, options)
+    } catch (error) {
+      // Refused before anything was done, so it may be said again.
+      if (renew === null || !isWord(error, 'token_expired', 'token_revoked')) throw error
+      return await this.#sendWith(await renew(token), method, options)
+    }
+  }
+
+  async #sendWith(token: string, method: string, options: Record<string, unknown>): Promise<unknown> {
+    try {
+      return await this.#client.apiCall(method, { ...options, token })
     } catch (error) {
       throw faultOf(method, error, 'SLACK_BOT_TOKEN')
     }

@@ -37,7 +37,11 @@ export const isWord = (error: unknown, ...words: readonly string[]): boolean =>
  * What a call to Slack died of, as a Fault: in words of ours, without a cause, so that neither a token nor a person's
  * text travels with it.
  */
-export function faultOf(method: string, error: unknown, token: 'SLACK_BOT_TOKEN' | 'SLACK_APP_TOKEN'): Fault {
+export function faultOf(
+  method: string,
+  error: unknown,
+  token: 'SLACK_BOT_TOKEN' | 'SLACK_APP_TOKEN' | 'SLACK_REFRESH_TOKEN',
+): Fault {
   if (error instanceof Fault) return error
   const word = error instanceof webApi.WebAPIPlatformError ? soundWord(error.data.error) : null
   return new SlackFault(word === null ? detailOf(method, error) : refusedBy(method, word, token), word)

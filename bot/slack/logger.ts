@@ -11,6 +11,7 @@ export function quietLogger(log: Log, secrets: readonly (string | null)[]): Quie
   const blot = (words: readonly unknown[]): string =>
     known
       .reduce((text, secret) => text.replaceAll(secret, '[secret]'), words.map(String).join(' '))
+      .replaceAll(/xox[a-z][.-][\w.-]+/g, '[secret]')
       .replaceAll(/wss?:\/\/\S+/g, '[socket]')
       .slice(0, 300)
   const say = (level: 'warn' | 'error', words: readonly unknown[]): void =>

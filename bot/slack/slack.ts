@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { App, type Receiver, type ReceiverEvent } from '@slack/bolt'
 import { assert, Fault } from '../../core/model/problem.ts'
 import type { Board, Reception, Surface } from '../surface.ts'
-import { Api } from './api.ts'
+import { Api, type TokenSource } from './api.ts'
 import { createBoard } from './board.ts'
 import { Desk } from './desk.ts'
 import type { SlackSettings } from './environment.ts'
@@ -10,12 +10,15 @@ import { type Log, quietLogger } from './logger.ts'
 import { People } from './people.ts'
 import { addressOf } from './place.ts'
 import { answerRequest, type HttpAnswer, type RequestKind } from './request.ts'
+import { RotatingToken, type TokenStore } from './rotation.ts'
 import type { Headers } from './signature.ts'
 import { keepSocket } from './socket.ts'
 
 export type SlackOptions = SlackSettings & {
   readonly reception: Reception
   readonly log: Log
+  /** Where rotating tokens are kept; null where the token does not rotate. */
+  readonly store: TokenStore | null
   /** How long an answer may take before Slack hears that it is on its way; two seconds unless a test says less. */
   readonly patienceMs?: number
 }
@@ -30,13 +33,14 @@ export interface Slack extends Surface, Board {
 
 /** Slack as a surface: a socket where there is an app token, else signed requests. Sends nothing before it is asked to. */
 export function createSlack(options: SlackOptions): Slack {
-  const { botToken, appToken, signingSecret, apiRoot, log, reception } = options
+  const { botToken, appToken, signingSecret, rotation, store, apiRoot, log, reception } = options
   assert(
     [botToken, appToken, signingSecret].every((secret) => secret !== ''),
     'an empty secret keeps nobody out',
   )
-  const logger = quietLogger(log, [botToken, appToken, signingSecret])
-  const api = new Api({ botToken, apiRoot, logger })
+  const logger = quietLogger(log, [botToken, appToken, signingSecret, rotation?.clientSecret ?? null])
+  const rotating = rotation && store ? new RotatingToken({ ...rotation, store, apiRoot, logger, log }) : null
+  const api = new Api({ tokens: rotating ?? fixed(botToken), apiRoot, logger })
   const desk = new Desk({ api, people: new People(api), reception, log, patienceMs: options.patienceMs ?? 2_000 })
   const intake = new Intake()
   const app = new App({
@@ -56,14 +60,17 @@ export function createSlack(options: SlackOptions): Slack {
   const stopping = new AbortController()
   const { signal } = stopping
   const feed = (event: ReceiverEvent): Promise<void> => app.processEvent(event)
+  const listen = async (): Promise<void> => {
+    await untilKnown(api, signal, log)
+    if (appToken === null) await stopped(signal)
+    else await keepSocket({ appToken, apiRoot, logger, log, app, signal })
+  }
   return {
     ...createBoard(api),
     name: 'slack',
     start: async () => {
       try {
-        await untilKnown(api, signal, log)
-        if (appToken === null) await stopped(signal)
-        else await keepSocket({ appToken, apiRoot, logger, log, app, signal })
+        await Promise.all([listen(), rotating?.keep(signal)])
       } catch (error) {
         log('error', 'Slack is off', { error: shortly(error) })
         throw error
@@ -79,6 +86,12 @@ export function createSlack(options: SlackOptions): Slack {
         : answerRequest({ secret: signingSecret, log, feed }, kind, { headers, rawBody }),
     destination: async () => (options.channel === null ? null : addressOf((await api.self()).team, options.channel)),
   }
+}
+
+/** A token that stays as it is. */
+function fixed(botToken: string | null): TokenSource {
+  assert(botToken !== null, 'Slack has neither a token nor a place to keep one that rotates')
+  return { current: () => Promise.resolve(botToken), renew: null }
 }
 
 /** Bolt wants something that receives; ours is fed from outside. */

@@ -100,6 +100,21 @@ export class People {
     return this.#seal.seal(subject, 'address', address)
   }
 
+  /** A token that a network gave us, under a key of its own. */
+  sealToken(subject: string, text: string): Promise<Buffer> {
+    return this.#seal.seal(subject, 'token', text)
+  }
+
+  /** What `sealToken` sealed; null once its key was destroyed. */
+  openToken(subject: string, sealed: Uint8Array): Promise<string | null> {
+    return this.#seal.open(subject, 'token', sealed)
+  }
+
+  /** What a token is known by once it must not be kept. */
+  tokenLookup(token: string): Promise<Buffer> {
+    return this.#seal.lookup('token', token)
+  }
+
   /** An account and its label as their holder knows them; null once they were erased. */
   async openAccount({ subject, sealedAccount, sealedLabel }: SealedAccount) {
     return {

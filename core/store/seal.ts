@@ -3,7 +3,7 @@ import { Fault } from '../model/problem.ts'
 import type { KeyStore } from '../ports.ts'
 
 /** What a text is, bound into its seal: bytes that were moved to another place do not open there. */
-export type Purpose = 'account' | 'label' | 'remark' | 'address' | 'request'
+export type Purpose = 'account' | 'label' | 'remark' | 'address' | 'request' | 'token'
 
 const cipher = 'aes-256-gcm'
 const version = 1

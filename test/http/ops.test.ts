@@ -39,6 +39,7 @@ test('the figures name no run, no person and no repository, and are no more afte
     'qp_open_gates',
     'qp_outbox_waiting',
     'qp_outbox_age_seconds',
+    'qp_slack_rotations_failed',
     'nodejs_eventloop_lag',
     'process_resident_memory_bytes',
   ])

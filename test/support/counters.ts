@@ -159,6 +159,8 @@ export async function slackOf(house: TestHouse): Promise<SlackCounter> {
   const reception = openReception(desk, quiet, quiet)
   const slack = createSlack({
     botToken,
+    rotation: null,
+    store: null,
     appToken: null,
     signingSecret,
     channel: 'C01',

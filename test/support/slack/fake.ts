@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { refuseBlocks } from './limits.ts'
+import { openRotation, type Rotation } from './rotation.ts'
 import { type Sockets, openSockets } from './sockets.ts'
 
 type Arguments = { readonly [key: string]: unknown }
@@ -30,6 +31,8 @@ export type FakeSlack = {
   readonly sockets: Sockets
   /** Tokens that Slack knows; take one out to revoke it. */
   readonly tokens: Set<string>
+  /** Tokens that end, and what makes new ones. */
+  readonly rotation: Rotation
   /** About one message a second for each channel, as Slack has it. */
   isPaced: boolean
   /** What the world does between the effect of a call and its answer. */
@@ -70,6 +73,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     ]),
     sockets,
     tokens: new Set([botToken, appToken]),
+    rotation: openRotation(),
     isPaced: false,
     afterEffect: () => Promise.resolve(),
     trouble: (method, trouble, times = 1) =>
@@ -106,8 +110,15 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     if (trouble === '500') return answer(response, 500, { ok: false })
     if (typeof trouble === 'object' && 'retryAfter' in trouble) return slower(response, trouble.retryAfter)
     if (typeof trouble === 'object') return answer(response, 200, { ok: false, error: trouble.error })
+    if (method === 'oauth.v2.access') {
+      const result = fake.rotation.access(Object.fromEntries(new URLSearchParams(raw)))
+      await fake.afterEffect(method, {})
+      if (trouble === 'drop') return void request.socket.destroy()
+      return answer(response, 200, typeof result === 'string' ? { ok: false, error: result } : { ok: true, ...result })
+    }
     const token = (request.headers.authorization ?? '').replace(/^Bearer /, '')
-    if (!fake.tokens.has(token)) return answer(response, 200, { ok: false, error: 'invalid_auth' })
+    const no = fake.tokens.has(token) ? null : fake.rotation.refuse(token)
+    if (no !== null) return answer(response, 200, { ok: false, error: no })
     const args = argumentsOf(raw, request.headers['content-type'] ?? '')
     if (isTooSoon(method, args)) return slower(response, 1)
     const result = perform(method, args)

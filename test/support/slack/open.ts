@@ -29,6 +29,8 @@ export async function openSlackRoom(options: { socket?: boolean; patienceMs?: nu
   const log: string[] = []
   const slack = createSlack({
     botToken,
+    rotation: null,
+    store: null,
     appToken: options.socket ? appToken : null,
     signingSecret: options.socket ? null : signingSecret,
     channel: 'C01',
