@@ -3,6 +3,7 @@ import { Fault } from '../core/model/problem.ts'
 import { appendAudit } from '../core/store/audit.ts'
 import type { Database } from '../core/store/database.ts'
 import { purgeDeliveries } from '../core/store/purge-deliveries.ts'
+import { purgeLapsed } from '../core/store/purge-lapsed.ts'
 import {
   purgeArtifacts,
   purgeHistory,
@@ -16,10 +17,10 @@ import {
 import { purgerRole } from '../core/store/role.ts'
 import type { Hands, Schedule } from './work.ts'
 
-/** Removes finished runs whose retention has passed, bytes that nobody names any more, and what came in long ago. */
+/** Removes finished runs whose retention has passed, bytes that nobody names any more, and what came in or lapsed long ago. */
 export const retention: Schedule = {
   name: 'retention',
-  says: 'removes finished runs whose time is over, what only they used, and old deliveries',
+  says: 'removes finished runs whose time is over, what only they used, old deliveries, and what lapsed',
   everyMs: 24 * 3_600_000,
   offsetMs: 3 * 3_600_000,
   boundMs: 3_600_000,
@@ -30,8 +31,9 @@ export const retention: Schedule = {
     const months = await dropMonths(purge)
     const artifacts = await removeArtifacts(purge)
     const deliveries = await removeDeliveries(purge)
+    const [lapsed] = await purger.run(purgeLapsed, {})
     for (const schedule of names) await purger.run(purgeTicks, { schedule })
-    return { runs, months, artifacts, deliveries }
+    return { runs, months, artifacts, deliveries, lapsed: lapsed?.removed ?? 0 }
   },
 }
 

@@ -89,6 +89,10 @@ begin
   grant select (ctid, source, delivery_id, received_at), delete on app.inbox to qp_purger;
   grant select (ctid, source, delivery_id, done_at, quarantined_at), delete on app.intake to qp_purger;
   grant select (ctid, source, delivery_id, at), delete on app.quarantine to qp_purger;
+  -- What lapsed: it sees since when.
+  grant select (asked_at), delete on app.prompts to qp_purger;
+  grant select (expires_at), delete on app.link_codes to qp_purger;
+  grant select (until), delete on app.delegations to qp_purger;
   grant select, insert on audit.entries to qp_purger;
   grant select, update (seq, hash) on audit.head to qp_purger;
   grant execute on function app.clock_now(), app.uuid_floor(timestamptz), app.drop_month(text) to qp_purger;

@@ -219,6 +219,27 @@ test('what came in is forgotten once nobody sends it again, and what was put asi
   expect(await purge(database), 'a second purge').toMatchObject({ deliveries: 0 })
 })
 
+test('a question, a code and a delegation are forgotten a month after they lapsed', async () => {
+  const database = await openDatabase()
+  const people = `insert into app.actors (id, kind) values (gen_random_uuid(), 'person') returning id`
+  for (const days of [29, 31]) {
+    const at = `'${before(days).toISOString()}'::timestamptz`
+    await administer(
+      database.connection,
+      `with a as (${people}), b as (${people}),
+       p as (insert into app.prompts (destination_id, prompt, actor_id, command, asked_at)
+         select gen_random_uuid(), '${days}', id, '{}', ${at} from a),
+       c as (insert into app.link_codes (code_sha256, roles, expires_at)
+         values (encode(sha256('${days}'), 'hex'), '{}', ${at}))
+       insert into app.delegations (from_actor, to_actor, until) select a.id, b.id, ${at} from a, b`,
+    )
+  }
+  expect(await purge(database)).toMatchObject({ lapsed: 3 })
+  const left = `select (select string_agg(prompt, ', ') from app.prompts) as prompts,
+    (select count(*)::integer from app.link_codes) as codes, (select count(*)::integer from app.delegations) as delegations`
+  expect(await administer(database.connection, left)).toEqual([{ prompts: '29', codes: 1, delegations: 1 }])
+})
+
 test('of thousands that came in each page is walked over once', async () => {
   const database = await openDatabase()
   await administer(
