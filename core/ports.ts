@@ -263,3 +263,12 @@ export interface LanguageModel {
   /** `onText` hears how many characters have come so far, for progress. */
   ask(request: ModelRequest, signal: AbortSignal, onText?: (characters: number) => void): Promise<ModelAnswer>
 }
+
+/** Keeps every process from calling somebody who is down. */
+export interface Circuit {
+  /** 0: call, and say how it went. Else the milliseconds after which it is worth asking again. */
+  enter(): Promise<number>
+  /** The other side did not do its part: it was away, too slow, or broken. */
+  failed(): Promise<void>
+  passed(): Promise<void>
+}

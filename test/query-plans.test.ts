@@ -86,9 +86,18 @@ const places = ['destinations', 'addresses', 'subscriptions', 'projects']
 /** Tables of a few rows, whatever the product has done. */
 const isSmall = (table: string): boolean =>
   table.startsWith('pg_') ||
-  ['workers', 'head', 'keyring', 'actor_roles', 'api_keys', 'server', 'webhooks', 'slack_tokens', ...places].includes(
-    table,
-  )
+  [
+    'workers',
+    'head',
+    'keyring',
+    'actor_roles',
+    'api_keys',
+    'server',
+    'webhooks',
+    'slack_tokens',
+    'circuits',
+    ...places,
+  ].includes(table)
 
 /** Indexes over what waits for just this reader, read from one end. */
 const queues: ReadonlySet<string> = new Set([

@@ -3,7 +3,7 @@ import { statement } from './statement.ts'
 
 /**
  * What removes runs for good. Run as `purgerRole`: the running program may delete nothing. Its rights are listed in
- * `migrations/0020_grants.sql`, whose list replaced those before it.
+ * `migrations/0021_grants.sql`, whose list replaced those before it.
  */
 
 /** Days a finished run is kept where its project names none. */

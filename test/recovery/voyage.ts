@@ -425,11 +425,12 @@ for (const file of await readdir(store)) {
 const isBeforeLaunch = (name: string): boolean => name.startsWith('seal_') || name === 'mark_keyring'
 
 /**
- * What no ship of ours sends: keys of programs, events that networks bring in, deliveries to endpoints, limits of
- * GitHub. Their own tests show what a death leaves: test/http, test/journeys/webhooks.test.ts and test/github.test.ts.
+ * What no ship of ours sends: keys of programs, events that networks bring in, deliveries to endpoints, limits and
+ * outages of vendors. Their own tests show what a death leaves: test/http, test/journeys/webhooks.test.ts,
+ * test/github.test.ts and test/circuit.test.ts.
  */
 const isOfPrograms = (statement: string): boolean =>
-  /_(key|intake|webhook|delivery|deliveries|pull_request|rate_gate)$/.test(statement)
+  /_(key|intake|webhook|delivery|deliveries|pull_request|rate_gate|circuit)$/.test(statement)
 
 /** Mailboxes and links of mails: test/journeys/mail.test.ts shows what becomes of them. */
 const isOfMail = (statement: string): boolean => /_(mail_code|mailbox|gate_link)$/.test(statement)
