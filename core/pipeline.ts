@@ -54,7 +54,10 @@ export type StepContext = {
   /** The run's input and the step's own, as stored; parse before use. */
   readonly input: Json
   readonly stepInput: Json
-  /** Aborted on pause (where the step says so), cancel, deadline, shutdown and loss of the lease. */
+  /**
+   * Aborted on pause (where the step says so), cancel, deadline, shutdown and loss of the lease, and when the try is over:
+   * what was taken for its time is given back then.
+   */
   readonly signal: AbortSignal
   /** Set when the step returned a wait and runs again. */
   readonly resumed: Resume | null

@@ -379,17 +379,38 @@ test('who we are is asked for by doctor', async () => {
   expect(await fake.as(fake.app([])).whoami(signal)).toBe('the App quantapilot-test')
 })
 
-test('an App gets one token for several uses, and gives it back when nobody uses it any more', async () => {
+test('steps that work at once share a token of the App, and the last to end gives it back', async () => {
   const fake = await startGitHub()
   const shop = await shopOn(fake)
-  const github = fake.as(fake.app([{ repositories: ['olivia/shop'] }]), { idleMs: 300 })
-  const ask = () => github.credentialFor(shop.address, { write: false }, signal)
-  const [one, two] = await Promise.all([ask(), ask()])
-  expect(one).toEqual(two)
-  expect(fake.state.tokens).toHaveLength(1)
-  expect(await github.credentialFor(shop.address, { write: true }, signal)).not.toEqual(one)
-  await expect.poll(() => fake.state.tokens.map(({ revoked }) => revoked)).toEqual([true, true])
-  expect(await ask()).not.toEqual(one)
+  const github = fake.as(fake.app([{ repositories: ['olivia/shop'] }]))
+  const revoked = () => fake.state.tokens.map((token) => token.revoked)
+  const [one, two] = [new AbortController(), new AbortController()]
+  const ask = ({ signal: of }: AbortController) => github.credentialFor(shop.address, { write: false }, of)
+  const [first, second] = await Promise.all([ask(one), ask(two)])
+  expect(first).toEqual(second)
+  expect(await ask(one), 'twice in a step').toEqual(first)
+  expect(revoked()).toEqual([false])
+  await github.credentialFor(shop.address, { write: true }, one.signal)
+  one.abort()
+  await expect.poll(revoked, { interval: 20 }).toEqual([false, true])
+  expect(await ask(two)).toEqual(first)
+  two.abort()
+  await expect.poll(revoked, { interval: 20 }).toEqual([true, true])
+  const three = new AbortController()
+  expect(await ask(three)).not.toEqual(first)
+  three.abort()
+})
+
+test('a token whose step was stopped before it came is given back all the same', async () => {
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  const { codeHost } = fake.as(fake.app([{ repositories: ['olivia/shop'] }]))
+  const step = new AbortController()
+  const asked = codeHost.protection(shop.address, 'main', step.signal)
+  step.abort(new Error('stopped'))
+  await expect(asked).rejects.toThrow('stopped')
+  await expect.poll(() => fake.state.tokens.map((token) => token.revoked), { interval: 20 }).toEqual([true])
+  expect(fake.state.requests.some((line) => line.includes('/branches/'))).toBe(false)
 })
 
 test('a token with less than five minutes left is not begun to be used', async () => {

@@ -8,11 +8,6 @@ import { fullName, isSameRepository, type Repository } from './repository.ts'
 
 export type AppKey = ClientOptions & { readonly appId: string; readonly privateKey: string }
 
-type AppTokensOptions = AppKey & {
-  /** A token that nobody asked for in this time is taken back; longer than any one use of it lasts. */
-  readonly idleMs: number
-}
-
 /** A token is not begun to be used with less life than this. */
 const spareMs = 5 * 60 * 1_000
 
@@ -21,25 +16,35 @@ type Minted = {
   readonly repository: Repository
   /** On the clock of `performance.now()`. */
   readonly usableUntil: number
-  timer?: NodeJS.Timeout
 }
 
-/** Tokens of a GitHub App's installation: one repository and the named permissions each, an hour at most, revoked when idle and at the end. */
-export function createAppTokens(options: AppTokensOptions): Credentials {
-  const cached = new Map<string, Promise<Minted>>()
+/** A token, and whose signals hold it: it is taken back when the last of them has ended. */
+type Entry = { readonly minted: Promise<Minted>; readonly holders: Set<AbortSignal> }
+
+/**
+ * Tokens of a GitHub App's installation: one repository and the named permissions each, an hour at most. A token belongs
+ * to those whose signals asked for it, and is revoked as soon as the last of these signals is aborted.
+ */
+export function createAppTokens(options: AppKey): Credentials {
+  const cached = new Map<string, Entry>()
   const live = new Set<Minted>()
   const revoke = async (minted: Minted): Promise<void> => {
-    clearTimeout(minted.timer)
     if (live.delete(minted)) await revokeToken(options, minted)
   }
-  const forget = (key: string, entry: Promise<Minted>): void => {
+  const forget = (key: string, entry: Entry): void => {
     if (cached.get(key) === entry) cached.delete(key)
   }
-  const arm = (minted: Minted, whenIdle: () => void): void => {
-    clearTimeout(minted.timer)
-    // It ends by itself within the hour where GitHub cannot be told.
-    const end = (): void => void revoke(minted).catch(() => undefined)
-    minted.timer = setTimeout(() => (whenIdle(), end()), options.idleMs).unref()
+  const hold = (key: string, entry: Entry, signal: AbortSignal): void => {
+    if (entry.holders.has(signal)) return
+    entry.holders.add(signal)
+    const letGo = (): void => {
+      entry.holders.delete(signal)
+      if (entry.holders.size > 0) return
+      forget(key, entry)
+      // It ends by itself within the hour where GitHub cannot be told.
+      entry.minted.then(revoke).catch(() => undefined)
+    }
+    signal.addEventListener('abort', letGo, { once: true })
   }
   /** Several calls may wait for the same token, so that none of them may stop it. */
   const mintAnew = async (repository: Repository, permissions: Permissions): Promise<Minted> => {
@@ -47,17 +52,21 @@ export function createAppTokens(options: AppTokensOptions): Credentials {
     live.add(minted)
     return minted
   }
+  const open = (key: string, repository: Repository, permissions: Permissions): Entry => {
+    const entry = { minted: mintAnew(repository, permissions), holders: new Set<AbortSignal>() }
+    cached.set(key, entry)
+    return entry
+  }
   return {
     kind: 'installation',
     tokenFor: async (repository, permissions, signal) => {
       const key = `${fullName(repository).toLowerCase()} ${sayPermissions(permissions)}`
-      const take = async (entry: Promise<Minted>): Promise<Minted> => {
-        const minted = await orStopped(entry, signal).catch((error: unknown) => {
+      const take = async (entry: Entry): Promise<Minted> => {
+        hold(key, entry, signal)
+        return await orStopped(entry.minted, signal).catch((error: unknown) => {
           if (!signal.aborted) forget(key, entry)
           throw error
         })
-        if (live.has(minted)) arm(minted, () => forget(key, entry))
-        return minted
       }
       signal.throwIfAborted()
       const known = cached.get(key)
@@ -66,23 +75,17 @@ export function createAppTokens(options: AppTokensOptions): Credentials {
         if (live.has(minted) && minted.usableUntil > performance.now()) return minted.token
         forget(key, known)
       }
-      const entry = cached.get(key) ?? mintAnew(repository, permissions)
-      cached.set(key, entry)
-      return (await take(entry)).token
+      return (await take(cached.get(key) ?? open(key, repository, permissions))).token
     },
     forget: (token) => {
-      for (const minted of live) {
-        if (minted.token !== token) continue
-        clearTimeout(minted.timer)
-        live.delete(minted)
-      }
+      for (const minted of live) if (minted.token === token) live.delete(minted)
     },
     whoami: async (signal) => {
       const { data } = await (await asApp(options, 'GitHub', signal)).request('GET /app')
       return `the App ${z.object({ slug: z.string() }).parse(data).slug}`
     },
     close: async () => {
-      await Promise.allSettled(cached.values())
+      await Promise.allSettled([...cached.values()].map(({ minted }) => minted))
       await Promise.allSettled([...live].map((minted) => revoke(minted)))
       cached.clear()
     },
@@ -109,7 +112,7 @@ const tokenAnswer = z.object({
 
 type Use = { readonly permissions: Permissions; readonly signal: AbortSignal }
 
-async function mint(options: AppTokensOptions, repository: Repository, { permissions, signal }: Use): Promise<Minted> {
+async function mint(options: AppKey, repository: Repository, { permissions, signal }: Use): Promise<Minted> {
   const app = await asApp(options, fullName(repository), signal)
   const { owner, name: repo } = repository
   const { data } = await app

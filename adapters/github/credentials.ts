@@ -24,7 +24,10 @@ export const sayPermissions = (permissions: Permissions): string =>
 /** Tokens for one repository at a time. */
 export interface Credentials {
   readonly kind: Extract<Asked['as'], 'token' | 'installation'>
-  /** Throws a `Fault` that names the permission or the installation that is missing. */
+  /**
+   * Good until the signal is aborted: what was made for it is taken back then, unless others hold it still. Throws a
+   * `Fault` that names the permission or the installation that is missing.
+   */
   tokenFor(repository: Repository, permissions: Permissions, signal: AbortSignal): Promise<string>
   /** GitHub takes this token no longer: it is not handed out again. */
   forget(token: string): void

@@ -17,8 +17,6 @@ export type GitHubOptions = Pick<GitHubSettings, 'apiUrl' | 'host' | 'identity'>
   readonly isPaced?: boolean
   /** A minute unless given: as long as twenty pull requests take to have their turn. */
   readonly timeoutMs?: number
-  /** See `AppTokensOptions`; three minutes unless given. */
-  readonly idleMs?: number
 }
 
 /** GitHub or a GitHub Enterprise, as one identity. */
@@ -55,10 +53,10 @@ export function createGitHub(options: GitHubOptions): GitHub {
   }
 }
 
-function credentialsOf({ identity, idleMs = 180_000 }: GitHubOptions, client: ClientOptions): Credentials {
+function credentialsOf({ identity }: GitHubOptions, client: ClientOptions): Credentials {
   if (identity.kind === 'token') return createPersonalToken(identity.token, client)
   const { appId, privateKey } = identity
-  return createAppTokens({ ...client, appId, privateKey, idleMs })
+  return createAppTokens({ ...client, appId, privateKey })
 }
 
 type Parts = { readonly client: ClientOptions; readonly credentials: Credentials; readonly host: string }

@@ -54,6 +54,8 @@ export class Attempt {
       return this.#outcomeOf(error)
     } finally {
       for (const timer of timers) clearTimeout(timer)
+      // Whatever the body took for the time of its try is given back now.
+      this.#controller.abort(over)
     }
   }
 
@@ -67,6 +69,7 @@ export class Attempt {
   #leftBehind(): Promise<never> {
     return new Promise((_, reject) => {
       this.#controller.signal.addEventListener('abort', () => {
+        if (this.#cause === null) return
         setTimeout(() => reject(this.#controller.signal.reason), patienceMs).unref()
       })
     })
@@ -91,6 +94,9 @@ export class Attempt {
     return { kind: 'aborted' }
   }
 }
+
+/** Why a signal is aborted whose try has ended by itself; one for all, since there are many. */
+const over = new DOMException('the try is over', 'AbortError')
 
 /** The run's own time is up; no retry helps. */
 export const deadlineFault: Outcome = {
