@@ -138,7 +138,11 @@ test('whose key was destroyed is somebody erased, and nothing fails', async () =
   const desk = { ...house.desk, people: await peopleOf(connection) }
   const ask = (command: Parameters<typeof execute>[2]) => execute(desk, house.actor, command, `after ${command.kind}`)
   expect(agreed(await ask({ kind: 'status', run, page: 1 }))).toMatchObject({
-    card: { startedBy: 'tester', gates: [{ verdict: 'rejected', decidedBy: 'somebody erased' }] },
+    card: {
+      reason: 'Rejected at gate page.',
+      startedBy: 'tester',
+      gates: [{ verdict: 'rejected', decidedBy: 'somebody erased' }],
+    },
   })
   expect(denied(await ask(approve(run))).message).toContain('was already rejected by somebody erased at ')
   expect(await listDecisions(desk, runId)).toMatchObject([{ verdict: 'rejected', comment: null }])

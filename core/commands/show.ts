@@ -7,6 +7,7 @@ import type { Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { listArtifacts, loadArtifact } from '../store/artifact.ts'
 import type { Executor } from '../store/database.ts'
+import { listDecisions } from '../store/gate.ts'
 import type { Registry } from '../store/people.ts'
 import { erased } from '../store/people.ts'
 import { findRun, listLog, listOpenGates, listRuns, listShownVersions, viewGates, viewRun } from '../store/view.ts'
@@ -28,7 +29,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     state: row.state,
     waitingFor: row.waitingFor,
     reasonCode: row.reasonCode,
-    reason: row.reason,
+    reason: row.state === 'rejected' ? await whyRejected({ db, people }, row) : row.reason,
     phase: phaseOf(row.plan, row.position),
     tries: row.failures,
     startedAt: row.createdAt,
@@ -46,6 +47,12 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     pullRequest: row.pullRequest && { ...row.pullRequest, end: row.pullRequestEnd },
     startedBy: labels.get(row.startedBy) ?? (row.startedBy === systemActor ? 'the system' : erased),
   })
+}
+
+/** What whoever rejected the run said, for as long as it may be read: it is kept sealed, and apart from the run. */
+async function whyRejected(registry: Registry, run: Pick<z.infer<typeof viewRun.row>, 'id' | 'reason'>) {
+  const last = (await listDecisions(registry, run.id)).findLast(({ verdict }) => verdict === 'rejected')
+  return last?.comment ? `Rejected at gate ${last.gate}: ${last.comment}` : run.reason
 }
 
 /** Draws what a change answered, on the run as it stands by now. */

@@ -115,7 +115,7 @@ test('a rejected gate ends the run with the reason, and leaves no branch behind'
   agreed(await house.ask({ kind: 'reject', run: handle, gate: null, sha256: null, reason: 'wrong project' }))
   expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({
     state: 'rejected',
-    reason: 'Rejected at gate anchor.',
+    reason: 'Rejected at gate anchor: wrong project',
   })
   expect(await git(folder, 'branch', '--list', 'quantapilot/*')).toBe('')
 })
