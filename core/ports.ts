@@ -223,7 +223,7 @@ export interface SentDeliveries {
 
 /** Says to all who call the same vendor as the same caller when it may be called again. */
 export interface RateGate {
-  /** Milliseconds until then; 0 when the way is open. */
+  /** Milliseconds until this caller's turn; 0 when the way is open. */
   waitMs(): Promise<number>
   /** A shorter time than what is known already changes nothing. */
   close(forMs: number): Promise<void>

@@ -51,7 +51,7 @@ begin
   grant select, insert, update (used_at, revoked_at, label) on app.api_keys to qp_app;
   grant select, insert, update (body, taken_until, done_at, failures, quarantined_at, why) on app.intake to qp_app;
   grant select, insert, update (finished_at, outcome, detail) on app.ticks to qp_app;
-  grant select, insert, update (closed_until) on app.rate_gates to qp_app;
+  grant select, insert, update (closed_until, next_turn) on app.rate_gates to qp_app;
   grant select, insert, update (failures, open_until, trials, tried_at, passed) on app.circuits to qp_app;
   grant select, insert, update (runs, spent_micros, spent_tokens, closed_at) on app.daily_costs to qp_app;
 

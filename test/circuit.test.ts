@@ -121,11 +121,11 @@ test('an answer between failures starts the count anew', async () => {
   }
 })
 
-test('a limit that one process meets holds for all until the time that the provider named', async () => {
+test('a limit that one process meets holds for all until the time that the provider named, and then they take turns', async () => {
   const { provider, asks, pass } = await openProvider()
   provider.fails = 'RATE_LIMIT'
   provider.retryAfterMs = 20_000
-  expect(await asks(3)).toEqual(Array(3).fill('RATE_LIMIT 20000'))
+  expect(await asks(3)).toEqual(['RATE_LIMIT 20000', 'RATE_LIMIT 20050', 'RATE_LIMIT 20100'])
   expect(provider.calls).toBe(1)
   provider.fails = null
   await pass(20)

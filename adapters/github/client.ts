@@ -100,8 +100,7 @@ async function requireOpen(gate: RateGate): Promise<void> {
     code: 'RATE_LIMIT',
     message: 'GitHub asked us a moment ago to slow down: the run goes on when it lets us.',
     retryable: true,
-    // Not all at once when the way is open again.
-    retryAfterMs: waitMs + Math.random() * Math.min(waitMs / 5, 10_000),
+    retryAfterMs: waitMs,
   })
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { productionBackoff, retryDelayMs } from './retry.ts'
+import { limitDelayMs, productionBackoff, retryDelayMs } from './retry.ts'
 
 const failed = { code: 'RATE_LIMIT', retryable: true, retryAfterMs: null, attempt: 1 } as const
 
@@ -41,3 +41,16 @@ test.each(['VALIDATION_ERROR', 'PRECONDITION_FAILED', 'NO_SPACE', 'FATAL'] as co
     expect(retryDelayMs({ ...failed, code }, 'io', productionBackoff, 1)).toBeNull()
   },
 )
+
+test('whoever is told when to come again comes then, spread over a fifth of the time', () => {
+  const told = { ...failed, retryAfterMs: 7_000 }
+  expect(limitDelayMs(told, 'io', 0)).toBe(7_000)
+  expect(limitDelayMs(told, 'io', 1)).toBe(8_400)
+  expect(limitDelayMs({ ...told, retryAfterMs: 3_600_000 }, 'generation', 1)).toBe(3_610_000)
+})
+
+test('what has no named time, or another cause, or may not be repeated is no such wait', () => {
+  expect(limitDelayMs(failed, 'io', 0)).toBeNull()
+  expect(limitDelayMs({ ...failed, retryAfterMs: 7_000 }, 'never', 0)).toBeNull()
+  expect(limitDelayMs({ ...failed, code: 'TRANSIENT_NETWORK', retryAfterMs: 7_000 }, 'io', 0)).toBeNull()
+})

@@ -41,3 +41,17 @@ export function retryDelayMs(failed: FailedTry, retry: RetryClass, backoff: Back
   const step = Math.min(backoff.capMs, backoff.baseMs * 2 ** (failed.attempt - 1))
   return Math.max(Math.round(step * random), failed.retryAfterMs ?? 0)
 }
+
+/** Callers that were told the same time come back spread over this part of it, and over no more than so long. */
+const spread = 1 / 5
+const mostSpreadMs = 10_000
+
+/**
+ * Milliseconds until the next try of a call that was told when it may come again; null when it was not. Whoever asks us to
+ * wait is well, so that such a wait uses up no try.
+ */
+export function limitDelayMs(failed: Omit<FailedTry, 'attempt'>, retry: RetryClass, random: number): number | null {
+  const { code, retryable, retryAfterMs } = failed
+  if (code !== 'RATE_LIMIT' || !retryable || retryAfterMs === null || retry === 'never') return null
+  return Math.round(retryAfterMs + random * Math.min(retryAfterMs * spread, mostSpreadMs))
+}

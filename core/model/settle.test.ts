@@ -143,6 +143,16 @@ describe('a step that failed', () => {
     expect(last.now).toMatchObject({ state: 'failed', reasonCode: 'TRANSIENT_NETWORK', reason: 'no answer' })
   })
 
+  test('waits as long as it was told to, however often, and says why', () => {
+    const limited = { ...fault, code: 'RATE_LIMIT', message: 'slow down', retryAfterMs: 9_000 } as const
+    const { now, attempt } = settle(aRun({ attempt: 50, failures: 4 }), limited, { ...aContext, random: 0 })
+    expect(now).toMatchObject({ state: 'waiting', waitingFor: 'time', dueInMs: 9_000, attempt: 51, failures: 4 })
+    expect(now).toMatchObject({ reasonCode: 'RATE_LIMIT', reason: 'slow down' })
+    expect(attempt).toMatchObject({ outcome: 'retry', errorCode: 'RATE_LIMIT' })
+    const pausing = aRun({ interrupt: 'pause', reasonCode: 'operator', reason: 'by hand' })
+    expect(settle(pausing, limited, aContext).now).toMatchObject({ state: 'paused', reason: 'by hand' })
+  })
+
   test('is never tried again after a validation error', () => {
     const invalid = { ...fault, code: 'VALIDATION_ERROR', retryable: false } as const
     expect(settle(aRun(), invalid, aContext).now.state).toBe('failed')

@@ -4,7 +4,7 @@ import type { Plan, PlanItem, StepItem } from './plan.ts'
 import { checkPlan, nextPosition, rootOf } from './plan.ts'
 import { assert, unreachable } from './problem.ts'
 import type { Backoff, RetryClass } from './retry.ts'
-import { retryDelayMs } from './retry.ts'
+import { limitDelayMs, retryDelayMs } from './retry.ts'
 import type { Resume, Run } from './run.ts'
 import type { AttemptDraft, Change, EventDraft, Transition } from './transition.ts'
 import { gateDraft, notWaiting, transition } from './transition.ts'
@@ -63,9 +63,11 @@ function settleDone(run: Run, outcome: Extract<Outcome, { kind: 'done' }>, conte
   return arrive(run, progressed, change, { outcome, context })
 }
 
-/** What held a run up once is no news after progress; the reason of a pause under way or of an ending stays. */
-const withoutOldReason = (run: Run): Partial<Run> =>
-  run.interrupt || run.ending !== 'succeeded' ? {} : { reasonCode: null, reason: null }
+/** The reason of a pause under way or of an ending stays. */
+const keepsReason = (run: Run): boolean => run.interrupt !== null || run.ending !== 'succeeded'
+
+/** What held a run up once is no news after progress. */
+const withoutOldReason = (run: Run): Partial<Run> => (keepsReason(run) ? {} : { reasonCode: null, reason: null })
 
 /** A run that made progress has not been killed by this step: its deaths are forgiven. */
 const fresh = { failures: 0, deaths: 0, deathsAlone: 0, alone: false, resume: null } as const
@@ -197,6 +199,11 @@ function settleFault(run: Run, fault: Extract<Outcome, { kind: 'fault' }>, conte
       reason: fault.message,
     }
     return paused(run, held, record('retry'))
+  }
+  const limitMs = limitDelayMs(fault, context.retry, context.random)
+  if (limitMs !== null) {
+    const told = keepsReason(run) ? {} : { reasonCode: fault.code, reason: fault.message }
+    return park(run, { ...tried, ...told, failures: run.failures, ...waitsFor('time', null, limitMs) }, record('retry'))
   }
   const failed = { ...fault, attempt: run.failures + 1 }
   const delayMs = retryDelayMs(failed, context.retry, context.backoff, context.random)

@@ -25,8 +25,27 @@ const closeGate = statement({
     returning key`,
 })
 
+/** How far apart those come back who were turned away: twenty a second, whatever their number. */
+const turnMs = 50
+
+/** Takes the next turn after a closed gate opens; no row when it has opened by now. */
+const takeTurn = statement({
+  name: 'turn_rate_gate',
+  params: ['key', 'turnMs'],
+  row: z.object({ waitMs: z.number() }),
+  sql: `
+    update app.rate_gates g
+    set next_turn = greatest(g.next_turn, g.closed_until) + :turnMs::float8 * interval '1 millisecond'
+    where g.key = :key::text and g.closed_until > app.clock_now()
+    returning (extract(epoch from g.next_turn - app.clock_now()) * 1000)::float8 as wait_ms`,
+})
+
 /** One gate for all processes on this database. `key` names who is limited, and holds no secret. */
 export const openRateGate = (db: Database, key: string): RateGate => ({
-  waitMs: async () => (await db.run(readGate, { key }))[0]?.waitMs ?? 0,
+  waitMs: async () => {
+    const [gate] = await db.run(readGate, { key })
+    if (!gate || gate.waitMs === 0) return 0
+    return (await db.run(takeTurn, { key, turnMs }))[0]?.waitMs ?? 0
+  },
   close: async (forMs) => void (await db.run(closeGate, { key, forMs })),
 })

@@ -25,6 +25,7 @@ import {
 import type { TestDatabase } from '../support/postgres.ts'
 import { openState, program, until } from '../support/program.ts'
 import { handsOn } from '../support/schedules.ts'
+import { weather } from './storm.ts'
 
 const readme =
   '# Shop\n\nA shop for parts.\n\n## Features\n\n- Customers must pay by card.\n- A clerk can refund an order.\n'
@@ -341,4 +342,14 @@ test('the program itself, set up by its environment, opens the pull request, fet
   expect(fake.state.tokens.every(({ revoked }) => revoked)).toBe(true)
   expect(said).toContain('QuantaPilot')
   expect(said).not.toMatch(/canary|PRIVATE KEY/)
+})
+
+test('runs that meet a limit of GitHub wait as long as it says, in all processes, and none of them fails', async () => {
+  const storm = { runs: 60, stormMs: 3_000, slots: 20, windowMs: 1_000 }
+  const seen = await weather(storm)
+  expect(seen.during, 'while it lasted').toMatchObject({ lost: 0, charged: 0 })
+  expect(seen.during['succeeded']).toBeLessThan(storm.runs)
+  expect(seen.early).toBe(0)
+  // All of them ask at once before anybody knows of the limit.
+  expect(seen.calls).toBeLessThanOrEqual(storm.runs + 1.2 * storm.slots * (storm.stormMs / storm.windowMs - 1))
 })

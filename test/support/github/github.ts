@@ -19,6 +19,7 @@ import { type Answer, answerRest, Refusal } from './rest.ts'
 import {
   type Installation,
   type Mishap,
+  type Pace,
   mayDo,
   mayTouch,
   nextId,
@@ -182,6 +183,8 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   const line = `${request.method} ${url.pathname.replace(/^\/api\/v3/, '')}`
   state.requests.push(line)
   await state.beforeAnswer(line)
+  const limit = state.pace && overPace(state.pace)
+  if (limit) return send(state, response, limit)
   const at = state.mishaps.findIndex(({ on }) => on.test(line))
   const [mishap] = at === -1 ? [] : state.mishaps.splice(at, 1)
   if (mishap?.kind === 'no answer') return
@@ -191,6 +194,28 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   await state.afterEffect(line)
   if (mishap?.kind === 'answer dropped') return void response.destroy()
   send(state, response, answer)
+}
+
+/** A refusal takes a moment to reach all who share a limit; what is on its way until then is not early. */
+const onItsWayMs = 150
+
+/** Null: the request has a slot. Otherwise it hears when the next window begins. */
+function overPace(pace: Pace): Answer | null {
+  const now = performance.now()
+  if (now >= pace.since + pace.windowMs) Object.assign(pace, { since: now, used: 0, refusedAt: null })
+  pace.calls++
+  if (pace.used < pace.slots) {
+    pace.used++
+    return null
+  }
+  if (pace.refusedAt !== null && now > pace.refusedAt + onItsWayMs) pace.early++
+  pace.refusedAt ??= now
+  const seconds = Math.ceil((pace.since + pace.windowMs - now) / 1_000)
+  return {
+    status: 429,
+    headers: { 'retry-after': `${seconds}` },
+    body: { message: 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.' },
+  }
 }
 
 async function answerOf(

@@ -116,6 +116,21 @@ export type Mishap = {
     | 'moved'
 }
 
+/** A secondary limit: `slots` requests in each window of `windowMs`, on the clock of `performance.now()`. */
+export type Pace = {
+  readonly slots: number
+  /** Whole seconds: Retry-After has no others. */
+  readonly windowMs: number
+  /** Since when the window counts, and what it has let through. */
+  since: number
+  used: number
+  /** When the first refusal of this window was sent; null while there was none. */
+  refusedAt: number | null
+  /** Requests in all, and those that came when whoever sent them could know that they must wait. */
+  calls: number
+  early: number
+}
+
 export type State = {
   readonly repositories: Repository[]
   readonly tokens: Token[]
@@ -123,6 +138,8 @@ export type State = {
   /** Requests so far, `GET /user`. */
   readonly requests: string[]
   readonly mishaps: Mishap[]
+  /** How many requests GitHub takes in a while; those beyond it hear until when to wait. Null: as many as come. */
+  pace: Pace | null
   /** Oldest first. */
   readonly deliveries: SentDelivery[]
   app: App | null
@@ -145,6 +162,7 @@ export const newState = (): State => ({
   ledger: [],
   requests: [],
   mishaps: [],
+  pace: null,
   deliveries: [],
   app: null,
   aheadMs: 0,
