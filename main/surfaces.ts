@@ -31,6 +31,8 @@ type Network = {
   readonly home: () => Promise<string | null>
   readonly receives?: Partial<Pick<Receivers, 'telegram' | 'slack'>>
   readonly stop?: () => void
+  /** An address that says a code to the bot when it is opened, once the network has answered; only where it has such. */
+  readonly invite?: (code: string) => Promise<string>
 }
 
 /** The bot under way: where people are, and what keeps them told. */
@@ -72,7 +74,7 @@ export async function startBot({ screen, house, askAs }: Opening): Promise<Bot> 
   const listeners: readonly Listener[] = terminal ? [terminal] : []
   const relay = new Relay({ db, listeners, onFault, onCards: () => cards.poke() })
   const webhooks = webhookSender(house)
-  await greetFirstAdmin(screen, house)
+  await greetFirstAdmin(screen, house, networks)
   sayNetworks(screen, networks)
   relay.start(everyMs)
   cards.start(everyMs)
@@ -138,7 +140,8 @@ async function openNetworks(
       }),
     }
     const home = () => Promise.resolve(chatId)
-    networks.push({ surface: telegram, board: telegram, home, ...(webhook ? { receives } : {}) })
+    const invite = (code: string) => telegram.invite(code)
+    networks.push({ surface: telegram, board: telegram, home, invite, ...(webhook ? { receives } : {}) })
   }
   if (slackSettings) {
     const { createSlack } = await import('../bot/slack/slack.ts')
@@ -189,9 +192,14 @@ function sayNetworks(screen: Screen, networks: readonly Network[]): void {
 }
 
 /** Without an admin nobody could ever be given a role: whoever says this code first is it. */
-async function greetFirstAdmin(screen: Screen, { db }: House): Promise<void> {
+async function greetFirstAdmin(screen: Screen, { db }: House, networks: readonly Network[]): Promise<void> {
   const code = await offerFirstAdmin(db)
-  if (code !== null) screen.print(`! Admin     nobody yet: say /link ${code} to the bot in private (15 min, once)`)
+  if (code === null) return
+  screen.print(`! Admin     nobody yet: say /link ${code} to the bot in private (15 min, once)`)
+  // At a prompt the code is typed right there, and a line that came later would be in its way.
+  if (screen.isInteractive) return
+  for (const { invite } of networks)
+    void invite?.(code).then((address) => screen.print(`            or open ${address}`))
 }
 
 const lookIn =

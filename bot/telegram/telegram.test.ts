@@ -89,8 +89,9 @@ describe('a command', () => {
 
   test('a link with a code is the link command', async () => {
     const api = await openRoom()
-    const { reception } = startIn(api)
-    // What https://t.me/our_bot?start=link_K4TR-92QM makes of a tap.
+    const { reception, telegram } = startIn(api)
+    expect(await telegram.invite('K4TR-92QM')).toBe('https://t.me/our_bot?start=link_K4TR-92QM')
+    // What a tap on it makes Telegram write.
     api.write(places.ann, ann, '/start link_K4TR-92QM')
     await allTaken(api)
     expect(reception.memory.asked).toMatchObject([{ command: { kind: 'link', code: 'K4TR-92QM' } }])

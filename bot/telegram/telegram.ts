@@ -7,6 +7,7 @@ import { Client } from './client.ts'
 import { marks } from './draw.ts'
 import { Intake } from './intake.ts'
 import { allowedUpdates, persist, poll } from './poll.ts'
+import type { Me } from './read-update.ts'
 import type { Backoff } from './taker.ts'
 import { Taker } from './taker.ts'
 import type { Log } from './voice.ts'
@@ -32,6 +33,8 @@ export interface Telegram extends Surface, Board {
    * know the secret, 400 for what is no JSON, 503 when Telegram must bring it again.
    */
   handleWebhook(headers: Headers, rawBody: Uint8Array): Promise<number>
+  /** An address that says `/link` with the code to the bot when it is opened. Waits until Telegram has said who the bot is. */
+  invite(code: string): Promise<string>
 }
 
 const usualBackoff: Backoff = { baseMs: 100, capMs: 2_000 }
@@ -50,11 +53,13 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const questions = new Map<string, string>()
   const intake = new Intake(reception, new Voice(client, log, signal), (data) => questions.get(data) ?? null)
   const ended = Promise.withResolvers<void>()
+  const known = Promise.withResolvers<Me>()
   let taker: Taker | null = null
 
   async function open(): Promise<Taker | null> {
     const me = await persist({ log, backoff, signal }, () => client.call((api, until) => api.getMe(until)))
     if (me === null) return null
+    known.resolve(me)
     await tellCommands(client, log)
     taker = new Taker({ reception, intake, me, log, backoff, signal })
     await persist({ log, backoff, signal }, () => chooseTransport(client, webhook))
@@ -78,6 +83,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
       await Promise.race([ended.promise.catch(() => undefined), delay(stopMs)])
       ended.resolve()
     },
+    invite: async (code) => `https://t.me/${(await known.promise).username}?start=link_${code}`,
     handleWebhook: async (headers, rawBody) => {
       if (!webhook || !isSecret(headers['x-telegram-bot-api-secret-token'], webhook.secret)) return 401
       const update = readJson(rawBody)

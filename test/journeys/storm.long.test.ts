@@ -7,9 +7,6 @@ test('a minute in which GitHub takes twenty calls every two seconds loses no run
   const storm = { runs: 600, stormMs: 60_000, slots: 20, windowMs: 2_000 }
   const seen = await weather(storm)
   const most = 1.2 * storm.slots * (storm.stormMs / storm.windowMs)
-  console.log(
-    `storm: ${seen.calls} calls of at most ${most}, ${seen.early} early, all done ${Math.round(seen.afterMs)} ms after it`,
-  )
   expect(seen.during).toMatchObject({ lost: 0, charged: 0 })
   expect(seen.during['succeeded'], 'the storm was still on').toBeLessThan(storm.runs)
   expect(seen.early).toBe(0)
