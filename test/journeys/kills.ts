@@ -22,10 +22,20 @@ export type Point = {
   readonly role: Role
   /** What a process does only when it is new. */
   readonly isAtStart?: true
+  /** SQL that makes it due. */
+  readonly given?: string
 } & (
-  | { readonly table: string; readonly on: 'insert' | 'update'; readonly when?: string; readonly atCommit?: true }
+  | {
+      readonly table: string
+      readonly on: 'insert' | 'update' | 'delete'
+      readonly when?: string
+      readonly atCommit?: true
+    }
   | { readonly network: 'telegram' | 'slack' | 'github'; readonly call: RegExp; readonly says?: RegExp }
 )
+
+/** The run before is over for longer than it is kept. */
+const agedRuns = `update app.runs set created_at = created_at - interval '200 days', finished_at = finished_at - interval '200 days'`
 
 /** Every boundary of a journey at which a process may be lost. */
 export const points: readonly Point[] = [
@@ -125,6 +135,23 @@ export const points: readonly Point[] = [
     on: 'update',
     when: 'new.outcome is not null',
   },
+  {
+    name: 'purge: a run being removed',
+    role: 'cron',
+    isAtStart: true,
+    given: agedRuns,
+    table: 'runs',
+    on: 'delete',
+  },
+  {
+    name: 'purge: a run removed with all it left, not yet committed',
+    role: 'cron',
+    isAtStart: true,
+    given: agedRuns,
+    table: 'runs',
+    on: 'delete',
+    atCommit: true,
+  },
 ]
 
 type City = {
@@ -165,6 +192,7 @@ export async function dieAt(chosen: readonly Point[]): Promise<readonly string[]
       city.processes.set(point.role, await city.town.start(point.role))
       died.push(point.name)
     })
+    if (point.given !== undefined) await administer(city.town.state.database.connection, point.given)
     if (point.isAtStart) await beginAnew(city, point.role)
     const [handle] = await Promise.all([travelPast(city, trap), kill])
     await check(city, handle, point.name)
@@ -218,7 +246,7 @@ async function setInDatabase({ town }: City, point: InDatabase): Promise<Trap> {
   await session.unsafe('select pg_advisory_lock(4711)')
   await session.unsafe(`
     create or replace function public.wait_here() returns trigger language plpgsql as
-      $$ begin perform pg_advisory_xact_lock_shared(4711); return new; end $$`)
+      $$ begin perform pg_advisory_xact_lock_shared(4711); return coalesce(new, old); end $$`)
   const [kind, moment] = point.atCommit
     ? ['constraint trigger', `after ${point.on} on app.${point.table} deferrable initially deferred`]
     : ['trigger', `before ${point.on} on app.${point.table}`]
@@ -312,6 +340,13 @@ async function check({ town, shop }: City, handle: string, where: string): Promi
   const times = (says: RegExp): number => [...telegram, ...slack].filter((text) => says.test(text)).length
   const repeated = kinds.reduce((sum, says) => sum + times(says) - 2, times(open))
   expect(repeated, `messages repeated ${where}`).toBeLessThanOrEqual(1)
+  // What a killed purge has begun is whole again.
+  const [halves] = await administer(
+    town.state.database.connection,
+    `select count(*)::integer as halves from app.plans p full join app.runs r on r.id = p.run_id
+     where p.run_id is null or r.id is null`,
+  )
+  expect(halves, where).toEqual({ halves: 0 })
   const broken = Object.entries(await checkInvariants(town.state.db)).filter(([, violations]) => violations.length > 0)
   expect(broken, where).toEqual([])
 }
