@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { runProcess } from '../adapters/process/run.ts'
+import { runProcess, startProcess } from '../adapters/process/run.ts'
 import { migrate, type MigrateOptions } from '../core/store/migrate.ts'
 import { administer, openSession } from './support/administer.ts'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from './support/postgres.ts'
@@ -103,6 +103,31 @@ create index concurrently pets_name on pets (name); -- the last
     `select indisvalid from pg_index where indexrelid = 'pets_name'::regclass`,
   )
   expect(row).toEqual({ indisvalid: true })
+})
+
+test('a process that is killed inside a migration leaves nothing of that one, and the next start applies it', async () => {
+  const database = await createEmptyDatabase()
+  onTestFinished(database.drop)
+  const folder = join(import.meta.dirname, '../migrations')
+  const holder = openSession(database.connection)
+  onTestFinished(() => holder.end())
+  // The lock that 0003 takes.
+  await holder`select pg_advisory_lock(7081, 3)`
+  const program = join(import.meta.dirname, 'support/migrate-alone.ts')
+  const args = ['--disable-warning=ExperimentalWarning', program, database.url, folder]
+  const migrating = await startProcess({ command: process.execPath, args, cwd: folder })
+  await vi.waitFor(
+    async () => {
+      const waiting = await holder`select 1 from pg_locks where locktype = 'advisory' and objid = 3 and not granted`
+      expect(waiting).toHaveLength(1)
+    },
+    { timeout: 10_000 },
+  )
+  await migrating.kill({ signal: 'SIGKILL' })
+  await holder`select pg_advisory_unlock(7081, 3)`
+  const { applied } = await run(database, folder)
+  expect(applied[0]).toBe('0003_app_role.sql')
+  expect(await run(database, folder)).toMatchObject({ applied: [] })
 })
 
 test('five processes that migrate at once apply each migration exactly once', async () => {
