@@ -284,3 +284,34 @@ test('HTTP is served only where a port is asked for, and only to this machine un
     refusal: { message: expect.stringContaining('QP_HTTP_PORT') as string },
   })
 })
+
+test('models are asked in the order they are named, each at its provider', () => {
+  const { models } = load(
+    {
+      QP_MODEL: 'openai/gpt-5.5, compatible/llama',
+      QP_MODEL_BASE_URL: 'http://localhost:11434/v1',
+      OPENAI_API_KEY_FILE: '/k',
+    },
+    { '/k': 'sk-1\n' },
+  )
+  expect(models).toEqual([
+    { name: 'openai/gpt-5.5', provider: 'openai', model: 'gpt-5.5', apiKey: 'sk-1', baseUrl: null },
+    {
+      name: 'compatible/llama',
+      provider: 'compatible',
+      model: 'llama',
+      apiKey: null,
+      baseUrl: 'http://localhost:11434/v1',
+    },
+  ])
+})
+
+test.each([
+  [{ QP_MODEL: 'openai/gpt-5.5' }, 'QP_MODEL names openai/gpt-5.5, and OPENAI_API_KEY is not set'],
+  [{ QP_MODEL: 'compatible/llama' }, 'QP_MODEL names compatible/llama, and QP_MODEL_BASE_URL is not set'],
+  [{ QP_MODEL: 'gpt-5.5' }, 'QP_MODEL must name models with commas between'],
+  [{ OPENAI_BASE_URL: 'http://models.example.org/v1' }, 'OPENAI_BASE_URL must be an https address'],
+])('%j is refused with what to set', (environment, sentence) => {
+  const result = loadConfig(environment)
+  expect(result.ok ? '' : result.refusal.message).toContain(sentence)
+})

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readSlackSettings, type SlackSettings, slackVariables } from './bot/slack/environment.ts'
 import type { TelegramSettings } from './bot/telegram/environment.ts'
 import { telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
+import { type ModelSource, modelVariables, readModels } from './adapters/ai/environment.ts'
 import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
 import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
@@ -55,6 +56,8 @@ export type Config = {
   readonly gitCaFile: string | null
   /** Null: branches are all that is made on a GitHub repository. */
   readonly github: GitHubSettings | null
+  /** Who writes documents, the first one first; empty: the built-in author. */
+  readonly models: readonly ModelSource[]
   /** The address people reach this server under; null: it has none. */
   readonly publicUrl: string | null
   /** Null: no mail is sent. */
@@ -112,8 +115,11 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   }
   const slack = readSlackSettings(parsed.data)
   if (!slack.ok) return slack
+  const models = readModels(parsed.data)
+  if (!models.ok) return models
   const { serverPolicy } = policy
-  return accepted({ ...configOf(parsed.data, given), slack: slack.value, github: github.settings, serverPolicy })
+  const vendors = { slack: slack.value, github: github.settings, models: models.value }
+  return accepted({ ...configOf(parsed.data, given), ...vendors, serverPolicy })
 }
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
@@ -181,6 +187,7 @@ const Variables = z
     SSH_AUTH_SOCK: z.string().optional(),
     ...slackVariables,
     ...gitHubVariables,
+    ...modelVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
@@ -193,10 +200,12 @@ const Variables = z
 
 /** Each of these may come from a file instead, which `<name>_FILE` names, as containers hand secrets in. */
 const secrets = Object.keys(Variables.shape).filter((name) =>
-  /^(DATABASE_URL$|QP_SECRET$|TELEGRAM_|SLACK_|GITHUB_|SMTP_)/.test(name),
+  /^(DATABASE_URL$|QP_SECRET$|TELEGRAM_|SLACK_|GITHUB_|SMTP_|OPENAI_|ANTHROPIC_|GOOGLE_|QP_MODEL_API_KEY$)/.test(name),
 )
 
-const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE'].filter((name) => name.startsWith('QP_'))
+const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE', 'QP_MODEL_API_KEY_FILE'].filter((name) =>
+  name.startsWith('QP_'),
+)
 
 /** Names that are other programs' and that we only heed. */
 const heeded = ['NO_COLOR', 'FORCE_COLOR', 'TERM', 'COLUMNS', 'PATH', 'SSH_AUTH_SOCK']
@@ -255,7 +264,10 @@ function unknownVariables(given: Given): string[] {
   })
 }
 
-function configOf(values: z.infer<typeof Variables>, given: Given): Omit<Config, 'slack' | 'github' | 'serverPolicy'> {
+function configOf(
+  values: z.infer<typeof Variables>,
+  given: Given,
+): Omit<Config, 'slack' | 'github' | 'models' | 'serverPolicy'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,

@@ -72,6 +72,14 @@ export type AuthorRequest = {
   readonly decisions: readonly DecisionRecord[]
   /** Findings of the lint on the author's last answer, when this is the one repair attempt. */
   readonly repair: readonly string[]
+  /** That answer; empty at the first attempt. */
+  readonly previous: readonly WrittenDocument[]
+  /** What the project asks of the model that writes; null leaves it to the server. */
+  readonly tuning: {
+    readonly model: string | null
+    readonly temperature: number | null
+    readonly maxOutputTokens: number | null
+  }
 }
 
 /** A gate decision as it may appear in documents: a role and a pseudonym, never a name. */
@@ -100,13 +108,31 @@ export type Writing = {
   readonly risks: readonly string[]
 }
 
+/** What an author may use while it writes. */
+export type AuthorDesk = {
+  readonly signal: AbortSignal
+  /** Sets money aside before a call; throws BUDGET_EXCEEDED where the run's cap would not hold. */
+  reserve(amount: Amount, purpose: string): Promise<{ settle(used: Amount): Promise<void> }>
+}
+
+/** What writing everything will cost, in millionths of a US dollar, and take. */
+export type Forecast = {
+  readonly lowMicros: number
+  readonly likelyMicros: number
+  readonly highMicros: number
+  readonly seconds: number
+}
+
 /** Writes the documentation suite from a README. */
 export interface Author {
   /** Shown to people: `built-in` or a model's name. */
   readonly name: string
-  writeAnchor(request: AuthorRequest, signal: AbortSignal): Promise<Writing>
+  /** Who writes what this one cannot write so that it passes the lint; null: nobody. */
+  readonly fallback: Author | null
+  forecast(readmeBytes: number): Forecast
+  writeAnchor(request: AuthorRequest, desk: AuthorDesk): Promise<Writing>
   /** The eleven documents other than ANCHOR.md, in suite order. */
-  writeSuite(request: AuthorRequest, signal: AbortSignal): Promise<Writing>
+  writeSuite(request: AuthorRequest, desk: AuthorDesk): Promise<Writing>
 }
 
 /** One place in a document that breaks a rule, with what to do about it. */

@@ -52,7 +52,10 @@ export async function start(opening: Start): Promise<number> {
 /** Its end comes with the house, which gives back what it holds. */
 async function beWorker(screen: Screen, house: House): Promise<Part> {
   await house.work()
-  screen.print('✓ author    built-in (no model key)')
+  const models = house.config.models.map(({ name }) => name)
+  screen.print(
+    `✓ author    ${models.length === 0 ? 'built-in (no model key)' : [...models, 'built-in'].join(', then ')}`,
+  )
   return { stop: () => Promise.resolve() }
 }
 

@@ -1,6 +1,6 @@
 // Compiles what `main.ts` reaches into dist/, for the published package: Node runs no TypeScript below node_modules.
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { cpSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -9,4 +9,7 @@ rmSync(join(root, 'dist'), { recursive: true, force: true })
 const tsc = join(root, 'node_modules', '.bin', 'tsc')
 const { status, error } = spawnSync(tsc, ['--project', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
 if (error) throw error
+// What the compiler leaves behind: prompts are files.
+const prompts = join('adapters', 'model-author', 'prompts')
+cpSync(join(root, prompts), join(root, 'dist', prompts), { recursive: true })
 process.exitCode = status ?? 1

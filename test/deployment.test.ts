@@ -177,6 +177,10 @@ describe('.env.example', () => {
     'QP_PUBLIC_URL',
     'QP_SECRET',
     'QP_SECRET_FILE',
+    'QP_MODEL',
+    'QP_MODEL_BASE_URL',
+    'QP_MODEL_API_KEY',
+    'QP_MODEL_API_KEY_FILE',
   ]
 
   test('what it shows as a default is the default', () => {

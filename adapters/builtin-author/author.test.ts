@@ -8,7 +8,8 @@ import { proveAgainst, sharedLines } from './against.ts'
 import { createBuiltinAuthor } from './author.ts'
 
 const author = createBuiltinAuthor()
-const never = new AbortController().signal
+const reserve = () => Promise.reject(new Error('the built-in author spends nothing'))
+const desk = { signal: new AbortController().signal, reserve }
 
 function requestFor(readme: string | Uint8Array, over: Partial<AuthorRequest> = {}): AuthorRequest {
   return {
@@ -24,13 +25,15 @@ function requestFor(readme: string | Uint8Array, over: Partial<AuthorRequest> = 
     comments: [],
     decisions: [],
     repair: [],
+    previous: [],
+    tuning: { model: null, temperature: null, maxOutputTokens: null },
     ...over,
   }
 }
 
 async function write(request: AuthorRequest): Promise<Writing> {
-  const anchor = await author.writeAnchor(request, never)
-  const suite = await author.writeSuite(request, never)
+  const anchor = await author.writeAnchor(request, desk)
+  const suite = await author.writeSuite(request, desk)
   return { ...anchor, documents: [...anchor.documents, ...suite.documents] }
 }
 
@@ -217,10 +220,10 @@ test('a README of 200 kB is written in a moment', async () => {
   const page = readFileSync(new URL('../../examples/parcel-desk/README.md', import.meta.url), 'utf8')
   const request = requestFor(page.repeat(Math.floor(200_000 / page.length)))
   const started = performance.now()
-  await author.writeSuite(request, never)
+  await author.writeSuite(request, desk)
   expect(performance.now() - started).toBeLessThan(10_000)
 })
 
 test('an aborted writing does not start', async () => {
-  await expect(author.writeSuite(requestFor('x'), AbortSignal.abort())).rejects.toThrow('aborted')
+  await expect(author.writeSuite(requestFor('x'), { ...desk, signal: AbortSignal.abort() })).rejects.toThrow('aborted')
 })

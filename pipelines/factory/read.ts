@@ -29,7 +29,7 @@ export const readRepository = (source: SourceControl, author: Author, server: Se
       settingsSha256: sources.file,
       serverPolicySha256: sources.server,
       author: author.name,
-      outlook: outlookOf(policy, readme.sizeBytes),
+      outlook: outlookOf(author, policy, readme.sizeBytes),
       retentionDays: settings.policies.data_retention_days ?? null,
     }
     return {
@@ -44,14 +44,11 @@ export const readRepository = (source: SourceControl, author: Author, server: Se
   },
 })
 
-/** Measured on the bundled example, 2.9 kB: 0.2 s to write and 0.9 s around it; long READMEs cost the author more. */
-const secondsToWrite = (readmeBytes: number): number => Math.ceil(1.1 + readmeBytes / 50_000)
-
-/** The built-in author calls no model, so there is nothing to pay for. */
-function outlookOf(policy: Policy, readmeBytes: number): ReadOutput['outlook'] {
-  const seconds = secondsToWrite(readmeBytes)
-  return { lowMicros: 0, likelyMicros: 0, highMicros: 0, seconds, policy: sayPolicy(policy), clamped: policy.clamped }
-}
+const outlookOf = (author: Author, policy: Policy, readmeBytes: number): ReadOutput['outlook'] => ({
+  ...author.forecast(readmeBytes),
+  policy: sayPolicy(policy),
+  clamped: policy.clamped,
+})
 
 function startSubject(input: FactoryInput, { snapshot, readme, outlook }: ReadOutput) {
   return {

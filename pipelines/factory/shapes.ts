@@ -87,6 +87,8 @@ export const writingOutput = z.object({
   requirementCount: z.number(),
   questions: z.array(question),
   risks: z.array(z.string()),
+  /** Who wrote it, where that is somebody else than the run's author. */
+  insteadOf: z.object({ author: z.string(), why: z.string() }).nullable().default(null),
 })
 
 export type WritingOutput = z.infer<typeof writingOutput>

@@ -17,6 +17,9 @@ export const summarize: StepKind = {
       '',
       `- Repository: ${read.snapshot.address}, branch ${read.snapshot.branch}, commit ${read.snapshot.commit}`,
       `- Author: ${read.author}`,
+      ...[anchor, suite].flatMap(({ insteadOf }) =>
+        insteadOf ? [`- Written without ${insteadOf.author}: ${insteadOf.why}`] : [],
+      ),
       `- Documents: ${anchor.documents.length + suite.documents.length} on branch ${published.branch}, commit ${published.commit}`,
       ...(published.pullRequest ? [`- Pull request: ${published.pullRequest.url}`] : []),
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,

@@ -7,6 +7,7 @@ import { lintSuite } from './lint/lint.ts'
 import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { ReadOutput, WritingOutput } from './shapes.ts'
 import { readOutput, writingOutput } from './shapes.ts'
+import type { Settings } from './settings/settings.ts'
 
 const anchorPath = 'docs/ANCHOR.md'
 
@@ -18,8 +19,8 @@ export const writeAnchor = (author: Author): StepKind => ({
   run: async (ctx) => {
     const read = await ctx.outputOf('read', readOutput)
     const request = await requestOf(ctx, read)
-    const writing = await writeChecked(request, (asked) => author.writeAnchor(asked, ctx.signal), checkAnchor)
-    const { output, artifacts } = await keep(ctx, writing)
+    const write: Write = (by, asked) => by.writeAnchor(asked, ctx)
+    const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check: checkAnchor }))
     const [artifact] = artifacts
     if (!artifact)
       throw new Fault({ code: 'MODEL_OUTPUT_INVALID', message: 'The author wrote no ANCHOR.md.', retryable: true })
@@ -44,8 +45,8 @@ export const writeSuite = (author: Author): StepKind => ({
     const request = await requestOf(ctx, read)
     const check = (documents: readonly WrittenDocument[]) =>
       lintSuite([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
-    const writing = await writeChecked(request, (asked) => author.writeSuite(asked, ctx.signal), check)
-    const { output, artifacts } = await keep(ctx, writing)
+    const write: Write = (by, asked) => by.writeSuite(asked, ctx)
+    const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check }))
     return { kind: 'done', output, artifacts }
   },
 })
@@ -63,20 +64,37 @@ async function requestOf(ctx: StepContext, read: ReadOutput): Promise<AuthorRequ
     ),
     decisions,
     repair: [],
+    previous: [],
+    tuning: tuningOf((await pinnedPolicy(ctx, read)).settings),
   }
 }
 
-type Write = (request: AuthorRequest) => Promise<Writing>
-type Check = (documents: readonly WrittenDocument[]) => readonly Finding[]
+function tuningOf({ models }: Settings): AuthorRequest['tuning'] {
+  const { model = null, temperature = null, max_output_tokens: maxOutputTokens = null } = models?.arch ?? {}
+  return { model, temperature, maxOutputTokens }
+}
 
-/** Writes and judges; what fails is written once more with the errors as input, then the run fails with the list. */
-async function writeChecked(request: AuthorRequest, write: Write, check: Check): Promise<Writing> {
-  const first = await write(request)
+type Write = (author: Author, request: AuthorRequest) => Promise<Writing>
+type Check = (documents: readonly WrittenDocument[]) => readonly Finding[]
+type Task = { readonly write: Write; readonly check: Check }
+type Written = Writing & Pick<WritingOutput, 'insteadOf'>
+
+/**
+ * Writes and judges; what fails is written once more with the errors as input. What fails again is written by the author's
+ * fallback where it has one, and else the run fails with the list.
+ */
+async function writeChecked(author: Author, request: AuthorRequest, task: Task): Promise<Written> {
+  const { write, check } = task
+  const first = await write(author, request)
   const errors = errorsOf(check(first.documents))
-  if (errors.length === 0) return first
-  const second = await write({ ...request, repair: errors })
+  if (errors.length === 0) return { ...first, insteadOf: null }
+  const second = await write(author, { ...request, repair: errors, previous: first.documents })
   const left = errorsOf(check(second.documents))
-  if (left.length === 0) return second
+  if (left.length === 0) return { ...second, insteadOf: null }
+  if (author.fallback) {
+    const why = `what it wrote did not pass the lint after one repair: ${left[0]}`
+    return { ...(await writeChecked(author.fallback, request, task)), insteadOf: { author: author.name, why } }
+  }
   const list = left.slice(0, 20).join('\n')
   throw new Fault({
     code: 'VALIDATION_ERROR',
@@ -106,14 +124,14 @@ async function anchorText(ctx: StepContext): Promise<WrittenDocument> {
   return { path: anchorPath, text: new TextDecoder().decode(await ctx.read(document)) }
 }
 
-async function keep(ctx: StepContext, writing: Writing): Promise<{ output: WritingOutput; artifacts: ArtifactRef[] }> {
+async function keep(ctx: StepContext, writing: Written): Promise<{ output: WritingOutput; artifacts: ArtifactRef[] }> {
   const encoder = new TextEncoder()
   const artifacts: ArtifactRef[] = []
   for (const { path, text } of writing.documents)
     artifacts.push(await ctx.save(path, encoder.encode(text), 'text/markdown'))
   const documents = artifacts.map(({ name, sha256, sizeBytes }) => ({ path: name, sha256, sizeBytes }))
-  const { requirementCount, questions, risks } = writing
-  return { output: { documents, requirementCount, questions: [...questions], risks: [...risks] }, artifacts }
+  const { requirementCount, questions, risks, insteadOf } = writing
+  return { output: { documents, requirementCount, questions: [...questions], risks: [...risks], insteadOf }, artifacts }
 }
 
 type Presented = { readonly output: WritingOutput; readonly artifact: ArtifactRef }
@@ -133,6 +151,7 @@ async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artif
     facts: [
       `${output.requirementCount} ${output.requirementCount === 1 ? 'requirement' : 'requirements'}, each cited`,
       `${artifact.sizeBytes} bytes`,
+      ...(output.insteadOf ? [`written without ${output.insteadOf.author}, because ${output.insteadOf.why}`] : []),
       spent.micros === 0 ? 'cost $0' : `cost $${(spent.micros / 1_000_000).toFixed(2)}`,
       ...(read.snapshot.hasUncommittedChanges ? ['uncommitted changes in the folder were not read'] : []),
     ],

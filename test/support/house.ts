@@ -16,7 +16,7 @@ import type { RunCard } from '../../core/model/card.ts'
 import type { Refusal, Result } from '../../core/model/problem.ts'
 import { isOver } from '../../core/model/run.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
-import type { CodeHost } from '../../core/ports.ts'
+import type { Author, CodeHost } from '../../core/ports.ts'
 import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
@@ -60,6 +60,8 @@ export type TestHouse = {
 export type World = {
   readonly codeHost: CodeHost | null
   readonly git: Partial<GitSourceControlOptions>
+  /** Null or not given: the built-in author. */
+  readonly author?: Author | null
   /** The server's own policy, as its operator wrote it. */
   readonly policy?: string
 }
@@ -87,8 +89,8 @@ export async function openTestHouse(
     gitTimeoutMs: 30_000,
     ...world.git,
   })
-  const { codeHost, policy } = world
-  const ports = { source, author: createBuiltinAuthor(), codeHost, serverPolicy: policyOf(policy) }
+  const { codeHost, policy, author = null } = world
+  const ports = { source, author: author ?? createBuiltinAuthor(), codeHost, serverPolicy: policyOf(policy) }
   const known = { ...pipelines(ports), ...more }
   const workers: Worker[] = []
   const recipes: Desk['recipes'] = (name, wanted) => {
