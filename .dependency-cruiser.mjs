@@ -35,8 +35,8 @@ export default {
       name: 'ports-and-pipeline-are-declarations',
       comment: 'What a pipeline sees of the core must not drag the engine or the database along.',
       severity: 'error',
-      from: code('^core/(ports|pipeline)\\.ts$'),
-      to: { pathNot: ['^core/(model/|ports\\.ts$|pipeline\\.ts$)', 'node_modules/zod/'] },
+      from: code('^core/(ports|workshop|pipeline)\\.ts$'),
+      to: { pathNot: ['^core/(model/|ports\\.ts$|workshop\\.ts$|pipeline\\.ts$)', 'node_modules/zod/'] },
     },
     {
       name: 'only-the-store-talks-sql',
@@ -60,7 +60,7 @@ export default {
       comment: 'model ← store ← commands, engine ← main. Pass anything else in as an argument.',
       severity: 'error',
       from: code('^core/store/'),
-      to: { path: '^(?!core/(store|model)/|core/(ports|pipeline)\\.ts$)', dependencyTypesNot: [...npm, 'core'] },
+      to: { path: '^(?!core/(store|model)/|core/(ports|workshop|pipeline)\\.ts$)', dependencyTypesNot: [...npm, 'core'] },
     },
     {
       name: 'commands-and-engine-stand-on-the-store',
@@ -68,7 +68,7 @@ export default {
       severity: 'error',
       from: code('^core/(commands|engine)/'),
       to: {
-        path: '^(?!core/(commands|engine|store|model)/|core/(ports|pipeline)\\.ts$)',
+        path: '^(?!core/(commands|engine|store|model)/|core/(ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
@@ -81,10 +81,10 @@ export default {
     },
     {
       name: 'pipelines-see-ports-only',
-      comment: 'A pipeline is written by people who never open core/. It asks the world through core/ports.ts.',
+      comment: 'A pipeline is written by people who never open core/. It asks the world through core/ports.ts and core/workshop.ts.',
       severity: 'error',
       from: code('^pipelines/'),
-      to: { path: '^(?!pipelines/|core/model/|core/(ports|pipeline)\\.ts$)', dependencyTypesNot: npm },
+      to: { path: '^(?!pipelines/|core/model/|core/(ports|workshop|pipeline)\\.ts$)', dependencyTypesNot: npm },
     },
     {
       name: 'pipelines-do-not-know-each-other',
@@ -99,7 +99,7 @@ export default {
       severity: 'error',
       from: code('^adapters/([^/]+)/'),
       to: {
-        path: '^(?!adapters/($1|process|network)/|core/model/|core/(ports|pipeline)\\.ts$)',
+        path: '^(?!adapters/($1|process|network)/|core/model/|core/(ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
@@ -137,7 +137,7 @@ export default {
       severity: 'error',
       from: code('^(bot/((card-)?relay|webhook-sender)\\.ts$|cron/)'),
       to: {
-        path: '^(?!bot/(surface|phrase|cards|rounds)\\.ts$|cron/|core/(store|model)/|core/(ports|pipeline)\\.ts$)',
+        path: '^(?!bot/(surface|phrase|cards|rounds)\\.ts$|cron/|core/(store|model)/|core/(ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },

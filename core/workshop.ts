@@ -1,0 +1,221 @@
+/**
+ * What pipelines that change code may ask of the world, besides `core/ports.ts`: places to work, a sandbox, agents, and
+ * the way to a default branch. Every method throws `Fault` when the world fails and never retries by itself.
+ */
+
+import type { Amount } from './model/amount.ts'
+import type { AuthorDesk, CommitRequest, Snapshot } from './ports.ts'
+
+/** Files of a commit as a plain tree, without any git metadata, where programs in the sandbox work on them. */
+export type Workspace = {
+  /** Absolute, below our own state folder. */
+  readonly folder: string
+  readonly snapshot: Snapshot
+}
+
+/** What was changed in a workspace, as bytes that can be shown, approved and applied again. */
+export type Patch = {
+  /** A git patch, binary files included; empty when nothing changed. */
+  readonly bytes: Uint8Array
+  /** 40 hex digits: the tree that the snapshot's commit and the patch make together. */
+  readonly tree: string
+  readonly files: readonly PatchFile[]
+}
+
+export type PatchFile = {
+  readonly path: string
+  readonly change: 'added' | 'modified' | 'removed'
+  /** Lines; 0 for binary files. */
+  readonly added: number
+  readonly removed: number
+}
+
+/** Lays out trees for agents and takes patches out of them; nothing that an agent wrote is ever run or obeyed by it. */
+export interface Workspaces {
+  /** The snapshot's files, and `patch` applied to them where there is one, in an empty folder of this name; one that was there before goes. */
+  open(
+    request: { readonly snapshot: Snapshot; readonly name: string; readonly patch: Uint8Array | null },
+    signal: AbortSignal,
+  ): Promise<Workspace>
+  /** How the folder differs from the snapshot. Throws VALIDATION_ERROR for paths, kinds and sizes of files that are not taken. */
+  patch(workspace: Workspace, signal: AbortSignal): Promise<Patch>
+  /** Absent is success. */
+  remove(name: string): Promise<void>
+}
+
+/** What runs in a sandbox, with what it may see and use. */
+export type SandboxOrder = {
+  /** Absolute folder on the host, seen inside as `/work`: the only one that can be written, and where the program starts. */
+  readonly folder: string
+  /** A program and its arguments, never a shell line; the program is absolute inside, or found in the PATH of `env`. */
+  readonly command: readonly string[]
+  /** All that the program gets of an environment; HOME, PATH and TMPDIR are added where they are missing. */
+  readonly env: Readonly<Record<string, string>>
+  readonly stdin: Uint8Array | null
+  /** Shown inside read-only, besides `/usr`. Both absolute. */
+  readonly mounts: readonly { readonly from: string; readonly to: string }[]
+  /** The only way out: connections inside to 127.0.0.1:`port` reach this unix socket of the host. Null: none. */
+  readonly bridge: { readonly socket: string; readonly port: number } | null
+  readonly limits: SandboxLimits
+}
+
+export type SandboxLimits = {
+  readonly timeoutMs: number
+  readonly memoryBytes: number
+  readonly processes: number
+  /** Of standard output; of errors the last 64 kB are kept. */
+  readonly outputBytes: number
+  /** Of all that is written outside `/work`: home and temporary files. */
+  readonly scratchBytes: number
+  /** Of what `/work` may grow to. */
+  readonly folderBytes: number
+}
+
+export type SandboxResult = {
+  /** `exited`: by itself, whatever its code. Else the limit that ended it. */
+  readonly ended: 'exited' | 'time' | 'memory' | 'output' | 'disk'
+  readonly exitCode: number
+  /** Untrusted text. */
+  readonly stdout: string
+  readonly stderr: string
+  readonly durationMs: number
+}
+
+/** Runs programs that nobody trusts. Nothing of what it started is left when `run` settles, nor when our process dies. */
+export interface Sandbox {
+  /** Null when programs can run here; else a sentence with what to install or allow. */
+  missing(): Promise<string | null>
+  /** Throws PRECONDITION_FAILED where there is no sandbox, and the signal's reason when it is aborted. */
+  run(order: SandboxOrder, signal: AbortSignal): Promise<SandboxResult>
+}
+
+/** What an agent is asked to do. */
+export type AgentTask = {
+  /** The files it may change; an agent sees nothing else of the host. */
+  readonly folder: string
+  /** Whatever is untrusted stands inside marked as data. */
+  readonly prompt: string
+  /** Null leaves the model to the server. */
+  readonly model: string | null
+  readonly timeoutMs: number
+}
+
+/** How an agent ended. That it says it is done proves nothing: what counts are its patch and the tests. */
+export type AgentReport = {
+  readonly ended: 'finished' | 'failed' | 'time' | 'memory' | 'output' | 'disk'
+  /** The last it said, for people; untrusted. */
+  readonly said: string
+  /** Calls of models, and what they cost by the providers' own count. */
+  readonly calls: number
+  readonly used: Amount
+}
+
+/** A coding agent in a sandbox. Its calls of models go through our meter, which reserves before each and settles after. */
+export interface CodingAgent {
+  /** Shown to people: `codex`. */
+  readonly name: string
+  /** Null when it can work here; else a sentence with what to install. */
+  missing(): Promise<string | null>
+  /** Changes files in the task's folder. Throws BUDGET_EXCEEDED when a call was refused for money, and ends the agent then. */
+  work(task: AgentTask, desk: AuthorDesk): Promise<AgentReport>
+}
+
+/** What stands beside a commit on its code host: checks and statuses, the newest of each name. */
+export type CommitCheck = {
+  readonly name: string
+  readonly state: 'pending' | 'success' | 'failure'
+  /** Where people read more; null when the host gave no address. */
+  readonly url: string | null
+}
+
+/** What the continuous integration of a code host says. */
+export interface CommitChecks {
+  /** Everything beside the commit but our own checks; empty when nothing reports there. */
+  of(address: string, commit: string, signal: AbortSignal): Promise<readonly CommitCheck[]>
+}
+
+/** Takes changes to a default branch. Only commits that people decided about go there. */
+export interface Trunk {
+  /** Where the branch stands, 40 hex digits. Throws VALIDATION_ERROR when there is none. */
+  head(address: string, branch: string, signal: AbortSignal): Promise<string>
+  /** One commit of the snapshot and the patch on a branch of ours; made again it is found by its key. Throws FATAL when the tree is another. */
+  commitPatch(request: PatchCommit, signal: AbortSignal): Promise<{ readonly commit: string }>
+  /** Throws PRECONDITION_FAILED when the base has moved or the branch is not at `sha`, and nothing is changed then. */
+  merge(request: TrunkMerge, signal: AbortSignal): Promise<{ readonly commit: string }>
+  /** Names a commit; the same name for the same commit again is success. */
+  tag(request: TagRequest, signal: AbortSignal): Promise<void>
+}
+
+export type PatchCommit = Omit<CommitRequest, 'files'> & { readonly patch: Uint8Array; readonly tree: string }
+
+export type TrunkMerge = {
+  readonly snapshot: Snapshot
+  /** Ours, and the commit of it that was approved. */
+  readonly branch: string
+  readonly sha: string
+  readonly method: 'squash' | 'merge' | 'rebase'
+  readonly message: string
+  readonly at: string
+  readonly key: string
+}
+
+export type TagRequest = {
+  readonly address: string
+  readonly name: string
+  readonly commit: string
+  readonly message: string
+}
+
+/** One coding agent's command line: where it is found, how it is told what to do. Its folder alone knows the vendor. */
+export type AgentProgram = {
+  /** As configuration spells it: `codex`. */
+  readonly name: string
+  /** Said when it is not there, with the install line. */
+  readonly whenMissing: string
+  /** Names of its executable; the first that is found in the agents' folder or PATH is taken. */
+  readonly executables: readonly string[]
+  /** The interfaces of models it can speak, the preferred one first. */
+  readonly speaks: readonly ModelInterface[]
+  /** What is run inside the sandbox for one task. Files are written into its home, paths relative to it. */
+  command(call: AgentCall): {
+    readonly args: readonly string[]
+    readonly env: Readonly<Record<string, string>>
+    readonly files: readonly { readonly path: string; readonly text: string }[]
+    readonly stdin: string | null
+  }
+  /** The last thing it said, from what it printed; never throws. */
+  said(stdout: string): string
+}
+
+/** HTTP interfaces of model providers that the meter understands. */
+export type ModelInterface = 'openai-responses' | 'openai-chat' | 'anthropic-messages' | 'google-generate'
+
+export type AgentCall = {
+  readonly prompt: string
+  /** The provider's own name of the model. */
+  readonly model: string
+  /** Of the meter as it is seen inside, without a trailing slash or version: `http://127.0.0.1:4010`. */
+  readonly baseUrl: string
+  readonly speaks: ModelInterface
+  /** Stands where a key is asked for; the meter puts the real one in its place. */
+  readonly dummyKey: string
+}
+
+/** A meter under way: a unix socket behind which one model's interface is served. */
+export type MeterLine = {
+  readonly socket: string
+  /** Aborts once a call was refused for money; its reason is the Fault. */
+  readonly refused: AbortSignal
+  /** What went through so far. */
+  total(): { readonly calls: number; readonly used: Amount }
+  /** Ends what is under way; unknown outcomes stay reserved. */
+  close(): Promise<void>
+}
+
+/** Stands between an agent and a provider: holds the key, caps the output, reserves before it forwards, settles after. */
+export interface ModelMeter {
+  /** Names the model and the interfaces it can be reached by. */
+  readonly model: string
+  readonly speaks: readonly ModelInterface[]
+  open(speaks: ModelInterface, desk: AuthorDesk): Promise<MeterLine>
+}
