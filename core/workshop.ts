@@ -163,7 +163,6 @@ export type TagRequest = {
   readonly address: string
   readonly name: string
   readonly commit: string
-  readonly message: string
 }
 
 /** One coding agent's command line: where it is found, how it is told what to do. Its folder alone knows the vendor. */

@@ -63,7 +63,21 @@ export async function buildCommit(
     request.files.map(({ path }) => path),
   )
   const tree = await writeTree(bench, parent, await storeBlobs(bench, request.files), standing)
-  const args = ['commit-tree', tree, '-p', parent, '-F', '-']
+  return await commitTree(bench, { ...request, tree, parents: [parent] }, identity)
+}
+
+export type TreeCommit = Pick<CommitRequest, 'message' | 'at' | 'key'> & {
+  readonly tree: string
+  readonly parents: readonly string[]
+}
+
+/** A commit of a tree that the git directory has; the same request makes the same commit. */
+export async function commitTree(
+  bench: Workbench,
+  { tree, parents, ...request }: TreeCommit,
+  identity: Identity,
+): Promise<string> {
+  const args = ['commit-tree', tree, ...parents.flatMap((parent) => ['-p', parent]), '-F', '-']
   const env = { ...signature(identity, request.at) }
   return await line(bench, { args, env, stdin: Buffer.from(messageOf(request)) })
 }
@@ -120,7 +134,7 @@ export function signature({ name, email }: Identity, at: string): Readonly<Recor
 }
 
 /** The key is the last line, where `findCommit` looks for it: the same words earlier in a message mean nothing. */
-function messageOf({ message, key }: CommitRequest): string {
+function messageOf({ message, key }: Pick<CommitRequest, 'message' | 'key'>): string {
   assert(/^[\x21-\x7e]{1,200}$/.test(key), 'a commit key is one word of printable ASCII')
   return `${message.replaceAll('\0', '').trim()}\n\n${trailer}: ${key}\n`
 }

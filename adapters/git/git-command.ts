@@ -18,6 +18,8 @@ export type GitCall = {
   readonly stdin?: Uint8Array
   readonly maxOutputBytes?: number
   readonly owner?: Owner | null
+  /** Exit codes besides 0 that are an answer. */
+  readonly answers?: readonly number[]
   /** What a failure is said to be about. */
   readonly address: string
 }
@@ -81,7 +83,7 @@ export function createGit(options: { readonly env: GitEnvironment; readonly time
   }
   const run = async (call: GitCall, signal: AbortSignal): Promise<Buffer> => {
     const result = await attempt(call, signal)
-    if (result.exitCode !== 0) throw gitFault(result, call.address)
+    if (result.exitCode !== 0 && !call.answers?.includes(result.exitCode)) throw gitFault(result, call.address)
     return result.stdout
   }
   return { run }

@@ -14,7 +14,8 @@ import {
   visitor,
 } from './source-control.fixtures.ts'
 import { locate, reach } from './remote.ts'
-import { createGitSourceControl, type GitSourceControlOptions } from './source-control.ts'
+import { createGitSourceControl } from './source-control.ts'
+import type { GitSourceControlOptions } from './tools.ts'
 
 const { signal } = new AbortController()
 

@@ -3,10 +3,17 @@ import type { Workbench } from './commit.ts'
 import type { Folder } from './folder.ts'
 import type { Git, GitCall } from './git-command.ts'
 import { readHead } from './heads.ts'
+import { bringUpToDate, isCheckedOutHere, requireFollowing } from './under-feet.ts'
 import type { Remote } from './remote.ts'
 
 /** A branch as it stands and as it shall stand; null: not there. */
-export type Move = { readonly branch: string; readonly from: string | null; readonly to: string | null }
+export type Move = {
+  readonly branch: string
+  readonly from: string | null
+  readonly to: string | null
+  /** Of somebody's own branch, which may be checked out: the commit from which its files are then brought up to date. */
+  readonly filesFrom?: string
+}
 
 const nowhere = '0'.repeat(40)
 
@@ -20,7 +27,27 @@ export async function publish(bench: Workbench, remote: Remote, move: Move, pare
   if ((await readHead(bench.git, remote, move.branch, bench.signal)) !== move.to) throw moved(remote, move.branch)
 }
 
+/** Names a commit that the address has or that the git directory holds. A tag of that name elsewhere is not moved. */
+export async function publishTag(
+  bench: Workbench,
+  remote: Remote,
+  { name, commit }: { readonly name: string; readonly commit: string },
+): Promise<void> {
+  const ref = `refs/tags/${name}`
+  if (remote.folder !== null) {
+    const there = folderCall(bench, remote.folder)
+    const found = (await there({ args: ['rev-parse', '--verify', '--quiet', ref], answers: [1] }))
+      .toString('utf8')
+      .trim()
+    if (found !== commit) await there({ args: ['update-ref', '-m', 'quantapilot', ref, commit, nowhere] })
+    return
+  }
+  const args = ['push', '--quiet', '--no-verify', '--no-follow-tags', '--recurse-submodules=no', '--', remote.url]
+  await bench.git.run({ ...remote.call, args: [...args, `${commit}:${ref}`], gitDir: bench.gitDir }, bench.signal)
+}
+
 async function push(bench: Workbench, remote: Remote, { branch, from, to }: Move): Promise<void> {
+  if (from === to) return
   const ref = `refs/heads/${branch}`
   const flags = ['--quiet', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
   // A deletion says which commit it means to delete; a new commit is a child of the old, so it needs no force.
@@ -34,10 +61,13 @@ async function push(bench: Workbench, remote: Remote, { branch, from, to }: Move
  * Not by push, whose receiving half obeys the folder's config (receive.*), may touch its work tree, and would leave
  * files of ours that their owner cannot change.
  */
-async function store(bench: Workbench, folder: Folder, { branch, from, to }: Move, parent: string): Promise<void> {
+async function store(bench: Workbench, folder: Folder, move: Move, parent: string): Promise<void> {
+  const { branch, from, to, filesFrom } = move
   const ref = `refs/heads/${branch}`
   const there = folderCall(bench, folder)
-  await requireNotCheckedOut(there, folder, branch)
+  const follows = filesFrom !== undefined && (await isCheckedOutHere(there, folder, branch))
+  if (!follows) await requireNotCheckedOut(there, folder, branch)
+  else if (to !== from) await requireFollowing(there, folder, branch)
   if (to === null) return void (await there({ args: ['update-ref', '-d', ref, from ?? nowhere] }))
   const pack = await bench.git.run(
     {
@@ -48,11 +78,14 @@ async function store(bench: Workbench, folder: Folder, { branch, from, to }: Mov
     },
     bench.signal,
   )
-  await there({ args: ['unpack-objects', '-q'], stdin: pack })
-  await there({ args: ['update-ref', '-m', 'quantapilot', ref, to, from ?? nowhere] })
+  if (to !== from) {
+    await there({ args: ['unpack-objects', '-q'], stdin: pack })
+    await there({ args: ['update-ref', '-m', 'quantapilot', ref, to, from ?? nowhere] })
+  }
+  if (follows) await bringUpToDate(there, { folder, from: filesFrom, to })
 }
 
-type FolderCall = (call: Pick<GitCall, 'args' | 'stdin'>) => ReturnType<Git['run']>
+export type FolderCall = (call: Pick<GitCall, 'args' | 'stdin' | 'answers'>) => ReturnType<Git['run']>
 
 function folderCall(bench: Workbench, folder: Folder): FolderCall {
   const env = { GIT_COMMITTER_NAME: 'QuantaPilot', GIT_COMMITTER_EMAIL: 'quantapilot@localhost' }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fault } from '../../core/model/problem.ts'
 import { runProcess } from '../process/run.ts'
-import type { GitSourceControlOptions } from './source-control.ts'
+import type { GitSourceControlOptions } from './tools.ts'
 
 /** What the tests' own git runs with; the product's is stricter. */
 const path = '/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin'

@@ -2,7 +2,8 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sourceControlContract, type Stage } from './source-control.contract.ts'
 import { enterRoom, git, makeRepository, optionsIn, startGitHost, visitor } from './source-control.fixtures.ts'
-import { createGitSourceControl, type GitSourceControlOptions } from './source-control.ts'
+import { createGitSourceControl } from './source-control.ts'
+import type { GitSourceControlOptions } from './tools.ts'
 
 const both = (room: string, options: GitSourceControlOptions) => ({
   source: createGitSourceControl(options),

@@ -1,38 +1,23 @@
-import { isAbsolute } from 'node:path'
-import { assert, Fault } from '../../core/model/problem.ts'
+import { Fault } from '../../core/model/problem.ts'
 import type { CommitRequest, Snapshot, SourceControl } from '../../core/ports.ts'
 import { requireAllowedHost } from '../network/host.ts'
 import { parseAddress } from './address.ts'
 import { requireBranchName, requireOwnBranch } from './branch.ts'
-import { buildCommit, findCommit, type Identity, requireSameFiles, type Workbench } from './commit.ts'
-import { createGit, type Git, type GitEnvironment } from './git-command.ts'
-import { createGitDirectories, type GitDirectories } from './git-directory.ts'
+import { buildCommit, findCommit, requireSameFiles, type Workbench } from './commit.ts'
+import type { Git } from './git-command.ts'
 import { commitOf, defaultBranchOf, readHead, readHeads, requireDefaultBranch } from './heads.ts'
 import { requireSafePath } from './path.ts'
 import { publish } from './publish.ts'
-import { type Approach, locate, type Place, type Remote, type RemoteOptions, reach } from './remote.ts'
+import { type RemoteOptions, reach } from './remote.ts'
+import { fetchTip, type GitSourceControlOptions, openSnapshot, openTools, reachAddress, type Tools } from './tools.ts'
 import { parseTree, requireFollowable, type TreeEntry } from './tree.ts'
 import { isChanged } from './work-tree.ts'
-
-export type GitSourceControlOptions = RemoteOptions & {
-  /** Absolute; git directories of our own are made below it. */
-  readonly stateDir: string
-  /** All that git gets of our environment. */
-  readonly env: GitEnvironment
-  /** Longest time one git command may take. */
-  readonly gitTimeoutMs: number
-  /** Author and committer; `QuantaPilot <quantapilot@localhost>` unless given. */
-  readonly identity?: Identity
-}
 
 const maxTreeBytes = 16_000_000
 
 /** Repositories by the git command line: https, ssh, file and folders. See `SourceControl` for what each method promises. */
 export function createGitSourceControl(options: GitSourceControlOptions): SourceControl {
-  assert(isAbsolute(options.stateDir), 'stateDir is absolute')
-  const git = createGit({ env: options.env, timeoutMs: options.gitTimeoutMs })
-  const directories = createGitDirectories(git, options.stateDir)
-  const tools: Tools = { git, directories, options }
+  const tools = openTools(options)
   return {
     check: (request) => checkRequest(options, request),
     snapshot: (request, signal) => takeSnapshot(tools, request, signal),
@@ -42,8 +27,6 @@ export function createGitSourceControl(options: GitSourceControlOptions): Source
     removeBranch: (snapshot, branch, signal) => removeBranch(tools, snapshot, branch, signal),
   }
 }
-
-type Tools = { readonly git: Git; readonly directories: GitDirectories; readonly options: GitSourceControlOptions }
 
 type SnapshotRequest = Parameters<SourceControl['snapshot']>[0]
 
@@ -69,10 +52,6 @@ async function takeSnapshot(tools: Tools, request: SnapshotRequest, signal: Abor
   return { address, name, defaultBranch, branch, commit, committedAt, hasUncommittedChanges }
 }
 
-async function reachAddress(tools: Tools, address: string, approach: Approach): Promise<Remote> {
-  return await reach(await locate(address, tools.options), tools.options, approach)
-}
-
 async function dateOf(
   git: Git,
   { gitDir, address, commit }: { readonly gitDir: string; readonly address: string; readonly commit: string },
@@ -80,18 +59,6 @@ async function dateOf(
 ): Promise<string> {
   const output = await git.run({ args: ['log', '-1', '--format=%ct', commit, '--'], gitDir, address }, signal)
   return new Date(Number(output.toString('utf8')) * 1_000).toISOString()
-}
-
-/** The git directory with the snapshot's commit, fetched again where this machine does not have it. */
-async function openSnapshot(
-  tools: Tools,
-  snapshot: Snapshot,
-  signal: AbortSignal,
-): Promise<{ place: Place; gitDir: string }> {
-  assert(/^[0-9a-f]{40}$/.test(snapshot.commit), 'a snapshot names its commit by 40 hex digits')
-  const place = await locate(snapshot.address, tools.options)
-  const remote = () => reach(place, tools.options, { write: false, signal })
-  return { place, gitDir: await tools.directories.snapshot(remote, place, snapshot.commit, signal) }
 }
 
 async function readFile(
@@ -157,20 +124,11 @@ async function makeCommit(
       }
     }
     const parent = tip ?? snapshot.commit
-    const commit = await buildCommit(bench, parent, request, tools.options.identity ?? defaultIdentity)
+    const commit = await buildCommit(bench, parent, request, tools.identity)
     await publish(bench, remote, { branch, from: tip, to: commit }, parent)
     return { commit, created: true }
   }
   return await tools.directories.scratch(base, work, signal)
-}
-
-const defaultIdentity: Identity = { name: 'QuantaPilot', email: 'quantapilot@localhost' }
-
-/** The branch's own commits above the snapshot; into the scratch directory, where nobody else is. */
-async function fetchTip(bench: Workbench, remote: Remote, tip: string): Promise<void> {
-  const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--update-shallow']
-  const args = ['fetch', ...flags, ...remote.reading, '--', remote.url, tip]
-  await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)
 }
 
 async function removeBranch(tools: Tools, snapshot: Snapshot, branch: string, signal: AbortSignal): Promise<void> {

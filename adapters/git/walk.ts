@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, open, readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Fault } from '../../core/model/problem.ts'
+
+/** Something in a workspace, as it lies there. */
+export type Found = {
+  readonly path: string
+  readonly kind: 'file' | 'symlink' | 'other'
+  readonly executable: boolean
+  readonly sizeBytes: number
+}
+
+/** Bounds of what is looked at: an agent may have filled the folder with anything. */
+const maxEntries = 200_000
+const maxDepth = 64
+
+/** Everything below a folder, in order of path; links are never followed, and nothing is opened. */
+export async function walk(folder: string): Promise<readonly Found[]> {
+  const found: Found[] = []
+  const visit = async (inside: string, depth: number): Promise<void> => {
+    if (depth > maxDepth) throw refuse(`${inside} lies more than ${maxDepth} folders deep`)
+    const names = (await readdir(join(folder, inside))).toSorted()
+    for (const name of names) {
+      const path = inside === '' ? name : `${inside}/${name}`
+      const stats = await lstat(join(folder, path))
+      if (stats.isDirectory()) {
+        await visit(path, depth + 1)
+        continue
+      }
+      const kind = stats.isFile() ? 'file' : stats.isSymbolicLink() ? 'symlink' : 'other'
+      found.push({ path, kind, executable: (stats.mode & 0o100) !== 0, sizeBytes: stats.size })
+      if (found.length > maxEntries) throw refuse(`there are more than ${maxEntries} files`)
+    }
+  }
+  await visit('', 0)
+  return found
+}
+
+/** The bytes of a regular file; what has become a link or a pipe meanwhile is not opened. */
+export async function readPlain(folder: string, { path }: Found): Promise<Buffer> {
+  const handle = await open(join(folder, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    if (!(await handle.stat()).isFile()) throw refuse(`${path} is not a regular file`)
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The id git gives to the bytes, or to where a link leads. */
+export async function blobId(folder: string, found: Found): Promise<string> {
+  const bytes =
+    found.kind === 'symlink' ? Buffer.from(await readlink(join(folder, found.path))) : await readPlain(folder, found)
+  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
+}
+
+export const refuse = (what: string): Fault =>
+  new Fault({
+    code: 'VALIDATION_ERROR',
+    message: `What the agent left cannot be taken: ${what}.`,
+    retryable: false,
+  })

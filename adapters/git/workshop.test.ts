@@ -1,0 +1,195 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Snapshot } from '../../core/ports.ts'
+import type { Workspace } from '../../core/workshop.ts'
+import { createGitSourceControl } from './source-control.ts'
+import { addCommit, enterRoom, faultOf, git, makeRepository, optionsIn, type Room } from './source-control.fixtures.ts'
+import { createTrunk } from './trunk.ts'
+import { createWorkspaces } from './workspaces.ts'
+
+const signal = new AbortController().signal
+let room: Room
+let shop: string
+
+beforeEach(async () => {
+  room = await enterRoom()
+  shop = await makeRepository(join(room.path, 'shop'))
+})
+afterEach(() => room.leave())
+
+const options = () => optionsIn(room.path)
+const take = (address = shop): Promise<Snapshot> =>
+  createGitSourceControl(options()).snapshot({ address, branch: null }, signal)
+const workspaces = () => createWorkspaces(options())
+
+async function open(snapshot: Snapshot, patch: Uint8Array | null = null): Promise<Workspace> {
+  return await workspaces().open({ snapshot, name: 'r1-m-001', patch }, signal)
+}
+
+const write = (workspace: Workspace, path: string, text: string) => writeFile(join(workspace.folder, path), text)
+
+describe('a workspace', () => {
+  test('holds the bytes of the commit and nothing of git', async () => {
+    await addCommit(shop, 'main', { '.gitattributes': '* text eol=crlf\n', 'a.txt': 'one\ntwo\n' })
+    const { folder } = await open(await take())
+    expect(await readFile(join(folder, 'a.txt'), 'utf8')).toBe('one\ntwo\n')
+    expect(execFileSync('ls', ['-A', folder]).toString().split('\n').filter(Boolean).toSorted()).toEqual([
+      '.gitattributes',
+      'README.md',
+      'a.txt',
+      'docs',
+      'run.sh',
+    ])
+  })
+
+  test('gives a patch that makes the same files in another workspace', async () => {
+    const snapshot = await take()
+    const first = await open(snapshot)
+    await write(first, 'src.js', 'export const a = 1\n')
+    await write(first, 'docs/notes.md', 'other notes\n')
+    await writeFile(join(first.folder, 'logo.png'), Buffer.from([0, 1, 2, 255, 0]))
+    await rm(join(first.folder, 'README.md'))
+    const patch = await workspaces().patch(first, signal)
+    expect(patch.files).toEqual([
+      { path: 'README.md', change: 'removed', added: 0, removed: 3 },
+      { path: 'docs/notes.md', change: 'modified', added: 1, removed: 1 },
+      { path: 'logo.png', change: 'added', added: 0, removed: 0 },
+      { path: 'src.js', change: 'added', added: 1, removed: 0 },
+    ])
+    const again = await open(snapshot, patch.bytes)
+    expect(await readFile(join(again.folder, 'logo.png'))).toEqual(Buffer.from([0, 1, 2, 255, 0]))
+    expect((await workspaces().patch(again, signal)).tree).toBe(patch.tree)
+  })
+
+  test('leaves out what the repository ignores, and does not let the agent hide or ignore anything', async () => {
+    await addCommit(shop, 'main', { '.gitignore': 'node_modules/\n*.log\n' })
+    const workspace = await open(await take())
+    await mkdir(join(workspace.folder, 'node_modules/x'), { recursive: true })
+    await write(workspace, 'node_modules/x/index.js', 'x')
+    await write(workspace, 'debug.log', 'x')
+    await write(workspace, 'kept.js', 'x')
+    await write(workspace, 'docs/.gitignore', '*\n')
+    const { files } = await workspaces().patch(workspace, signal)
+    expect(files.map(({ path }) => path)).toEqual(['docs/.gitignore', 'kept.js'])
+  })
+
+  test('with nothing changed gives an empty patch', async () => {
+    await addCommit(shop, 'main', { '120000 link': '/etc/passwd' })
+    const patch = await workspaces().patch(await open(await take()), signal)
+    expect([patch.bytes.length, patch.files]).toEqual([0, []])
+  })
+
+  test.each([
+    ['a link', (folder: string) => symlink('/etc/passwd', join(folder, 'passwd')), 'passwd is a symbolic link'],
+    [
+      'a pipe',
+      (folder: string) => Promise.resolve(execFileSync('mkfifo', [join(folder, 'pipe')])),
+      'pipe is neither a file nor a folder',
+    ],
+    [
+      'a git directory',
+      async (folder: string) => {
+        await mkdir(join(folder, 'docs/.GIT'), { recursive: true })
+        await writeFile(join(folder, 'docs/.GIT/config'), 'x')
+      },
+      'docs/.GIT/config',
+    ],
+    ['a name with a line break', (folder: string) => writeFile(join(folder, 'a\nb'), 'x'), 'no path for a repository'],
+    ['a huge file', (folder: string) => writeFile(join(folder, 'huge'), Buffer.alloc(5_000_001)), 'more than 5 MB'],
+  ])('refuses %s', async (_, plant, says) => {
+    const workspace = await open(await take())
+    await plant(workspace.folder)
+    const fault = await faultOf(workspaces().patch(workspace, signal))
+    expect(fault.code).toBe('VALIDATION_ERROR')
+    expect(fault.message).toContain(says)
+  })
+})
+
+describe('the trunk', () => {
+  const trunk = () => createTrunk(options())
+  const branch = 'quantapilot/r1/m-001'
+
+  async function change(text = 'export const a = 1\n') {
+    const snapshot = await take()
+    const workspace = await open(snapshot)
+    await write(workspace, 'src.js', text)
+    const { bytes: patch, tree } = await workspaces().patch(workspace, signal)
+    return { snapshot, branch, patch, tree, message: 'feat: a', at: snapshot.committedAt, key: 'key-1' }
+  }
+
+  const order = (snapshot: Snapshot, sha: string, method: 'squash' | 'merge' | 'rebase' = 'squash') => ({
+    snapshot,
+    branch,
+    sha,
+    method,
+    message: 'feat: a (M-001)',
+    at: snapshot.committedAt,
+    key: 'key-2',
+  })
+
+  test('takes a patch once, however often it is given, and refuses another tree', async () => {
+    const request = await change()
+    const made = await trunk().commitPatch(request, signal)
+    expect(await trunk().commitPatch(request, signal)).toEqual(made)
+    expect(await git(shop, ['rev-parse', `${made.commit}^{tree}`])).toBe(request.tree)
+    const other = await faultOf(trunk().commitPatch({ ...request, tree: 'a'.repeat(40), key: 'key-9' }, signal))
+    expect(other.code).toBe('FATAL')
+  })
+
+  test.each(['squash', 'merge', 'rebase'] as const)(
+    '%s brings the approved tree to the base branch',
+    async (method) => {
+      const request = await change()
+      const { commit: sha } = await trunk().commitPatch(request, signal)
+      const merged = await trunk().merge(order(request.snapshot, sha, method), signal)
+      expect(await trunk().merge(order(request.snapshot, sha, method), signal)).toEqual(merged)
+      expect(await trunk().head(shop, 'main', signal)).toBe(merged.commit)
+      expect(await git(shop, ['rev-parse', 'main^{tree}'])).toBe(request.tree)
+      expect((await git(shop, ['log', '--format=%H', '--first-parent', 'main'])).split('\n')).toHaveLength(3)
+    },
+  )
+
+  test('brings the files of a folder along that has the branch checked out, and is done once after a crash', async () => {
+    const request = await change()
+    const { commit: sha } = await trunk().commitPatch(request, signal)
+    const { commit } = await trunk().merge(order(request.snapshot, sha), signal)
+    expect(await git(shop, ['status', '--porcelain'])).toBe('')
+    expect(await readFile(join(shop, 'src.js'), 'utf8')).toBe('export const a = 1\n')
+    // As a crash between the branch and its files leaves it.
+    await git(shop, ['read-tree', '-m', '-u', 'main', 'main~1'])
+    expect(await trunk().merge(order(request.snapshot, sha), signal)).toEqual({ commit })
+    expect(await git(shop, ['status', '--porcelain'])).toBe('')
+  })
+
+  test('merges nothing where the folder has changes, the base has moved, or the branch is elsewhere', async () => {
+    const request = await change()
+    const { commit: sha } = await trunk().commitPatch(request, signal)
+    await writeFile(join(shop, 'README.md'), 'mine')
+    expect((await faultOf(trunk().merge(order(request.snapshot, sha), signal))).message).toContain('not committed')
+    await git(shop, ['checkout', '-q', '--', 'README.md'])
+    await git(shop, ['switch', '-q', 'dev'])
+    await addCommit(shop, branch, { 'evil.js': 'x' })
+    expect((await faultOf(trunk().merge(order(request.snapshot, sha), signal))).message).toContain('not at')
+    await addCommit(shop, 'main', { 'new.txt': 'x' })
+    expect((await faultOf(trunk().merge(order(request.snapshot, sha), signal))).message).toContain('has moved')
+    expect(await git(shop, ['log', '-1', '--format=%s', 'main'])).toBe('more')
+  })
+
+  test('does not touch the files where a filter of the folder would run on them', async () => {
+    const request = await change()
+    const { commit: sha } = await trunk().commitPatch(request, signal)
+    await git(shop, ['config', 'filter.x.smudge', 'touch /tmp/never'])
+    expect((await faultOf(trunk().merge(order(request.snapshot, sha), signal))).message).toContain('filters')
+    expect(await git(shop, ['log', '-1', '--format=%s', 'main'])).toBe('second')
+  })
+
+  test('tags a commit once', async () => {
+    const { commit } = await take()
+    const request = { address: shop, name: 'lkg-1', commit }
+    await trunk().tag(request, signal)
+    await trunk().tag(request, signal)
+    expect(await git(shop, ['rev-parse', 'lkg-1'])).toBe(commit)
+  })
+})

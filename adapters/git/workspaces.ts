@@ -1,0 +1,175 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { assert } from '../../core/model/problem.ts'
+import type { Patch, PatchFile, Workspace, Workspaces } from '../../core/workshop.ts'
+import type { Workbench } from './commit.ts'
+import { layOut, readTree } from './lay-out.ts'
+import { isSafePath } from './path.ts'
+import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
+import type { TreeEntry } from './tree.ts'
+import { blobId, type Found, readPlain, refuse, walk } from './walk.ts'
+
+/** Folders below `<stateDir>/work`; see `Workspaces` for what each method promises. */
+export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
+  const tools = openTools(options)
+  const folderOf = (name: string): string => {
+    assert(/^[a-z0-9][a-z0-9-]{0,80}$/.test(name), `no name of a workspace: ${name}`)
+    return join(options.stateDir, 'work', name)
+  }
+  return {
+    open: async ({ snapshot, name, patch }, signal) => {
+      const folder = folderOf(name)
+      await inScratch(tools, snapshot, signal, async (bench) => {
+        const tree = patch === null ? snapshot.commit : await applied(bench, snapshot.commit, patch)
+        await layOut(bench, await readTree(bench, tree), folder)
+      })
+      return { folder, snapshot }
+    },
+    patch: (workspace, signal) =>
+      inScratch(tools, workspace.snapshot, signal, (bench) => takePatch(bench, workspace, options.stateDir)),
+    remove: (name) => rm(folderOf(name), { recursive: true, force: true }),
+  }
+}
+
+/** Lends a git directory of our own that knows the snapshot, for one piece of work. */
+export async function inScratch<T>(
+  tools: Tools,
+  snapshot: { readonly address: string; readonly commit: string },
+  signal: AbortSignal,
+  work: (bench: Workbench) => Promise<T>,
+): Promise<T> {
+  const { gitDir: base } = await openSnapshot(tools, snapshot, signal)
+  const { address } = snapshot
+  return await tools.directories.scratch(base, (gitDir) => work({ git: tools.git, gitDir, address, signal }), signal)
+}
+
+const ask = (bench: Workbench, args: readonly string[], stdin?: Uint8Array): Promise<Buffer> =>
+  bench.git.run({ args, gitDir: bench.gitDir, address: bench.address, ...(stdin ? { stdin } : {}) }, bench.signal)
+
+/** The tree that a commit and a patch make together: 40 hex digits. */
+export async function applied(bench: Workbench, commit: string, patch: Uint8Array): Promise<string> {
+  await ask(bench, ['read-tree', commit])
+  if (patch.length > 0) await ask(bench, ['apply', '--cached', '--binary', '--whitespace=nowarn', '-'], patch)
+  return (await ask(bench, ['write-tree'])).toString('utf8').trim()
+}
+
+/** Most bytes of one file, and of all changed files together. */
+const maxFileBytes = 5_000_000
+const maxChangedBytes = 20_000_000
+
+async function takePatch(bench: Workbench, workspace: Workspace, stateDir: string): Promise<Patch> {
+  const { folder, snapshot } = workspace
+  const before = await readTree(bench, snapshot.commit)
+  const known = new Map(before.map((entry) => [entry.path, entry]))
+  const found = await walk(folder)
+  const fresh = found.filter(({ path }) => !known.has(path))
+  const ignored = await ignoredOf(bench, { before, fresh, stateDir })
+  const there = found.filter(({ path }) => !ignored.has(path))
+  const changed = await changedOf(folder, there, known)
+  const kept = new Set(there.map(({ path }) => path))
+  const removed = before.filter(({ path, kind }) => kind !== 'submodule' && !kept.has(path))
+  const tree = await writeTree(bench, { folder, commit: snapshot.commit, changed, removed })
+  return { tree, ...(await patchOf(bench, snapshot.commit, tree)) }
+}
+
+async function changedOf(
+  folder: string,
+  there: readonly Found[],
+  known: ReadonlyMap<string, TreeEntry>,
+): Promise<readonly Found[]> {
+  const changed: Found[] = []
+  for (const found of there) {
+    const entry = known.get(found.path)
+    if (found.kind === 'other') throw refuse(`${found.path} is neither a file nor a folder`)
+    if (found.kind === 'file' && found.sizeBytes > maxFileBytes)
+      throw refuse(`${found.path} has more than ${maxFileBytes / 1_000_000} MB`)
+    const isSame = entry?.kind === found.kind && entry.id === (await blobId(folder, found))
+    if (isSame && (found.kind === 'symlink' || entry.executable === found.executable)) continue
+    if (found.kind === 'symlink') throw refuse(`${found.path} is a symbolic link`)
+    if (!isSafePath(found.path)) throw refuse(`${JSON.stringify(found.path.slice(0, 200))} is no path for a repository`)
+    changed.push(found)
+  }
+  const bytes = changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  if (bytes > maxChangedBytes) throw refuse(`it changes more than ${maxChangedBytes / 1_000_000} MB of files`)
+  return changed
+}
+
+type IgnoreQuestion = {
+  readonly before: readonly TreeEntry[]
+  readonly fresh: readonly Found[]
+  readonly stateDir: string
+}
+
+/**
+ * The new files that the repository ignored before the agent came: what builds and tests leave. Asked of a folder that holds
+ * nothing but the commit's own `.gitignore` files, so that none that an agent wrote is read.
+ */
+async function ignoredOf(bench: Workbench, { before, fresh, stateDir }: IgnoreQuestion): Promise<ReadonlySet<string>> {
+  const rules = before.filter(({ path, kind }) => kind === 'file' && path.split('/').at(-1) === '.gitignore')
+  if (rules.length === 0 || fresh.length === 0) return new Set()
+  const folder = join(stateDir, 'work', `.rules-${crypto.randomUUID()}`)
+  try {
+    for (const { path, id } of rules) {
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeFile(join(folder, path), await ask(bench, ['cat-file', 'blob', id]))
+    }
+    const args = [`--work-tree=${folder}`, '-C', folder, 'check-ignore', '--no-index', '-z', '--stdin']
+    const stdin = Buffer.from(fresh.map(({ path }) => `${path}\0`).join(''))
+    // 1: no path is ignored.
+    const call = { args, stdin, gitDir: bench.gitDir, address: bench.address, answers: [1] }
+    return new Set((await bench.git.run(call, bench.signal)).toString('utf8').split('\0').filter(Boolean))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+type TreeChange = {
+  readonly folder: string
+  readonly commit: string
+  readonly changed: readonly Found[]
+  readonly removed: readonly TreeEntry[]
+}
+
+async function writeTree(bench: Workbench, { folder, commit, changed, removed }: TreeChange): Promise<string> {
+  const lines = removed.map(({ path }) => `0 ${'0'.repeat(40)}\t${path}\0`)
+  for (const found of changed) {
+    const bytes = await readPlain(folder, found)
+    const stored = await ask(bench, ['hash-object', '-w', '-t', 'blob', '--no-filters', '--stdin'], bytes)
+    const mode = found.executable ? '100755' : '100644'
+    lines.push(`${mode} ${stored.toString('utf8').trim()}\t${found.path}\0`)
+  }
+  await ask(bench, ['read-tree', commit])
+  await ask(bench, ['update-index', '-z', '--index-info'], Buffer.from(lines.join('')))
+  return (await ask(bench, ['write-tree'])).toString('utf8').trim()
+}
+
+const diff = ['diff-tree', '-r', '--no-renames', '--no-ext-diff', '--no-textconv', '--full-index', '--no-color']
+
+async function patchOf(bench: Workbench, commit: string, tree: string): Promise<Omit<Patch, 'tree'>> {
+  const [bytes, numbers, names] = await Promise.all([
+    ask(bench, [...diff, '-p', '--binary', commit, tree]),
+    ask(bench, [...diff, '--numstat', '-z', commit, tree]),
+    ask(bench, [...diff, '--name-status', '-z', commit, tree]),
+  ])
+  return { bytes: new Uint8Array(bytes), files: filesOf(numbers.toString('utf8'), names.toString('utf8')) }
+}
+
+const changes: Readonly<Record<string, PatchFile['change']>> = { A: 'added', D: 'removed' }
+
+function filesOf(numbers: string, names: string): readonly PatchFile[] {
+  const words = names.split('\0')
+  const kinds = new Map(words.flatMap((word, at) => (at % 2 === 0 && word !== '' ? [[words[at + 1], word]] : [])))
+  return numbers
+    .split('\0')
+    .filter(Boolean)
+    .map((line) => {
+      const [added = '', removed = '', path = ''] = line.split('\t')
+      // Binary files have a dash where text has a number.
+      return {
+        path,
+        change: changes[kinds.get(path) ?? ''] ?? 'modified',
+        added: Number(added) || 0,
+        removed: Number(removed) || 0,
+      }
+    })
+}
