@@ -103,6 +103,9 @@ export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, polic
 /** Each wish of the project that the server's own policy does not grant. */
 export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${quoted(wish)}`)
 
+/** What a step pauses its run for until a person has done something about it. */
+const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks'])
+
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
   const open = gates.filter((gate) => gate.verdict === null)
@@ -113,7 +116,9 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase }: Run
       ? `/budget ${handle} +5, or /cancel ${handle}`
       : reasonCode === 'operator'
         ? `/resume ${handle}`
-        : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
+        : asksOfSteps.has(reasonCode ?? '')
+          ? `/resume ${handle} once that is done, or /cancel ${handle}`
+          : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
   // What the first step could not accept may be the address, which a run keeps.
   if (state === 'failed' && reasonCode === 'VALIDATION_ERROR' && phase.n === 1)
     return `/retry ${handle} once that is mended, or /run with another address or branch`

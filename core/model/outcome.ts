@@ -65,6 +65,11 @@ export type Outcome =
       readonly extend?: Plan
     }
   | { readonly kind: 'wait'; readonly wait: Wait }
+  /**
+   * Only a person can say how it goes on: the run pauses with this sentence, which names the ways on, and the step is tried
+   * again on /resume. `code` says in a word what it is about.
+   */
+  | { readonly kind: 'ask'; readonly code: string; readonly message: string }
   | {
       readonly kind: 'fault'
       readonly code: FaultCode

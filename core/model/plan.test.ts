@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Plan, PlanItem } from './plan.ts'
-import { checkPlan } from './plan.ts'
+import { checkPlan, withBlock, withRework } from './plan.ts'
 import { gated, steps } from './test-run.ts'
 
 const [make, gate] = gated as readonly [PlanItem, PlanItem]
@@ -21,4 +21,32 @@ test.each<[string, Plan, string]>([
 
 test('a plan of steps and the gates right behind them is one', () => {
   expect(() => checkPlan([...gated])).not.toThrow()
+})
+
+const ids = (plan: Plan): string[] => plan.map(({ id }) => id)
+
+test('a loop is another round under fresh ids, however often it goes round', () => {
+  const once = withBlock(steps('make', 'test', 'end'), 1, steps('make', 'test'))
+  expect(ids(once)).toEqual(['make', 'test', 'make#2', 'test#2', 'end'])
+  expect(ids(withBlock(once, 3, steps('make', 'test')))).toEqual([
+    'make',
+    'test',
+    'make#2',
+    'test#2',
+    'make#3',
+    'test#3',
+    'end',
+  ])
+})
+
+test('a gate that names its maker has everything since made again, loops in between once', () => {
+  const judged: PlanItem = { ...gate, id: 'gate', judges: 'shown', reworks: 'make' } as PlanItem
+  const looped = withBlock(
+    [...steps('read', 'make', 'test', 'shown'), judged, ...steps('end')],
+    2,
+    steps('make', 'test'),
+  )
+  const again = withRework(looped, 6)
+  expect(ids(again).slice(5)).toEqual(['shown', 'gate', 'make#3', 'test#3', 'shown#2', 'gate#2', 'end'])
+  expect(again[10]).toMatchObject({ judges: 'shown#2', reworks: 'make' })
 })

@@ -45,6 +45,8 @@ export type GateItem = {
   readonly title: string
   /** Step id of the item before this one. */
   readonly judges: string
+  /** The step from which it is all done again when changes are asked for, by its first round; left out: what it judges. */
+  readonly reworks?: string
   readonly policy: GatePolicy
   readonly when?: Condition
 }
@@ -90,18 +92,40 @@ function runs(plan: Plan, item: PlanItem, verdicts: Readonly<Record<string, stri
 }
 
 /**
- * The plan with a new round after the gate at `position`: the judged step and the gate again, under fresh ids. Items
- * behind keep theirs. What people asked for reaches the step through the run's decisions.
+ * The plan with a new round after the gate at `position`: what the gate names as its maker, up to the gate again, under
+ * fresh ids. Items behind keep theirs. What people asked for reaches the steps through the run's decisions.
  */
 export function withRework(plan: Plan, position: number): Plan {
   const gate = plan[position]
   const judged = plan[position - 1]
   assert(gate?.type === 'gate' && judged?.type === 'step', `position ${position} is not a gate behind a step`)
-  const round = 1 + plan.filter((item) => item.type === 'step' && rootOf(item.id) === rootOf(judged.id)).length
-  const step: StepItem = { ...judged, id: `${rootOf(judged.id)}#${round}` }
-  const again: GateItem = { ...gate, id: `${rootOf(gate.id)}#${round}`, judges: step.id }
-  return [...plan.slice(0, position + 1), step, again, ...plan.slice(position + 1)]
+  const first = plan.filter(({ id }) => id === rootOf(id))
+  const from = first.findIndex(({ id }) => id === (gate.reworks ?? rootOf(judged.id)))
+  const to = first.findIndex(({ id }) => id === rootOf(gate.id))
+  assert(from >= 0 && from < to, `gate ${gate.id} has no round to repeat from ${gate.reworks ?? judged.id}`)
+  return withBlock(plan, position, first.slice(from, to + 1))
 }
+
+/** The plan with more items right behind `position`. Those that stand in it already are another round, under fresh ids. */
+export function withBlock(plan: Plan, position: number, block: Plan): Plan {
+  const rounds = new Map<string, number>()
+  for (const { id } of plan) rounds.set(rootOf(id), Math.max(rounds.get(rootOf(id)) ?? 0, roundOf(id)))
+  const fresh = (id: string): string => {
+    const round = (rounds.get(rootOf(id)) ?? 0) + 1
+    return round === 1 ? id : `${rootOf(id)}#${round}`
+  }
+  const added = block.map((item) =>
+    item.type === 'step'
+      ? { ...item, id: fresh(item.id) }
+      : { ...item, id: fresh(item.id), judges: fresh(item.judges) },
+  )
+  const longer = [...plan.slice(0, position + 1), ...added, ...plan.slice(position + 1)]
+  checkPlan(longer)
+  return longer
+}
+
+/** `anchor#3` → 3; 1 for the first round. */
+export const roundOf = (id: string): number => Number(/#(\d+)$/.exec(id)?.[1] ?? 1)
 
 /** `anchor#3` → `anchor`: the id of the first round. */
 export const rootOf = (id: string): string => id.replace(/#\d+$/, '')

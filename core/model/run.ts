@@ -17,6 +17,8 @@ export type Resume =
   | { readonly kind: 'time' }
   | { readonly kind: 'signal'; readonly id: string; readonly name: string; readonly payload: Json }
   | { readonly kind: 'timeout' }
+  /** The step asked a person, who said: go on. */
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'children'; readonly results: readonly ChildResult[] }
 
 export type ChildResult = { readonly runId: string; readonly state: RunState; readonly reason: string | null }

@@ -1,3 +1,4 @@
+import { resume } from './intervene.ts'
 import { describe, expect, test } from 'vitest'
 import { currentItem, failedRun, gateExpired, parkAsInvariant, postponed, settle } from './settle.ts'
 import { aContext, aRun, aSubject, gated, steps } from './test-run.ts'
@@ -199,4 +200,11 @@ test('a run that failed says why and gives its lock key back', () => {
 test('a run behind the end of its plan is a defect, not a guess', () => {
   expect(() => currentItem(aRun({ position: 9 }))).toThrow('stands at 9 of a plan of 3')
   expect(parkAsInvariant(aRun({ position: 9 }), 'x', null).now.state).toBe('paused')
+})
+
+test('a step that asks pauses its run with its sentence, uses up no try, and knows afterwards that a person said go on', () => {
+  const asked = settle(aRun({ failures: 1 }), { kind: 'ask', code: 'conflict', message: 'main has moved.' }, aContext)
+  expect(asked.now).toMatchObject({ state: 'paused', reasonCode: 'conflict', reason: 'main has moved.', failures: 0 })
+  const resumed = resume(asked.now)
+  expect(resumed).toMatchObject({ ok: true, value: { now: { state: 'queued', resume: { kind: 'resumed' } } } })
 })

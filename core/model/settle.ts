@@ -1,7 +1,7 @@
 import type { Json } from './json.ts'
 import type { Outcome, Wait } from './outcome.ts'
 import type { Plan, PlanItem, StepItem } from './plan.ts'
-import { checkPlan, nextPosition, rootOf } from './plan.ts'
+import { nextPosition, rootOf, withBlock } from './plan.ts'
 import { assert, unreachable } from './problem.ts'
 import type { Backoff, RetryClass } from './retry.ts'
 import { limitDelayMs, retryDelayMs } from './retry.ts'
@@ -34,6 +34,8 @@ export function settle(run: Run, outcome: Outcome, context: SettleContext): Tran
       return settleWait(run, outcome.wait, context)
     case 'fault':
       return settleFault(run, outcome, context)
+    case 'ask':
+      return settleAsk(run, outcome, context)
     case 'aborted':
       return settleAborted(run, context)
     case 'defect':
@@ -47,7 +49,7 @@ function settleDone(run: Run, outcome: Extract<Outcome, { kind: 'done' }>, conte
   const item = currentItem(run)
   const verdicts =
     outcome.verdict === undefined ? run.verdicts : { ...run.verdicts, [rootOf(item.id)]: outcome.verdict }
-  const plan = outcome.extend?.length ? extended(run.plan, run.position, outcome.extend) : run.plan
+  const plan = outcome.extend?.length ? withBlock(run.plan, run.position, outcome.extend) : run.plan
   const progressed: Run = { ...run, ...fresh, ...withoutOldReason(run), plan, verdicts, attempt: run.attempt + 1 }
   const change: Change = {
     attempt: { ...attemptOf(run, 'done', context), output: outcome.output },
@@ -211,6 +213,15 @@ function settleFault(run: Run, fault: Extract<Outcome, { kind: 'fault' }>, conte
   return park(run, { ...tried, ...waitsFor('time', null, delayMs) }, record('retry'))
 }
 
+/** Only a person can say how it goes on: the run pauses where it stands, and the step is tried again when it is resumed. */
+function settleAsk(run: Run, { code, message }: Extract<Outcome, { kind: 'ask' }>, context: SettleContext): Transition {
+  const asked: Change = { attempt: attemptOf(run, 'wait', context, null, message) }
+  const tried: Run = { ...run, ...fresh, attempt: run.attempt + 1 }
+  if (run.interrupt === 'cancel') return stopped(run, tried, asked, 'cancelled', context.cleanUp)
+  const told = { pausedFrom: 'queued', resume: { kind: 'resumed' }, reasonCode: code, reason: message } as const
+  return paused(run, { ...tried, ...told }, asked)
+}
+
 function settleAborted(run: Run, context: SettleContext): Transition {
   if (run.interrupt === 'cancel') return stopped(run, run, {}, 'cancelled', context.cleanUp)
   if (run.interrupt === 'pause') return paused(run, { ...run, pausedFrom: 'queued' }, {})
@@ -267,12 +278,6 @@ export function currentItem(run: Run): PlanItem {
   const item = run.plan[run.position]
   assert(item, `run ${run.id} stands at ${run.position} of a plan of ${run.plan.length}`)
   return item
-}
-
-function extended(plan: Plan, position: number, block: Plan): Plan {
-  const longer = [...plan.slice(0, position + 1), ...block, ...plan.slice(position + 1)]
-  checkPlan(longer)
-  return longer
 }
 
 function attemptOf(

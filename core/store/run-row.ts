@@ -47,6 +47,7 @@ const planItem = z.discriminatedUnion('type', [
     name: z.string(),
     title: z.string(),
     judges: z.string(),
+    reworks: z.string().optional(),
     policy: gatePolicy,
     when: condition.optional(),
   }),
@@ -57,6 +58,7 @@ export const plan = z.array(planItem) as unknown as z.ZodType<Plan>
 const resume = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('time') }),
   z.object({ kind: z.literal('timeout') }),
+  z.object({ kind: z.literal('resumed') }),
   z.object({ kind: z.literal('signal'), id: z.string(), name: z.string(), payload: json }),
   z.object({
     kind: z.literal('children'),
