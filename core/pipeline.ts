@@ -65,6 +65,8 @@ export type StepContext = {
   idempotencyKey(name: string): string
   /** Output of the latest round of an earlier step, parsed by that step's own schema. Throws a Defect when there is none. */
   outputOf<T>(step: string, shape: z.ZodType<T>): Promise<T>
+  /** The same, or null where there is none yet. */
+  findOutput<T>(step: string, shape: z.ZodType<T>): Promise<T | null>
   /** Stores bytes under their own address; the name reaches the run when the outcome lists the reference. */
   save(name: string, bytes: Uint8Array, mediaType: string): Promise<ArtifactRef>
   read(artifact: Pick<ArtifactRef, 'sha256'>): Promise<Uint8Array>

@@ -204,6 +204,8 @@ export type MergeOrder = {
   /** The commit that was approved; a branch that stands elsewhere is not merged. */
   readonly sha: string
   readonly method: 'squash' | 'merge' | 'rebase'
+  /** Where it goes, and where that stood when this was approved; a branch that has moved since is not merged into. */
+  readonly base: { readonly branch: string; readonly commit: string }
 }
 
 /** What a branch asks of those who want to change it. */

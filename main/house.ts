@@ -180,6 +180,7 @@ async function wire(
     source: sourceOf(config, stateDir, github),
     author: await authorOf(config, db),
     codeHost: github?.codeHost ?? null,
+    workshop: null,
     serverPolicy: config.serverPolicy,
   })
   const recipes = recipesOf(known)

@@ -124,12 +124,17 @@ test('a check moves on in place: a check run for an App, a commit status for a p
   expect(shop.statuses).toMatchObject([{ state: 'failure', description: 'x'.repeat(140) }, { state: 'pending' }])
 })
 
+async function orderFor(shop: Awaited<ReturnType<typeof shopOn>>, number: number, method: 'squash' | 'merge') {
+  const base = { branch: 'main', commit: await git(shop.folder, ['rev-parse', 'main']) }
+  return { address: shop.address, number, sha: shop.sha, method, base }
+}
+
 test('what is merged is the commit that was approved, once', async () => {
   const fake = await startGitHub()
   const shop = await shopOn(fake)
   const { codeHost } = byToken(fake)
   const { number } = await codeHost.openPullRequest(draftFor(shop), signal)
-  const order = { address: shop.address, number, sha: shop.sha, method: 'squash' } as const
+  const order = await orderFor(shop, number, 'squash')
   fake.goesWrong(/^PUT .*\/merge$/, 'answer dropped')
   expect(await faultOf(codeHost.merge(order, signal))).toMatchObject({ code: 'TRANSIENT_NETWORK', retryable: true })
   const { commit } = await codeHost.merge(order, signal)
@@ -144,7 +149,7 @@ test('a branch that moved after it was approved is not merged, also when it move
   const { codeHost } = byToken(fake)
   const { number } = await codeHost.openPullRequest(draftFor(shop), signal)
   const main = await git(shop.folder, ['rev-parse', 'main'])
-  const order = { address: shop.address, number, sha: shop.sha, method: 'merge' } as const
+  const order = await orderFor(shop, number, 'merge')
   fake.state.beforeAnswer = async (line) => {
     if (line.startsWith('PUT')) await addCommit(shop.folder, 'quantapilot/r1/docs', { 'evil.txt': 'x' })
   }
@@ -158,13 +163,28 @@ test('a branch that moved after it was approved is not merged, also when it move
   expect(await git(shop.folder, ['rev-parse', 'main'])).toBe(main)
 })
 
+test('nothing is merged into a base that has moved since', async () => {
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  const { codeHost } = byToken(fake)
+  const { number } = await codeHost.openPullRequest(draftFor(shop), signal)
+  const order = await orderFor(shop, number, 'merge')
+  const main = await addCommit(shop.folder, 'main', { 'new.txt': 'x' })
+  const fault = await faultOf(codeHost.merge(order, signal))
+  expect([fault.code, fault.message]).toEqual([
+    'PRECONDITION_FAILED',
+    `main has moved to ${main.slice(0, 12)} since this was approved: nothing was merged.`,
+  ])
+  expect(fake.state.requests.filter((line) => line.endsWith('/merge'))).toHaveLength(0)
+})
+
 test('a pull request that was closed is not merged', async () => {
   const fake = await startGitHub()
   const shop = await shopOn(fake)
   const { codeHost } = byToken(fake)
   const { number } = await codeHost.openPullRequest(draftFor(shop), signal)
   for (const pull of shop.pulls) pull.state = 'closed'
-  const order = { address: shop.address, number, sha: shop.sha, method: 'merge' } as const
+  const order = await orderFor(shop, number, 'merge')
   expect((await faultOf(codeHost.merge(order, signal))).message).toContain('was closed without a merge')
 })
 

@@ -1,7 +1,9 @@
 import { assert, Fault } from '../../core/model/problem.ts'
 import type { CodeHost, RateGate, SentDeliveries } from '../../core/ports.ts'
+import type { CommitChecks } from '../../core/workshop.ts'
 import { createAppTokens } from './app-tokens.ts'
 import { readProtection, setCheckRun, setStatus } from './check.ts'
+import { readCommitChecks } from './commit-checks.ts'
 import { type Api, type ClientOptions, connect } from './client.ts'
 import { type Credentials, type Permissions, sayPermissions } from './credentials.ts'
 import { createDeliveries } from './deliveries.ts'
@@ -22,6 +24,7 @@ export type GitHubOptions = Pick<GitHubSettings, 'apiUrl' | 'host' | 'identity'>
 /** GitHub or a GitHub Enterprise, as one identity. */
 export type GitHub = {
   readonly codeHost: CodeHost
+  readonly checks: CommitChecks
   /** What git needs to read or write at an https address; null where that is not ours. */
   readonly credentialFor: (
     address: string,
@@ -39,8 +42,15 @@ export type GitHub = {
 export function createGitHub(options: GitHubOptions): GitHub {
   const client: ClientOptions = { isPaced: true, timeoutMs: 60_000, ...options }
   const credentials = credentialsOf(options, client)
+  const inRepository = enterer({ client, credentials, host: options.host })
   return {
-    codeHost: codeHostOf({ client, credentials, host: options.host }),
+    codeHost: codeHostOf(inRepository, { credentials, host: options.host }),
+    checks: {
+      of: (address, commit, signal) =>
+        inRepository(address, { permissions: { checks: 'read', statuses: 'read' }, signal }, (api, repository) =>
+          readCommitChecks(api, repository, commit),
+        ),
+    },
     credentialFor: async (address, { write }, signal) => {
       const repository = address.startsWith('https:') ? repositoryOf(address, options.host) : null
       if (repository === null) return null
@@ -61,10 +71,13 @@ function credentialsOf({ identity }: GitHubOptions, client: ClientOptions): Cred
 
 type Parts = { readonly client: ClientOptions; readonly credentials: Credentials; readonly host: string }
 
-function codeHostOf({ client, credentials, host }: Parts): CodeHost {
-  const inRepository = async <T>(
+type Entry = { readonly permissions: Permissions; readonly signal: AbortSignal }
+
+/** Works in a repository with a token of just the permissions that the work needs. */
+function enterer({ client, credentials, host }: Parts) {
+  return async <T>(
     address: string,
-    { permissions, signal }: { readonly permissions: Permissions; readonly signal: AbortSignal },
+    { permissions, signal }: Entry,
     work: (api: Api, repository: Repository) => Promise<T>,
   ): Promise<T> => {
     const repository = repositoryOf(address, host)
@@ -76,6 +89,12 @@ function codeHostOf({ client, credentials, host }: Parts): CodeHost {
       throw error
     })
   }
+}
+
+function codeHostOf(
+  inRepository: ReturnType<typeof enterer>,
+  { credentials, host }: Pick<Parts, 'credentials' | 'host'>,
+): CodeHost {
   const isApp = credentials.kind === 'installation'
   return {
     serves: (address) => repositoryOf(address, host) !== null,

@@ -117,6 +117,7 @@ export async function merge(
   if (merged) return { commit: merge_commit_sha ?? sha }
   if (state !== 'open')
     throw refuse(`Pull request #${pull_number} was closed without a merge: open it again, then /retry.`)
+  await requireBase(api, { owner, name: repo }, order.base)
   const pull = { owner, repo, pull_number, sha, merge_method: order.method }
   const answer = await api
     .request('PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge', pull)
@@ -125,6 +126,16 @@ export async function merge(
       throw error instanceof Fault && /Head branch was modified/.test(error.message) ? moved(order) : error
     })
   return { commit: z.object({ sha: z.string() }).parse(answer.data).sha }
+}
+
+const branchAnswer = z.object({ commit: z.object({ sha: z.string() }) })
+
+async function requireBase(api: Api, { owner, name: repo }: Repository, base: MergeOrder['base']): Promise<void> {
+  const { branch, commit } = base
+  const { data } = await api.request('GET /repos/{owner}/{repo}/branches/{branch}', { owner, repo, branch })
+  const { sha } = branchAnswer.parse(data).commit
+  if (sha === commit) return
+  throw refuse(`${branch} has moved to ${sha.slice(0, 12)} since this was approved: nothing was merged.`)
 }
 
 const moved = ({ number, sha }: MergeOrder): Fault =>

@@ -46,6 +46,7 @@ export function stepContext(place: Place): StepContext {
     resumed: run.resume,
     idempotencyKey: (name) => effectKey(run.id, item.id, name),
     outputOf: (step, shape) => outputOf(place, step, shape),
+    findOutput: (step, shape) => findOutput(place, step, shape),
     save: (name, bytes, mediaType) => saveArtifact(db, name, bytes, mediaType),
     read: ({ sha256 }) => loadArtifact(db, sha256),
     latest: async (name) =>
@@ -64,14 +65,20 @@ export function stepContext(place: Place): StepContext {
   }
 }
 
+async function outputOf<T>(place: Place, step: string, shape: z.ZodType<T>): Promise<T> {
+  const found = await findOutput(place, step, shape)
+  if (found === null) throw new Defect(`step ${step} has no output yet`)
+  return found
+}
+
 /** The latest round of a step is the one that counts: its id or its root's newest `#n` in the plan behind us. */
-async function outputOf<T>({ db, run }: Place, step: string, shape: z.ZodType<T>): Promise<T> {
+async function findOutput<T>({ db, run }: Place, step: string, shape: z.ZodType<T>): Promise<T | null> {
   const rounds = run.plan.slice(0, run.position).filter((item) => rootOf(item.id) === rootOf(step))
   for (const round of rounds.toReversed()) {
     const [row] = await db.run(readOutput, { run: run.id, step: round.id })
     if (row) return shape.parse(row.output)
   }
-  throw new Defect(`step ${step} has no output yet`)
+  return null
 }
 
 async function makeEffect<T extends Json>(place: Place, effect: Effect<T>): Promise<T> {

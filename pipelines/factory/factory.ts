@@ -1,6 +1,9 @@
 import type { GatePolicy, Plan } from '../../core/model/plan.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { Author, CodeHost, SourceControl } from '../../core/ports.ts'
+import { milestoneSteps } from './milestones/steps.ts'
+import { documentsBlock } from './milestones/block.ts'
+import type { Workshop } from './milestones/shapes.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
 import type { ServerPolicy } from './settings/settings.ts'
@@ -15,17 +18,28 @@ export type FactoryPorts = {
   readonly author: Author
   /** Null: branches are all there is. */
   readonly codeHost: CodeHost | null
+  /** Null: no agent writes code, and runs end after the documents. */
+  readonly workshop: Workshop | null
   /** What no project can loosen; null: projects decide for themselves. */
   readonly serverPolicy: ServerPolicy | null
 }
 
-/** README to documents: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch and into a pull request. */
-export const factory = ({ source, author, codeHost, serverPolicy }: FactoryPorts): Pipeline<FactoryInput> => ({
+/**
+ * README to merged code: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch and into a pull
+ * request; where there is an agent, merges the documents and takes each milestone from the agent's work to the default branch.
+ */
+export const factory = ({
+  source,
+  author,
+  codeHost,
+  workshop,
+  serverPolicy,
+}: FactoryPorts): Pipeline<FactoryInput> => ({
   name: 'factory',
   version: 1,
-  says: 'reads a README, writes the documentation suite, and puts it on a branch',
+  says: 'reads a README, writes the documentation suite, and takes its milestones to merged code',
   input: allowedInput(source),
-  plan,
+  plan: (input) => plan(input, workshop !== null),
   lockKey: ({ target, branch, dryRun }) => (dryRun ? null : `factory:${target}#${branch ?? 'default'}`),
   whenLocked: 'queue',
   project: ({ target }) => ({
@@ -45,6 +59,7 @@ export const factory = ({ source, author, codeHost, serverPolicy }: FactoryPorts
     anchor: writeAnchor(author),
     suite: writeSuite(author),
     publish: publishDocuments(source, codeHost),
+    ...(workshop ? milestoneSteps({ source, author, codeHost, workshop }) : {}),
     summary: summarize,
     'remove-branch': removeBranch(source),
   },
@@ -60,7 +75,13 @@ const defaultPolicy: GatePolicy = {
   remindEveryMs: null,
 }
 
-function plan({ dryRun }: FactoryInput): Plan {
+/** Each milestone adds its own items once the one before is merged. */
+const codePlan: Plan = [
+  { type: 'step', id: 'milestones', kind: 'milestones', title: 'planning milestones' },
+  ...documentsBlock,
+]
+
+function plan({ dryRun }: FactoryInput, goesOnToCode: boolean): Plan {
   const read = { type: 'step', id: 'read', kind: 'read', title: 'reading the repository' } as const
   if (dryRun) return [read]
   return [
@@ -85,6 +106,7 @@ function plan({ dryRun }: FactoryInput): Plan {
     },
     { type: 'step', id: 'suite', kind: 'suite', title: 'writing the documents' },
     { type: 'step', id: 'publish', kind: 'publish', title: 'putting them on a branch' },
+    ...(goesOnToCode ? codePlan : []),
     { type: 'step', id: 'summary', kind: 'summary', title: 'summing up' },
   ]
 }

@@ -1,7 +1,10 @@
+import { z } from 'zod'
 import { documentSuite } from '../../core/model/document-suite.ts'
+import type { Json } from '../../core/model/json.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
-import type { CodeHost, FileChange, SourceControl } from '../../core/ports.ts'
+import { roundOf } from '../../core/model/plan.ts'
+import type { CodeHost, FileChange, Snapshot, SourceControl } from '../../core/ports.ts'
 import { openDocsPullRequest } from './pull-request.ts'
 import { docsBranchResult, readOutput } from './shapes.ts'
 
@@ -14,8 +17,10 @@ export const publishDocuments = (source: SourceControl, codeHost: CodeHost | nul
   retry: 'io',
   onPause: 'finish',
   run: async (ctx) => {
-    const { snapshot } = await ctx.outputOf('read', readOutput)
-    const branch = docsBranch(ctx.handle)
+    const round = roundOf(ctx.stepId)
+    const base = round === 1 ? null : await newBase(ctx, source)
+    const snapshot = base ?? (await ctx.outputOf('read', readOutput)).snapshot
+    const branch = round === 1 ? docsBranch(ctx.handle) : `${docsBranch(ctx.handle)}-${round}`
     const files = await filesOf(ctx)
     const commit = (key: string) =>
       source.commit(
@@ -37,7 +42,7 @@ export const publishDocuments = (source: SourceControl, codeHost: CodeHost | nul
       : null
     return {
       kind: 'done',
-      output: { ...published, pullRequest },
+      output: { ...published, pullRequest, base },
       tells: {
         kind: 'documentation_generated',
         payload: { branch, commit: published.commit, pr_number: pullRequest?.number ?? null },
@@ -45,6 +50,27 @@ export const publishDocuments = (source: SourceControl, codeHost: CodeHost | nul
     }
   },
 })
+
+const maxDocumentBytes = 1_000_000
+
+/** The base branch as it is now. Throws PRECONDITION_FAILED where somebody has written one of the documents meanwhile. */
+async function newBase(ctx: StepContext, source: SourceControl): Promise<Snapshot> {
+  const { snapshot: before } = await ctx.outputOf('read', readOutput)
+  const now = await source.snapshot({ address: before.address, branch: before.branch }, ctx.signal)
+  for (const { path } of documentSuite) {
+    const [old, fresh] = [
+      await source.read(before, path, maxDocumentBytes, ctx.signal),
+      await source.read(now, path, maxDocumentBytes, ctx.signal),
+    ]
+    if ((old === null) === (fresh === null) && (old === null || Buffer.compare(old, fresh ?? old) === 0)) continue
+    throw new Fault({
+      code: 'PRECONDITION_FAILED',
+      message: `${path} was changed on ${before.branch} since this run began: start a new run with /run, which reads it.`,
+      retryable: false,
+    })
+  }
+  return now
+}
 
 async function filesOf(ctx: StepContext): Promise<FileChange[]> {
   const files: FileChange[] = []
@@ -67,8 +93,16 @@ export const removeBranch = (source: SourceControl): StepKind => ({
   retry: 'io',
   onPause: 'finish',
   run: async (ctx) => {
-    const { snapshot } = await ctx.outputOf('read', readOutput).catch(() => ({ snapshot: null }))
-    if (snapshot) await source.removeBranch(snapshot, docsBranch(ctx.handle), ctx.signal)
+    const read = await ctx.findOutput('read', readOutput)
+    // An effect that was begun and not noted as done may have made its branch: the documents' is always looked for.
+    const made = (await ctx.effects()).flatMap(({ kind, target }) => (kind === 'branch' ? branchIn(target) : []))
+    for (const branch of new Set([docsBranch(ctx.handle), ...made]))
+      if (read) await source.removeBranch(read.snapshot, branch, ctx.signal)
     return { kind: 'done', output: null }
   },
 })
+
+const branchIn = (target: Json): string[] => {
+  const parsed = z.object({ branch: z.string() }).safeParse(target)
+  return parsed.success ? [parsed.data.branch] : []
+}

@@ -99,4 +99,8 @@ export const docsBranchResult = z.object({ branch: z.string(), commit: z.string(
 export const pullRequest = z.object({ number: z.number(), url: z.string() })
 
 /** What the outside can see of the documents; the pull request is null where the repository is not on a code host. */
-export const publishOutput = docsBranchResult.extend({ pullRequest: pullRequest.nullable().default(null) })
+export const publishOutput = docsBranchResult.extend({
+  pullRequest: pullRequest.nullable().default(null),
+  /** What the branch stands on, where that is not what the first step read. */
+  base: snapshot.nullable().default(null),
+})

@@ -1,4 +1,5 @@
-import type { StepKind } from '../../core/pipeline.ts'
+import type { StepContext, StepKind } from '../../core/pipeline.ts'
+import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { publishOutput, readOutput, writingOutput } from './shapes.ts'
 
 /** Last step: what was made, what it cost against the estimate, and how to undo it. */
@@ -24,7 +25,7 @@ export const summarize: StepKind = {
       ...(published.pullRequest ? [`- Pull request: ${published.pullRequest.url}`] : []),
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,
       `- Cost: $${dollars(spent.micros)}, ${spent.tokens} tokens; estimated $${dollars(read.outlook.likelyMicros)}`,
-      '- Code milestones: not started, because no coding agent is configured',
+      ...(await sayMilestones(ctx)),
       '',
       '## Undo',
       '',
@@ -34,6 +35,18 @@ export const summarize: StepKind = {
     const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')
     return { kind: 'done', output: { branch: published.branch, commit: published.commit }, artifacts: [artifact] }
   },
+}
+
+async function sayMilestones(ctx: StepContext): Promise<readonly string[]> {
+  const planned = await ctx.findOutput('milestones', milestonesOutput)
+  if (!planned?.milestones.length)
+    return [`- Code milestones: not started, because ${planned?.instead ?? 'no coding agent is configured'}`]
+  const lines: string[] = []
+  for (const { id, title } of planned.milestones) {
+    const done = await ctx.findOutput(idOf(id, 'merge'), merged)
+    if (done) lines.push(`- ${id} ${title}: merged into ${done.into} as ${done.commit}; \`${done.undo}\` takes it back`)
+  }
+  return lines
 }
 
 const dollars = (micros: number): string => (micros / 1_000_000).toFixed(2)

@@ -22,6 +22,7 @@ import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
+import type { FactoryPorts } from '../../pipelines/factory/factory.ts'
 import type { ServerPolicy } from '../../pipelines/factory/settings/settings.ts'
 import { parseCeiling, sayFindings } from '../../pipelines/factory/settings/settings.ts'
 import { pipelines } from '../../pipelines/index.ts'
@@ -63,6 +64,8 @@ export type World = {
   readonly git: Partial<GitSourceControlOptions>
   /** Null or not given: the built-in author. */
   readonly author?: Author | null
+  /** Null or not given: nobody writes code. */
+  readonly workshop?: FactoryPorts['workshop']
   /** The server's own policy, as its operator wrote it. */
   readonly policy?: string
 }
@@ -90,8 +93,8 @@ export async function openTestHouse(
     gitTimeoutMs: 30_000,
     ...world.git,
   })
-  const { codeHost, policy, author = null } = world
-  const ports = { source, author: author ?? createBuiltinAuthor(), codeHost, serverPolicy: policyOf(policy) }
+  const { codeHost, policy, author = null, workshop = null } = world
+  const ports = { source, author: author ?? createBuiltinAuthor(), codeHost, workshop, serverPolicy: policyOf(policy) }
   const known = { ...pipelines(ports), ...more }
   const workers: Worker[] = []
   const recipes: Desk['recipes'] = (name, wanted) => {

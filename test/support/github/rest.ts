@@ -307,6 +307,7 @@ const showCheck = (check: CheckRun) => ({
   external_id: check.externalId,
   name: check.name,
   status: check.status,
+  conclusion: check.conclusion,
 })
 
 const routes: readonly Route[] = [
@@ -467,11 +468,17 @@ const routes: readonly Route[] = [
     needs: ['contents'],
     level: 'read',
     answer: async ({ repository, parts }) => {
-      if ((await headOf(repository.folder, parts[0] ?? '')) === null) throw new Refusal(404, 'Branch not found')
+      const sha = await headOf(repository.folder, parts[0] ?? '')
+      if (sha === null) throw new Refusal(404, 'Branch not found')
       const contexts = parts[0] === 'main' ? repository.requiredChecks : []
       return {
         status: 200,
-        body: { name: parts[0], protected: contexts.length > 0, protection: { required_status_checks: { contexts } } },
+        body: {
+          name: parts[0],
+          commit: { sha },
+          protected: contexts.length > 0,
+          protection: { required_status_checks: { contexts } },
+        },
       }
     },
   },

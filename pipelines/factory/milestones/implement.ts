@@ -1,0 +1,202 @@
+import { roundOf } from '../../../core/model/plan.ts'
+import { Fault } from '../../../core/model/problem.ts'
+import type { Outcome } from '../../../core/model/outcome.ts'
+import type { StepContext, StepKind } from '../../../core/pipeline.ts'
+import type { Snapshot } from '../../../core/ports.ts'
+import type { AgentReport, Workspace } from '../../../core/workshop.ts'
+import { pinnedPolicy } from '../policy.ts'
+import { readOutput } from '../shapes.ts'
+import type { Settings } from '../settings/settings.ts'
+import { refusalOf } from './paths.ts'
+import { keepText, sayMilestone } from './plan.ts'
+import { dataBlock, implementPrompt } from './prompt.ts'
+import {
+  type Change,
+  change,
+  currentMilestone,
+  idOf,
+  judgement,
+  type Milestone,
+  type MilestonePorts,
+} from './shapes.ts'
+
+/** Longest an agent may work on one try, where quantapilot.yml names no time. */
+const agentTimeoutMs = 1_800_000
+
+/** Tries after the first that tests, review or checks may send back, where quantapilot.yml names no number. */
+const defaultRetries = 2
+
+/** As often the same bytes may come back before a person is asked. */
+const sameBytesAllowed = 3
+
+/** Has an agent change the files, and takes a patch out of what it left. */
+export const implement = (ports: MilestonePorts): StepKind => ({
+  // The agent's own time is shorter; a wait for the engine's would lose what it says of itself.
+  timeoutMs: 2 * 3_600_000,
+  retry: 'generation',
+  onPause: 'abort',
+  run: async (ctx) => {
+    const milestone = await currentMilestone(ctx)
+    const task = await taskOf(ctx, milestone)
+    if (task.failures > task.retries && ctx.resumed?.kind !== 'resumed') return tooOften(ctx, milestone, task)
+    const base = await newestBase(ctx, ports)
+    const work: Work = { ctx, ports, milestone, task, base }
+    return milestone.carry ? await carryOver(work) : await build(work)
+  },
+})
+
+type Task = {
+  readonly settings: Settings
+  readonly previous: Change | null
+  /** What sent the previous change back; null when nothing did. */
+  readonly report: string | null
+  readonly comments: readonly string[]
+  readonly failures: number
+  readonly retries: number
+}
+
+type Work = {
+  readonly ctx: StepContext
+  readonly ports: MilestonePorts
+  readonly milestone: Milestone
+  readonly task: Task
+  readonly base: Snapshot
+}
+
+async function taskOf(ctx: StepContext, { id }: Milestone): Promise<Task> {
+  const { settings } = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
+  const previous = await ctx.findOutput(idOf(id, 'implement'), change)
+  const report = previous && (await reportOn(ctx, id, previous))
+  const decisions = (await ctx.decisions()).filter(
+    ({ gate, verdict }) => gate === id && verdict === 'changes_requested',
+  )
+  const comments = decisions.flatMap(({ comment }) => comment ?? [])
+  const step = settings.steps?.find(({ name }) => name === 'impl')
+  return {
+    settings,
+    previous,
+    report,
+    comments,
+    failures: report === null ? 0 : (previous?.failures ?? 0) + 1,
+    retries: step?.retries ?? settings.limits?.max_retries ?? defaultRetries,
+  }
+}
+
+/** What the newest judge of just these bytes said, where it said no. */
+async function reportOn(ctx: StepContext, id: string, { patch }: Change): Promise<string | null> {
+  for (const judge of ['checks', 'review', 'test'] as const) {
+    const said = await ctx.findOutput(idOf(id, judge), judgement)
+    if (said?.patch === patch.sha256 && !said.passed) return said.report
+  }
+  return null
+}
+
+function tooOften(ctx: StepContext, { id }: Milestone, { failures, report }: Task): Outcome {
+  const first = report?.split('\n')[0] ?? ''
+  const message = `${id} was sent back ${failures} times, last because: ${first} See /artifacts ${ctx.handle}; /resume ${ctx.handle} lets the agent try again, /cancel ${ctx.handle} stops.`
+  return { kind: 'ask', code: 'attempts', message }
+}
+
+async function newestBase(ctx: StepContext, { source }: MilestonePorts): Promise<Snapshot> {
+  const { snapshot } = await ctx.outputOf('read', readOutput)
+  return await source.snapshot({ address: snapshot.address, branch: snapshot.branch }, ctx.signal)
+}
+
+const workspaceName = (ctx: StepContext, { id }: Milestone): string => `${ctx.handle}-${id.toLowerCase()}`
+
+/** The agent goes on from what it made before, where that still fits the base. */
+async function build(work: Work): Promise<Outcome> {
+  const { ctx, ports, milestone, task } = work
+  const { agent, workspaces } = ports.workshop
+  const missing = await agent.missing()
+  if (missing !== null) throw new Fault({ code: 'PRECONDITION_FAILED', message: missing, retryable: false })
+  const workspace = await openWith(work, task.previous).catch(() => openWith(work, null))
+  const report = await agent.work(
+    {
+      folder: workspace.folder,
+      prompt: await promptOf(work),
+      model: task.settings.models?.dev?.model ?? null,
+      timeoutMs:
+        (task.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s ?? agentTimeoutMs / 1_000) * 1_000,
+    },
+    ctx,
+  )
+  const made = await takeChange(work, workspace, report)
+  await workspaces.remove(workspaceName(ctx, milestone))
+  if (made.unchanged + 1 >= sameBytesAllowed && ctx.resumed?.kind !== 'resumed')
+    return { kind: 'ask', code: 'no_progress', message: noProgress(ctx, milestone, made) }
+  const said = await keepText(ctx, `${milestone.id}/agent-${roundOf(ctx.stepId)}.txt`, sayReport(report), 'text/plain')
+  return { kind: 'done', output: made, artifacts: [made.patch, said] }
+}
+
+const openWith = async ({ ctx, ports, milestone, base }: Work, previous: Change | null): Promise<Workspace> =>
+  await ports.workshop.workspaces.open(
+    { snapshot: base, name: workspaceName(ctx, milestone), patch: previous && (await ctx.read(previous.patch)) },
+    ctx.signal,
+  )
+
+const noProgress = (ctx: StepContext, { id }: Milestone, { unchanged }: Change): string =>
+  `The agent left the same files ${unchanged + 1} times for ${id}. Say in the README or with /changes what it misses; /resume ${ctx.handle} lets it try again, /cancel ${ctx.handle} stops.`
+
+async function promptOf({ ctx, milestone, task, base }: Work): Promise<string> {
+  const { report, comments } = task
+  const readme = await ctx.latest('README.md')
+  const blocks = [
+    await dataBlock('milestone', sayMilestone(milestone)),
+    ...(readme ? [await dataBlock('README', new TextDecoder().decode(await ctx.read(readme)))] : []),
+    ...(await Promise.all(comments.map((comment) => dataBlock('a reviewer asks for', comment)))),
+    ...(report === null ? [] : [await dataBlock('why your last try was sent back', report)]),
+  ]
+  const where = `The repository is ${base.name}. ${task.previous ? 'The files hold your last try: go on from there.' : ''}`
+  return [implementPrompt.text, where, ...blocks].join('\n\n')
+}
+
+async function takeChange(
+  { ctx, ports, milestone, task, base }: Work,
+  workspace: Workspace,
+  report: AgentReport | null,
+) {
+  const patch = await ports.workshop.workspaces.patch(workspace, ctx.signal)
+  const kept = await ctx.save(`${milestone.id}.patch`, patch.bytes, 'text/x-diff')
+  const { previous, settings, failures } = task
+  const refused = patch.files.flatMap(({ path }) => {
+    const why = refusalOf(path, settings.policies)
+    return why === null ? [] : [`${path}: ${why}`]
+  })
+  const made: Change = {
+    base,
+    patch: { name: kept.name, sha256: kept.sha256, sizeBytes: kept.sizeBytes },
+    tree: patch.tree,
+    files: [...patch.files],
+    refused,
+    failures,
+    unchanged:
+      previous !== null && report !== null && previous.patch.sha256 === kept.sha256 ? previous.unchanged + 1 : 0,
+    agent: ports.workshop.agent.name,
+    calls: (previous?.calls ?? 0) + (report?.calls ?? 0),
+  }
+  return made
+}
+
+/** The change that was tested and shown, on a base that has moved since: tested and shown again, and approved again. */
+async function carryOver(work: Work): Promise<Outcome> {
+  const { ctx, milestone, task, base } = work
+  const { previous } = task
+  if (previous === null) throw new Error('nothing to carry over')
+  const workspace = await openWith(work, previous).catch((error: unknown) => {
+    if (!(error instanceof Fault) || error.retryable) throw error
+    return null
+  })
+  if (workspace !== null) {
+    const made = await takeChange(work, workspace, null)
+    await work.ports.workshop.workspaces.remove(workspaceName(ctx, milestone))
+    return { kind: 'done', output: made, artifacts: [made.patch] }
+  }
+  // A person said go on, and it still does not fit: the agent makes it again on the new base.
+  if (ctx.resumed?.kind === 'resumed') return await build({ ...work, task: { ...task, previous: null } })
+  const message = `${milestone.id} does not fit ${base.branch} any more: others changed the same lines (${base.commit.slice(0, 12)}). /resume ${ctx.handle} has the agent make it again on the new base, /cancel ${ctx.handle} stops.`
+  return { kind: 'ask', code: 'conflict', message }
+}
+
+const sayReport = ({ ended, calls, used, said }: AgentReport): string =>
+  `${ended} after ${calls} calls of its model, ${used.tokens} tokens\n\n${said}\n`

@@ -1,0 +1,126 @@
+import { Fault } from '../../../core/model/problem.ts'
+import type { StepContext, StepKind } from '../../../core/pipeline.ts'
+import type { Snapshot } from '../../../core/ports.ts'
+import { z } from 'zod'
+import { pinnedPolicy } from '../policy.ts'
+import { readOutput } from '../shapes.ts'
+import { milestoneBlock, workBlock } from './block.ts'
+import { messageOf } from './publish.ts'
+import {
+  type Change,
+  change,
+  currentMilestone,
+  idOf,
+  type Milestone,
+  type MilestonePorts,
+  merged,
+  milestonesOutput,
+  offered,
+} from './shapes.ts'
+
+/** A commit that people decided about, and where it goes. */
+export type Landing = {
+  readonly base: Snapshot
+  readonly branch: string
+  readonly sha: string
+  readonly pullRequest: { readonly number: number } | null
+  readonly message: string
+}
+
+/**
+ * Merges exactly what was approved, by the policy's method, after the last good commit has its tag. Null when the base has
+ * moved: then nothing was done.
+ */
+export async function land(ctx: StepContext, ports: MilestonePorts, landing: Landing) {
+  const { base, branch, sha } = landing
+  const { trunk } = ports.workshop
+  const { settings } = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
+  const method = settings.policies.merge ?? 'squash'
+  await tagLastGood(ctx, ports, base)
+  const merge = async (key: string): Promise<{ commit: string }> => {
+    const at = base.committedAt
+    if (!landing.pullRequest || !ports.codeHost?.serves(base.address))
+      return await trunk.merge({ snapshot: base, branch, sha, method, message: landing.message, at, key }, ctx.signal)
+    const { number } = landing.pullRequest
+    return await ports.codeHost.merge({ address: base.address, number, sha, method, base }, ctx.signal)
+  }
+  const undoOf = `git revert the merge of ${branch} into ${base.branch} (back to ${base.commit.slice(0, 12)})`
+  try {
+    const { commit } = await ctx.effect({
+      name: `merge ${sha}`,
+      kind: 'merge',
+      target: { address: base.address, branch, into: base.branch, sha, before: base.commit },
+      undo: undoOf,
+      // Looked up before it is made: what is merged already says so.
+      find: () => Promise.resolve(null),
+      make: merge,
+      result: z.object({ commit: z.string() }),
+    })
+    await ports.source.removeBranch(base, branch, ctx.signal)
+    return { commit, into: base.branch, undo: `git revert ${method === 'merge' ? '-m 1 ' : ''}${commit}` }
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'PRECONDITION_FAILED') throw error
+    if ((await trunk.head(base.address, base.branch, ctx.signal)) === base.commit) throw error
+    return null
+  }
+}
+
+/** Names the commit to go back to: `lkg-20261124-0930`, by its own date, so that the same commit has one name. */
+async function tagLastGood(ctx: StepContext, { workshop }: MilestonePorts, base: Snapshot): Promise<void> {
+  const [, year, month, day, hour, minute] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)/.exec(base.committedAt) ?? []
+  const name = `lkg-${year}${month}${day}-${hour}${minute}-${base.commit.slice(0, 7)}`
+  await ctx.effect({
+    name: `tag ${name}`,
+    kind: 'tag',
+    target: { address: base.address, tag: name, commit: base.commit },
+    undo: `git push ${base.address} --delete refs/tags/${name}`,
+    find: () => Promise.resolve(null),
+    make: async () => {
+      await workshop.trunk.tag({ address: base.address, name, commit: base.commit }, ctx.signal)
+      return null
+    },
+    result: z.null(),
+  })
+}
+
+/** Merges the approved change of a milestone, and goes on to the next one. */
+export const mergeMilestone = (ports: MilestonePorts): StepKind => ({
+  timeoutMs: 300_000,
+  retry: 'io',
+  onPause: 'finish',
+  run: async (ctx) => {
+    const milestone = await currentMilestone(ctx)
+    const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
+    await requireApproved(ctx, milestone, made)
+    const { branch, commit: sha, pullRequest } = await ctx.outputOf(idOf(milestone.id, 'publish'), offered)
+    const message = messageOf(milestone)
+    const landed = await land(ctx, ports, { base: made.base, branch, sha, pullRequest, message })
+    if (landed === null)
+      return { kind: 'done', output: null, verdict: 'drifted', extend: workBlock(milestone.id, true) }
+    const output = merged.parse(landed)
+    const next = await nextAfter(ctx, milestone)
+    return {
+      kind: 'done',
+      output,
+      verdict: 'merged',
+      tells: {
+        kind: 'milestone_completed',
+        payload: { milestone: milestone.id, commit: output.commit, pr_number: pullRequest?.number ?? null },
+      },
+      ...(next ? { extend: milestoneBlock(next) } : {}),
+    }
+  },
+})
+
+/** The last decision about this milestone is a yes to just these bytes, where anybody was asked. */
+async function requireApproved(ctx: StepContext, { id }: Milestone, { patch }: Change): Promise<void> {
+  const decision = (await ctx.decisions()).findLast(({ gate }) => gate === id)
+  if (!decision && id !== 'M-001') return
+  if (decision?.verdict === 'approved' && decision.sha256 === patch.sha256) return
+  throw new Fault({ code: 'FATAL', message: `${id} is not the version that was approved.`, retryable: false })
+}
+
+async function nextAfter(ctx: StepContext, { id }: Milestone): Promise<Milestone | undefined> {
+  const { milestones } = await ctx.outputOf('milestones', milestonesOutput)
+  return milestones[1 + milestones.findIndex((each) => each.id === id)]
+}

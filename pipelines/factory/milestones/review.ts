@@ -1,0 +1,73 @@
+import type { StepKind } from '../../../core/pipeline.ts'
+import { isSensitive } from './paths.ts'
+import { type Change, change, currentMilestone, idOf, type Judgement, judgement, type Milestone } from './shapes.ts'
+import { sendBack } from './test.ts'
+
+/** Looks at the change itself: secrets in it, lines that decide what runs, and which criteria it names. */
+export const reviewChange: StepKind = {
+  timeoutMs: 60_000,
+  retry: 'io',
+  onPause: 'finish',
+  run: async (ctx) => {
+    const milestone = await currentMilestone(ctx)
+    const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
+    const tested = await ctx.outputOf(idOf(milestone.id, 'test'), judgement)
+    const patch = new TextDecoder().decode(await ctx.read(made.patch))
+    const output = review(milestone, made, patch, tested)
+    return output.passed ? { kind: 'done', output, verdict: 'passed' } : sendBack(milestone, 'review', output)
+  },
+}
+
+/** Judges a patch by its text. Pure. */
+export function review(milestone: Milestone, made: Change, patch: string, tested: Judgement): Judgement {
+  const lines = addedLines(patch)
+  const secrets = lines.filter(({ text }) => looksSecret.test(text)).map(({ path }) => path)
+  if (secrets.length > 0) {
+    const where = [...new Set(secrets)].join(', ')
+    const report = `The change holds what looks like a key or password: take it out (${where}).`
+    return { patch: made.patch.sha256, passed: false, report, facts: [], risks: [] }
+  }
+  const ids = milestone.criteria.flatMap(({ id }) => id ?? [])
+  const unnamed = ids.filter((id) => !lines.some(({ text }) => text.includes(id)))
+  return {
+    patch: made.patch.sha256,
+    passed: true,
+    report: '',
+    facts: [
+      ...tested.facts,
+      ...(ids.length > 0 ? [`${ids.length - unnamed.length} of ${ids.length} criteria named in it`] : []),
+    ],
+    risks: [
+      ...tested.risks,
+      ...sensitiveLines(made, lines),
+      ...(unnamed.length > 0 ? [`No line of the change names ${unnamed.join(', ')}.`] : []),
+    ],
+  }
+}
+
+type Added = { readonly path: string; readonly text: string }
+
+function addedLines(patch: string): readonly Added[] {
+  let path = ''
+  return patch.split('\n').flatMap((line) => {
+    if (line.startsWith('+++ ')) path = line.slice(6)
+    return line.startsWith('+') && !line.startsWith('+++ ') ? [{ path, text: line.slice(1) }] : []
+  })
+}
+
+/** Shapes of keys that vendors publish, private keys, and assignments of long literals to what is called a secret. */
+const looksSecret =
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_[0-9A-Za-z_]{50}|\bsk-(?:ant-|proj-)?[0-9A-Za-z_-]{32}|\bxox[abprs]-[0-9A-Za-z-]{20}|\bAIza[0-9A-Za-z_-]{35}|\b\d{8,10}:AA[0-9A-Za-z_-]{33}\b/
+
+/** So many lines of a file that decides what runs stand on the card; all of them stand in the patch. */
+const linesShown = 3
+
+function sensitiveLines({ files }: Change, lines: readonly Added[]): readonly string[] {
+  return files
+    .filter(({ path }) => isSensitive(path))
+    .map(({ path, change: how, added, removed }) => {
+      const own = lines.filter((line) => line.path === path).map(({ text }) => text.trim())
+      const shown = own.filter(Boolean).slice(0, linesShown).join(' ⏎ ').slice(0, 200)
+      return `${path} ${how} (+${added} −${removed}), which decides what is installed or run: ${shown}`
+    })
+}
