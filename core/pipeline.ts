@@ -79,7 +79,7 @@ export type StepContext = {
   /** Sets money aside before a call. Throws BUDGET_EXCEEDED, which pauses the run, when the cap would not hold. */
   reserve(amount: Amount, purpose: string): Promise<Reservation>
   /** What the run has done to the outside so far, oldest first, and how each is undone. */
-  effects(): Promise<readonly { readonly kind: string; readonly target: Json; readonly undo: string }[]>
+  effects(): Promise<readonly MadeEffect[]>
   /** What the run has cost so far. */
   spent(): Promise<Amount>
 }
@@ -88,6 +88,14 @@ export type Reservation = {
   readonly id: string
   /** Books what the call really used. Must follow every call whose outcome is known. */
   settle(used: Amount): Promise<void>
+}
+
+/** Something the run has made; `result` is what its `make` answered. */
+export type MadeEffect = {
+  readonly kind: string
+  readonly target: Json
+  readonly undo: string
+  readonly result: Json
 }
 
 export type Effect<T extends Json> = {

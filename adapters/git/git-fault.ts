@@ -24,6 +24,12 @@ const readings: readonly Reading[] = [
       `The account that runs this may not read all of ${address}: change its permissions, then /retry.`,
   },
   {
+    when: /patch does not apply|(?:already exists|does not exist) in index|does not match index|while searching for/,
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (address) => `The change does not fit the files of ${address} as they are now.`,
+  },
+  {
     when: /SSL certificate problem|server certificate verification failed|unable to get local issuer|certificate subject name/i,
     code: 'PRECONDITION_FAILED',
     retryable: false,

@@ -25,6 +25,8 @@ export type StartRequest = Program & {
   readonly stdin?: Stdio
   readonly stdout?: Stdio
   readonly stderr?: Stdio
+  /** Descriptors of ours that the child gets as its 3, 4 and so on. */
+  readonly inherit?: readonly number[]
   /** True gives the child its own session and process group: Ctrl-C does not reach it, and `kill` ends its whole tree. */
   readonly detached?: boolean
 }
@@ -107,12 +109,12 @@ export async function runProcess(request: RunRequest): Promise<RunResult> {
 }
 
 function spawnChild(request: StartRequest): ChildProcess {
-  const { stdin = 'ignore', stdout = 'ignore', stderr = 'ignore', uid, gid } = request
+  const { stdin = 'ignore', stdout = 'ignore', stderr = 'ignore', inherit = [], uid, gid } = request
   try {
     return spawn(request.command, [...request.args], {
       cwd: request.cwd,
       env: { ...request.env },
-      stdio: [stdin, stdout, stderr],
+      stdio: [stdin, stdout, stderr, ...inherit],
       detached: request.detached === true,
       shell: false,
       ...(uid === undefined ? {} : { uid }),

@@ -56,7 +56,7 @@ export function stepContext(place: Place): StepContext {
     effects: async () =>
       (await db.run(listEffects, { run: run.id }))
         .filter((effect) => effect.state === 'done')
-        .map(({ kind, target, undo }) => ({ kind, target, undo })),
+        .map(({ kind, target, undo, result }) => ({ kind, target, undo, result })),
     reserve: (amount, purpose) => reserve(place, amount, purpose),
     spent: async () => {
       const [ledger] = await db.run(readBudget, { run: run.id })

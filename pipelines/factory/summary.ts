@@ -1,4 +1,5 @@
-import type { StepContext, StepKind } from '../../core/pipeline.ts'
+import { z } from 'zod'
+import type { MadeEffect, StepContext, StepKind } from '../../core/pipeline.ts'
 import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { publishOutput, readOutput, writingOutput } from './shapes.ts'
 
@@ -29,7 +30,7 @@ export const summarize: StepKind = {
       '',
       '## Undo',
       '',
-      ...(await ctx.effects()).map(({ kind, undo }) => `- ${kind}: \`${undo}\``),
+      ...(await ctx.effects()).filter(wasMade).map(({ kind, undo }) => `- ${kind}: \`${undo}\``),
       '',
     ].join('\n')
     const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')
@@ -48,5 +49,8 @@ async function sayMilestones(ctx: StepContext): Promise<readonly string[]> {
   }
   return lines
 }
+
+/** A merge that found its base moved has made nothing. */
+const wasMade = ({ result }: MadeEffect): boolean => !z.object({ commit: z.null() }).safeParse(result).success
 
 const dollars = (micros: number): string => (micros / 1_000_000).toFixed(2)

@@ -64,8 +64,8 @@ export type World = {
   readonly git: Partial<GitSourceControlOptions>
   /** Null or not given: the built-in author. */
   readonly author?: Author | null
-  /** Null or not given: nobody writes code. */
-  readonly workshop?: FactoryPorts['workshop']
+  /** Not given: nobody writes code. */
+  readonly workshop?: (options: GitSourceControlOptions) => FactoryPorts['workshop']
   /** The server's own policy, as its operator wrote it. */
   readonly policy?: string
 }
@@ -84,7 +84,7 @@ export async function openTestHouse(
     role: appRole,
     onIdleError: () => undefined,
   })
-  const source = createGitSourceControl({
+  const options: GitSourceControlOptions = {
     stateDir: join(dir, 'state'),
     allowedSchemes: ['https', 'ssh'],
     allowFolders: true,
@@ -92,9 +92,15 @@ export async function openTestHouse(
     env: { PATH: path },
     gitTimeoutMs: 30_000,
     ...world.git,
-  })
-  const { codeHost, policy, author = null, workshop = null } = world
-  const ports = { source, author: author ?? createBuiltinAuthor(), codeHost, workshop, serverPolicy: policyOf(policy) }
+  }
+  const { codeHost, policy, author = null } = world
+  const ports = {
+    source: createGitSourceControl(options),
+    author: author ?? createBuiltinAuthor(),
+    codeHost,
+    workshop: world.workshop?.(options) ?? null,
+    serverPolicy: policyOf(policy),
+  }
   const known = { ...pipelines(ports), ...more }
   const workers: Worker[] = []
   const recipes: Desk['recipes'] = (name, wanted) => {

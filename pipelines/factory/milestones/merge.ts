@@ -37,32 +37,33 @@ export async function land(ctx: StepContext, ports: MilestonePorts, landing: Lan
   const { settings } = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
   const method = settings.policies.merge ?? 'squash'
   await tagLastGood(ctx, ports, base)
-  const merge = async (key: string): Promise<{ commit: string }> => {
-    const at = base.committedAt
-    if (!landing.pullRequest || !ports.codeHost?.serves(base.address))
-      return await trunk.merge({ snapshot: base, branch, sha, method, message: landing.message, at, key }, ctx.signal)
-    const { number } = landing.pullRequest
-    return await ports.codeHost.merge({ address: base.address, number, sha, method, base }, ctx.signal)
+  const at = base.committedAt
+  const merge = (key: string): Promise<{ commit: string }> => {
+    const { pullRequest, message } = landing
+    if (!pullRequest || !ports.codeHost?.serves(base.address))
+      return trunk.merge({ snapshot: base, branch, sha, method, message, at, key }, ctx.signal)
+    return ports.codeHost.merge({ address: base.address, number: pullRequest.number, sha, method, base }, ctx.signal)
   }
-  const undoOf = `git revert the merge of ${branch} into ${base.branch} (back to ${base.commit.slice(0, 12)})`
-  try {
-    const { commit } = await ctx.effect({
-      name: `merge ${sha}`,
-      kind: 'merge',
-      target: { address: base.address, branch, into: base.branch, sha, before: base.commit },
-      undo: undoOf,
-      // Looked up before it is made: what is merged already says so.
-      find: () => Promise.resolve(null),
-      make: merge,
-      result: z.object({ commit: z.string() }),
-    })
-    await ports.source.removeBranch(base, branch, ctx.signal)
-    return { commit, into: base.branch, undo: `git revert ${method === 'merge' ? '-m 1 ' : ''}${commit}` }
-  } catch (error) {
-    if (!(error instanceof Fault) || error.code !== 'PRECONDITION_FAILED') throw error
-    if ((await trunk.head(base.address, base.branch, ctx.signal)) === base.commit) throw error
-    return null
-  }
+  const { commit } = await ctx.effect({
+    name: `merge ${sha}`,
+    kind: 'merge',
+    target: { address: base.address, branch, into: base.branch, sha, before: base.commit },
+    undo: `git revert the merge of ${branch} into ${base.branch} (back to ${base.commit.slice(0, 12)})`,
+    // Looked up before it is made: what is merged already says so.
+    find: () => Promise.resolve(null),
+    make: (key) => merge(key).catch((error: unknown) => unlessMoved(ctx, ports, base, error)),
+    result: z.object({ commit: z.string().nullable() }),
+  })
+  if (commit === null) return null
+  await ports.source.removeBranch(base, branch, ctx.signal)
+  return { commit, into: base.branch, undo: `git revert ${method === 'merge' ? '-m 1 ' : ''}${commit}` }
+}
+
+/** Nothing was merged because the base has moved: that is an answer, and what else went wrong is not. */
+async function unlessMoved(ctx: StepContext, { workshop }: MilestonePorts, base: Snapshot, error: unknown) {
+  if (!(error instanceof Fault) || error.code !== 'PRECONDITION_FAILED') throw error
+  if ((await workshop.trunk.head(base.address, base.branch, ctx.signal)) === base.commit) throw error
+  return { commit: null }
 }
 
 /** Names the commit to go back to: `lkg-20261124-0930`, by its own date, so that the same commit has one name. */

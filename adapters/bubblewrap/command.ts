@@ -1,0 +1,76 @@
+import type { SandboxOrder } from '../../core/workshop.ts'
+
+/** Files of ours that the sandbox shows, below a folder of their own. */
+export const inside = {
+  work: '/work',
+  home: '/home/agent',
+  node: '/qp/node',
+  bridge: '/qp/bridge.mjs',
+  socket: '/qp/model.sock',
+} as const
+
+export type Places = {
+  /** Our own Node and the bridge, on the host. */
+  readonly node: string
+  readonly bridge: string
+  /** A folder with the few files of /etc that programs ask for. */
+  readonly etc: string
+}
+
+/**
+ * What bwrap is told: nothing of the host but `/usr`, no network but a loopback of its own, no capability, no way to more
+ * namespaces, and an end with us. The filter of system calls comes in as descriptor 3.
+ */
+export function bwrapArguments(order: SandboxOrder, places: Places): readonly string[] {
+  const { limits } = order
+  return [
+    ...['--unshare-user', '--unshare-all', '--disable-userns', '--die-with-parent', '--new-session'],
+    ...['--cap-drop', 'ALL', '--uid', '1000', '--gid', '1000', '--hostname', 'sandbox', '--clearenv'],
+    ...['--seccomp', '3'],
+    ...['--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin', '--symlink', 'usr/sbin', '/sbin'],
+    ...['--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64'],
+    ...['--ro-bind', places.etc, '/etc', '--ro-bind-try', '/etc/alternatives', '/etc/alternatives'],
+    ...['--ro-bind-try', '/etc/ld.so.cache', '/etc/ld.so.cache', '--proc', '/proc', '--dev', '/dev'],
+    ...['--size', '64000000', '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
+    ...[
+      '--size',
+      `${limits.scratchBytes}`,
+      '--tmpfs',
+      '/tmp',
+      '--size',
+      `${limits.scratchBytes}`,
+      '--tmpfs',
+      inside.home,
+    ],
+    ...order.mounts.flatMap(({ from, to }) => ['--ro-bind', from, to]),
+    ...(order.bridge ? bridgeMounts(order.bridge.socket, places) : []),
+    ...['--bind', order.folder, inside.work, '--remount-ro', '/', '--chdir', inside.work],
+    ...Object.entries(environmentOf(order)).flatMap(([name, value]) => ['--setenv', name, value]),
+    '--',
+    ...limiter(order),
+    ...(order.bridge ? [inside.node, inside.bridge, `${order.bridge.port}`, inside.socket] : []),
+    ...order.command,
+  ]
+}
+
+const bridgeMounts = (socket: string, { node, bridge }: Places): readonly string[] => [
+  ...['--ro-bind', node, inside.node, '--ro-bind', bridge, inside.bridge, '--ro-bind', socket, inside.socket],
+]
+
+const environmentOf = ({ env }: SandboxOrder): Readonly<Record<string, string>> => ({
+  HOME: inside.home,
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  TMPDIR: '/tmp',
+  LANG: 'C.UTF-8',
+  ...env,
+})
+
+/** No core dumps, no file larger than the folder may be, and as many descriptors as builds need. */
+const limiter = ({ limits }: SandboxOrder): readonly string[] => [
+  '/usr/bin/prlimit',
+  '--core=0',
+  `--fsize=${limits.folderBytes}`,
+  '--nofile=4096',
+  `--nproc=${limits.processes}`,
+  '--',
+]
