@@ -213,8 +213,10 @@ export type MeterLine = {
 
 /** Stands between an agent and a provider: holds the key, caps the output, reserves before it forwards, settles after. */
 export interface ModelMeter {
-  /** Names the model and the interfaces it can be reached by. */
+  /** As configuration spells it: `openai/gpt-5.5`, and as its provider does: `gpt-5.5`. */
+  readonly name: string
   readonly model: string
+  /** The interfaces it can be reached by. */
   readonly speaks: readonly ModelInterface[]
   open(speaks: ModelInterface, desk: AuthorDesk): Promise<MeterLine>
 }

@@ -3,8 +3,13 @@ import { assert } from '../../core/model/problem.ts'
 import type { ModelRequest } from '../../core/ports.ts'
 import type { ModelSource } from './environment.ts'
 
-/** What a call used, by the provider's own count; `cached` is part of `input`. */
-export type Usage = { readonly input: number; readonly cached: number; readonly output: number }
+/** What a call used, by the provider's own count; what was read from a cache, and `written` to one, is part of `input`. */
+export type Usage = {
+  readonly input: number
+  readonly cached: number
+  readonly written?: number
+  readonly output: number
+}
 
 type Calculate = typeof import('@pydantic/genai-prices').calcPrice
 
@@ -19,11 +24,16 @@ export async function loadPrices(): Promise<void> {
  * What that much costs at the table's price for the tier it falls in, rounded up; no micros where the table does not know
  * the model, so that tokens alone are capped. `loadPrices` comes before.
  */
-export function costOf({ provider, model }: ModelSource, { input, cached, output }: Usage): Amount {
+export function costOf({ provider, model }: ModelSource, { input, cached, written = 0, output }: Usage): Amount {
   assert(calculate, 'prices are loaded before they are asked for')
   const tokens = input + output
   if (provider === 'compatible') return { micros: 0, tokens }
-  const used = { input_tokens: input, cache_read_tokens: cached, output_tokens: output }
+  const used = {
+    input_tokens: input,
+    cache_read_tokens: cached,
+    cache_write_tokens: written,
+    output_tokens: output,
+  }
   const price = calculate(used, model, { providerId: provider })
   return { micros: Math.ceil((price?.total_price ?? 0) * 1_000_000), tokens }
 }
@@ -36,6 +46,12 @@ const aroundTokens = 256
  * that the bytes are counted: about four times too many for English, and never too few.
  */
 export function mostOf({ system, prompt, answer, maxOutputTokens }: ModelRequest): Usage {
-  const bytes = Buffer.byteLength(`${system}${prompt}${answer === null ? '' : JSON.stringify(answer)}`)
-  return { input: bytes + aroundTokens, cached: 0, output: maxOutputTokens }
+  return mostOfText(`${system}${prompt}${answer === null ? '' : JSON.stringify(answer)}`, maxOutputTokens)
 }
+
+/** The same of a request's whole text. */
+export const mostOfText = (text: string, maxOutputTokens: number): Usage => ({
+  input: Buffer.byteLength(text) + aroundTokens,
+  cached: 0,
+  output: maxOutputTokens,
+})

@@ -1,0 +1,291 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import type { Amount } from '../../../core/model/amount.ts'
+import { Fault } from '../../../core/model/problem.ts'
+import type { AuthorDesk } from '../../../core/ports.ts'
+import type { MeterLine, ModelInterface, ModelMeter } from '../../../core/workshop.ts'
+import type { ModelSource, Provider } from '../environment.ts'
+import type { Guards } from '../guard.ts'
+import { costOf, loadPrices, mostOfText } from '../price.ts'
+import { listener } from './answer.ts'
+import { addressIn, type Body, dialects, type Heard } from './dialect.ts'
+
+export type MeterOptions = {
+  readonly source: ModelSource
+  readonly guards: Guards
+  /** A folder of ours for sockets; its path is short, because that of a socket may have 107 bytes. */
+  readonly socketDir: string
+  /** Most tokens of output that a call may ask for. */
+  readonly maxOutputTokens?: number
+  readonly patience?: { readonly totalMs: number; readonly idleMs: number }
+}
+
+const speaks: Readonly<Record<Provider, readonly ModelInterface[]>> = {
+  openai: ['openai-responses', 'openai-chat'],
+  compatible: ['openai-chat', 'openai-responses'],
+  anthropic: ['anthropic-messages'],
+  google: ['google-generate'],
+}
+
+/** See `ModelMeter`. What an agent sends is data here: one model, its own paths, and nothing that reaches further. */
+export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
+  await loadPrices()
+  const { source, socketDir } = options
+  return {
+    name: source.name,
+    model: source.model,
+    speaks: speaks[source.provider],
+    open: async (spoken, desk) => {
+      await mkdir(socketDir, { recursive: true, mode: 0o700 })
+      const socket = join(socketDir, `${crypto.randomUUID().slice(0, 13)}.sock`)
+      return await openLine({ ...options, spoken, desk }, socket)
+    },
+  }
+}
+
+type Line = MeterOptions & { readonly spoken: ModelInterface; readonly desk: AuthorDesk }
+
+/** What every call of a line sees and adds to. */
+type Book = {
+  readonly refusal: AbortController
+  readonly closing: AbortSignal
+  add(used: Amount): void
+}
+
+async function openLine(line: Line, socket: string): Promise<MeterLine> {
+  const refusal = new AbortController()
+  const closing = new AbortController()
+  let calls = 0
+  let used: Amount = { micros: 0, tokens: 0 }
+  const add = ({ micros, tokens }: Amount): void => {
+    calls++
+    used = { micros: used.micros + micros, tokens: used.tokens + tokens }
+  }
+  const book: Book = { refusal, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
+  const under = new Set<Promise<void>>()
+  const server = createServer((request, response) => {
+    const served = serve(line, book, { request, response }).catch((error: unknown) => fail(response, book, error))
+    under.add(served)
+    void served.finally(() => under.delete(served))
+  })
+  // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
+  server.on('connect', (_, connection) => connection.destroy())
+  server.on('upgrade', (_, connection) => connection.destroy())
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ path: socket }, resolve))
+  return {
+    socket,
+    refused: refusal.signal,
+    total: () => ({ calls, used }),
+    close: async () => {
+      closing.abort()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await Promise.all(under)
+      await rm(socket, { force: true })
+    },
+  }
+}
+
+type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
+
+const maxBodyBytes = 8_000_000
+
+/** Output that a call may have where the agent asks for more, or for nothing: enough for a long file. */
+const usualCap = 32_000
+
+async function serve(line: Line, book: Book, { request, response }: Exchange): Promise<void> {
+  const { source, spoken, desk } = line
+  const dialect = dialects[spoken]
+  const [path = ''] = (request.url ?? '').split('?')
+  if (request.method === 'GET' && path === '/v1/models') return listModel(response, source)
+  const onward = request.method === 'POST' ? dialect.pathOf(path, source.model) : null
+  if (onward === null) return refuse(response, 404, 'Only the run’s model is served here.')
+  const given = await readBody(request)
+  if (given === null) return refuse(response, 413, `A request may have ${maxBodyBytes} bytes of JSON.`)
+  const fetches = addressIn(given)
+  if (fetches !== null) return refuse(response, 400, `Addresses are not fetched for agents (${fetches}).`)
+  const wanted = { model: source.model, cap: line.maxOutputTokens ?? usualCap, isOpenAi: source.provider === 'openai' }
+  const body = dialect.tamed(given, wanted)
+  if (typeof body === 'string') return refuse(response, 400, body)
+  const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
+  if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
+  const text = JSON.stringify(body)
+  const reservation = await desk.reserve(
+    costOf(source, mostOfText(text, dialect.capOf(body))),
+    `agent with ${source.name}`,
+  )
+  const settle = async (used: Amount): Promise<void> => {
+    book.add(used)
+    await reservation.settle(used)
+  }
+  await forward({ line, book, settle, onward, text, exchange: { request, response } })
+}
+
+type Call = {
+  readonly line: Line
+  readonly book: Book
+  /** Books what the call cost; not called where nobody can know. */
+  readonly settle: (used: Amount) => Promise<void>
+  readonly onward: string
+  readonly text: string
+  readonly exchange: Exchange
+}
+
+/** Longer than an author's: agents send whole conversations to models that think first. */
+const usualPatience = { totalMs: 900_000, idleMs: 180_000 }
+
+async function forward(call: Call): Promise<void> {
+  const { line, book, settle, exchange } = call
+  const patience = line.patience ?? usualPatience
+  const stop = new AbortController()
+  const abort = (): void => stop.abort()
+  exchange.response.once('close', abort)
+  const total = setTimeout(abort, patience.totalMs)
+  const signal = AbortSignal.any([stop.signal, book.closing])
+  try {
+    const answer = await send(call, signal)
+    if (answer.status >= 400) {
+      // Turned away: it cost nothing.
+      await settle({ micros: 0, tokens: 0 })
+      await learn(line.guards, answer)
+      return await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
+    }
+    await line.guards.circuit.passed()
+    const isEvents = (answer.headers.get('content-type') ?? '').includes('text/event-stream')
+    const ears = listener(dialects[line.spoken], isEvents)
+    await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs, onBytes: ears.push }).finally(
+      async () => {
+        const heard = ears.end()
+        // Said before it was cut is said; without a last word nobody knows, and what was set aside stays so.
+        if (heard.isWhole) await settle(costOf(line.source, usageOf(heard)))
+      },
+    )
+  } finally {
+    clearTimeout(total)
+    exchange.response.off('close', abort)
+  }
+}
+
+const usageOf = ({ input, cached, written, output }: Heard) => ({ input, cached, written, output })
+
+const usualBase: Readonly<Record<Provider, string>> = {
+  openai: 'https://api.openai.com/v1',
+  anthropic: 'https://api.anthropic.com/v1',
+  google: 'https://generativelanguage.googleapis.com/v1beta',
+  compatible: '',
+}
+
+async function send({ line, onward, text, exchange, settle }: Call, signal: AbortSignal): Promise<Response> {
+  const { source } = line
+  const base = (source.baseUrl ?? usualBase[source.provider]).replace(/\/$/, '')
+  try {
+    return await fetch(`${base}${onward}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...keyOf(source), ...versionsIn(exchange.request) },
+      body: text,
+      signal,
+      redirect: 'error',
+    })
+  } catch (error) {
+    if (isRefused(error)) await settle({ micros: 0, tokens: 0 })
+    await line.guards.circuit.failed()
+    throw error
+  }
+}
+
+function keyOf({ provider, apiKey }: ModelSource): Readonly<Record<string, string>> {
+  if (apiKey === null) return {}
+  if (provider === 'anthropic') return { 'x-api-key': apiKey }
+  if (provider === 'google') return { 'x-goog-api-key': apiKey }
+  return { authorization: `Bearer ${apiKey}` }
+}
+
+/** The only headers of an agent that go on: how the body is to be read. */
+function versionsIn({ headers }: IncomingMessage): Readonly<Record<string, string>> {
+  const wanted = ['anthropic-version', 'anthropic-beta', 'accept']
+  return Object.fromEntries(
+    wanted.flatMap((name) => {
+      const value = headers[name]
+      return typeof value === 'string' && /^[\x20-\x7e]{1,500}$/.test(value) ? [[name, value]] : []
+    }),
+  )
+}
+
+/** Nobody was there to take the call, so it cannot have cost anything. */
+const isRefused = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ECONNREFUSED'
+
+const unnamedWaitMs = 10_000
+
+async function learn({ gate, circuit }: Guards, { status, headers }: Response): Promise<void> {
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
+  if (status === 429) await gate.close(seconds > 0 ? Math.ceil(seconds * 1_000) : unnamedWaitMs)
+  else if (status >= 500) await circuit.failed()
+}
+
+type Passing = { readonly abort: () => void; readonly idleMs: number; readonly onBytes?: (bytes: Uint8Array) => void }
+
+/** Gives the answer on as it comes. */
+async function passOn(answer: Response, response: ServerResponse, { abort, idleMs, onBytes }: Passing): Promise<void> {
+  const kept = ['content-type', 'retry-after', 'request-id', 'x-request-id']
+  const headers = kept.flatMap((name) => (answer.headers.has(name) ? [[name, answer.headers.get(name) ?? '']] : []))
+  response.writeHead(answer.status, Object.fromEntries(headers) as Record<string, string>)
+  if (answer.body === null) return void response.end()
+  let idle = setTimeout(abort, idleMs)
+  try {
+    for await (const bytes of answer.body) {
+      clearTimeout(idle)
+      idle = setTimeout(abort, idleMs)
+      onBytes?.(bytes)
+      if (!response.write(bytes)) await Promise.race([drained(response), gone(response)])
+    }
+    response.end()
+  } finally {
+    clearTimeout(idle)
+  }
+}
+
+const drained = (response: ServerResponse) => new Promise((resolve) => response.once('drain', resolve))
+const gone = (response: ServerResponse) => new Promise((resolve) => response.once('close', resolve))
+
+async function readBody(request: IncomingMessage): Promise<Body | null> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBodyBytes) return null
+    chunks.push(chunk)
+  }
+  try {
+    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Body) : null
+  } catch {
+    return null
+  }
+}
+
+const listModel = (response: ServerResponse, { model }: ModelSource): void => {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ object: 'list', data: [{ id: model, object: 'model', created: 0, owned_by: 'run' }] }))
+}
+
+/** In a shape that all of the interfaces' clients read as an error. */
+function refuse(response: ServerResponse, status: number, message: string, waitMs = 0): void {
+  if (response.headersSent) return void response.destroy()
+  const wait: Record<string, string> = waitMs > 0 ? { 'retry-after': `${Math.ceil(waitMs / 1_000)}` } : {}
+  response.writeHead(status, { 'content-type': 'application/json', ...wait })
+  response.end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message, code: status } }))
+}
+
+/** Money that is refused ends the agent; what else goes wrong is for the agent to try again. */
+function fail(response: ServerResponse, { refusal, closing }: Book, error: unknown): void {
+  if (closing.aborted) return void response.destroy()
+  if (error instanceof Fault && error.code === 'RATE_LIMIT')
+    return refuse(response, 429, error.message, error.retryAfterMs ?? unnamedWaitMs)
+  if (error instanceof Fault && error.code === 'BUDGET_EXCEEDED') {
+    refusal.abort(error)
+    return refuse(response, 402, error.message)
+  }
+  refuse(response, 502, 'The model could not be reached.')
+}

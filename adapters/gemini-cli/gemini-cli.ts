@@ -1,0 +1,31 @@
+import type { AgentProgram } from '../../core/workshop.ts'
+
+/** Google's Gemini CLI. */
+export const geminiCli: AgentProgram = {
+  name: 'gemini-cli',
+  whenMissing: 'gemini-cli is not installed: npm install --prefix <folder of QP_AGENTS_DIR> @google/gemini-cli',
+  executables: ['gemini'],
+  speaks: ['google-generate'],
+  command: ({ prompt, model, baseUrl, dummyKey }) => ({
+    args: [
+      ...['--model', model, '--approval-mode', 'yolo', '--skip-trust', '--output-format', 'json'],
+      ...['--prompt', 'Do the task that stands on standard input.'],
+    ],
+    env: { GEMINI_API_KEY: dummyKey, GOOGLE_GEMINI_BASE_URL: baseUrl },
+    files: [
+      {
+        path: '.gemini/settings.json',
+        text: JSON.stringify({
+          security: { auth: { selectedType: 'gemini-api-key' } },
+          general: { disableAutoUpdate: true },
+          privacy: { usageStatisticsEnabled: false },
+        }),
+      },
+    ],
+    stdin: prompt,
+  }),
+  said: (stdout) => {
+    const [, text] = /"response":\s*("(?:[^"\\]|\\.)*")/.exec(stdout) ?? []
+    return text === undefined ? '' : (JSON.parse(text) as string)
+  },
+}
