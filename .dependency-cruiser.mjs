@@ -60,7 +60,10 @@ export default {
       comment: 'model ← store ← commands, engine ← main. Pass anything else in as an argument.',
       severity: 'error',
       from: code('^core/store/'),
-      to: { path: '^(?!core/(store|model)/|core/(ports|workshop|pipeline)\\.ts$)', dependencyTypesNot: [...npm, 'core'] },
+      to: {
+        path: '^(?!core/(store|model)/|core/(ports|workshop|pipeline)\\.ts$)',
+        dependencyTypesNot: [...npm, 'core'],
+      },
     },
     {
       name: 'commands-and-engine-stand-on-the-store',
@@ -81,7 +84,8 @@ export default {
     },
     {
       name: 'pipelines-see-ports-only',
-      comment: 'A pipeline is written by people who never open core/. It asks the world through core/ports.ts and core/workshop.ts.',
+      comment:
+        'A pipeline is written by people who never open core/. It asks the world through core/ports.ts and core/workshop.ts.',
       severity: 'error',
       from: code('^pipelines/'),
       to: { path: '^(?!pipelines/|core/model/|core/(ports|workshop|pipeline)\\.ts$)', dependencyTypesNot: npm },
@@ -108,9 +112,17 @@ export default {
       comment: 'No shell, an explicit environment, a deadline, no child left behind: adapters/process sees to it once.',
       severity: 'error',
       // The launcher is the exception: it runs where TypeScript cannot be loaded yet.
-      // The bench forks its workers, to hear of each step by IPC as it begins.
+      // The bench forks its workers, to hear of each step by IPC as it begins. The bridge runs inside a sandbox, alone.
       from: {
-        pathNot: ['^adapters/process/', '^bin/qp\\.mjs$', '^scripts/', '^bench/foreman\\.ts$', tests, '^test/'],
+        pathNot: [
+          '^adapters/process/',
+          '^adapters/bubblewrap/bridge\\.mjs$',
+          '^bin/qp\\.mjs$',
+          '^scripts/',
+          '^bench/foreman\\.ts$',
+          tests,
+          '^test/',
+        ],
       },
       to: { path: '^(node:)?child_process$' },
     },

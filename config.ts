@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readSlackSettings, type SlackSettings, slackVariables } from './bot/slack/environment.ts'
 import type { TelegramSettings } from './bot/telegram/environment.ts'
 import { telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
+import { type AgentSettings, agentVariables, readAgent } from './adapters/agent/environment.ts'
 import { type ModelSource, modelVariables, readModels } from './adapters/ai/environment.ts'
 import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
@@ -58,6 +59,8 @@ export type Config = {
   readonly github: GitHubSettings | null
   /** Who writes documents, the first one first; empty: the built-in author. */
   readonly models: readonly ModelSource[]
+  /** Who writes code; null: runs end after the documents. */
+  readonly agent: AgentSettings | null
   /** The address people reach this server under; null: it has none. */
   readonly publicUrl: string | null
   /** Null: no mail is sent. */
@@ -117,8 +120,10 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   if (!slack.ok) return slack
   const models = readModels(parsed.data)
   if (!models.ok) return models
+  const agent = readAgent(parsed.data, models.value.length > 0)
+  if (!agent.ok) return agent
   const { serverPolicy } = policy
-  const vendors = { slack: slack.value, github: github.settings, models: models.value }
+  const vendors = { slack: slack.value, github: github.settings, models: models.value, agent: agent.value }
   return accepted({ ...configOf(parsed.data, given), ...vendors, serverPolicy })
 }
 
@@ -188,6 +193,7 @@ const Variables = z
     ...slackVariables,
     ...gitHubVariables,
     ...modelVariables,
+    ...agentVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
@@ -267,7 +273,7 @@ function unknownVariables(given: Given): string[] {
 function configOf(
   values: z.infer<typeof Variables>,
   given: Given,
-): Omit<Config, 'slack' | 'github' | 'models' | 'serverPolicy'> {
+): Omit<Config, 'slack' | 'github' | 'models' | 'agent' | 'serverPolicy'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,

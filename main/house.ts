@@ -9,6 +9,7 @@ import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
+import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
 import type { GitHubSettings } from '../adapters/github/environment.ts'
 import type { GitHub } from '../adapters/github/github.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
@@ -36,6 +37,7 @@ import { openRateGate } from '../core/store/rate-gate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 import { endAll } from './end-all.ts'
+import { workshopOf } from './workshop.ts'
 import { linkToken, readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
@@ -176,11 +178,12 @@ async function wire(
   )
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
   const github = await gitHubOf(config, (key) => openRateGate(db, key))
+  const git = gitOptions(config, stateDir, github)
   const known = program.pipelines({
-    source: sourceOf(config, stateDir, github),
+    source: createGitSourceControl(git),
     author: await authorOf(config, db),
     codeHost: github?.codeHost ?? null,
-    workshop: null,
+    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db }),
     serverPolicy: config.serverPolicy,
   })
   const recipes = recipesOf(known)
@@ -307,8 +310,8 @@ const recipesOf =
     return recipe && (wanted === newest || recipe.version === wanted) ? recipe : null
   }
 
-function sourceOf(config: Config, stateDir: string, github: GitHub | null) {
-  return createGitSourceControl({
+function gitOptions(config: Config, stateDir: string, github: GitHub | null): GitSourceControlOptions {
+  return {
     stateDir,
     allowedSchemes: config.allowFileUrls ? ['https', 'ssh', 'file'] : ['https', 'ssh'],
     allowFolders: true,
@@ -317,7 +320,7 @@ function sourceOf(config: Config, stateDir: string, github: GitHub | null) {
     gitTimeoutMs: 120_000,
     ...(config.gitCaFile === null ? {} : { caFile: config.gitCaFile }),
     ...(github ? { credentialFor: github.credentialFor } : {}),
-  })
+  }
 }
 
 function gitEnvironment({ path, sshAuthSock }: Config): { PATH: string; HOME: string; SSH_AUTH_SOCK?: string } {

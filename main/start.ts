@@ -56,6 +56,12 @@ async function beWorker(screen: Screen, house: House): Promise<Part> {
   screen.print(
     `✓ author    ${models.length === 0 ? 'built-in (no model key)' : [...models, 'built-in'].join(', then ')}`,
   )
+  const { agent } = house.config
+  screen.print(
+    agent === null
+      ? '– agent     off: runs end after the documents; set QP_AGENT (docs/agents.md)'
+      : `✓ agent     ${agent.name}, in a sandbox`,
+  )
   return { stop: () => Promise.resolve() }
 }
 

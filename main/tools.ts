@@ -17,6 +17,7 @@ import { slackTokens } from '../core/store/slack-token.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
 import type { Opening } from './house.ts'
 import { gitHubOf, openHouse, version } from './house.ts'
+import { sandboxOf } from './workshop.ts'
 
 /** `qp doctor`: everything that must be right, as a table or as the health JSON. */
 export async function doctor(screen: Screen, opening: Opening, json: boolean): Promise<number> {
@@ -46,7 +47,14 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
       }),
   }
   const policy = () => Promise.resolve(checkPolicy(config.serverPolicy))
-  const health = await examine(version, { ...host, configuration, policy, ...rest, ...vendors })
+  const health = await examine(version, {
+    ...host,
+    configuration,
+    policy,
+    sandbox: () => checkSandbox(opening),
+    ...rest,
+    ...vendors,
+  })
   if (!(house instanceof Error)) await house.close()
   if (json) screen.output.write(`${JSON.stringify(health)}\n`)
   else screen.print(...sayHealth(health).map(harmless))
@@ -58,6 +66,14 @@ function checkPolicy(own: Config['serverPolicy']): Check {
   if (own === null) return { status: 'pass', message: 'projects decide for themselves: QP_POLICY_FILE is not set' }
   const sha256 = createHash('sha256').update(own.text).digest('hex')
   return { status: 'pass', message: `${own.path} limits every project (sha ${sha256.slice(0, 12)})` }
+}
+
+/** Whether what an agent writes can run here; without an agent nothing needs it. */
+async function checkSandbox({ config, stateDir }: Opening): Promise<Check> {
+  const missing = await sandboxOf({ config, stateDir }).missing()
+  if (missing === null) return { status: 'pass', message: 'bubblewrap works' }
+  if (config.agent === null) return { status: 'pass', message: 'not needed: no agent is configured (docs/agents.md)' }
+  return { status: 'fail', message: missing }
 }
 
 /** Whether GitHub knows us, and as whom. */

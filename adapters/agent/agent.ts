@@ -123,9 +123,9 @@ async function writeHome(
 /** As much of an agent's last words as people read. */
 const saidShown = 4_000
 
-function reportOf({ said }: AgentProgram, result: SandboxResult, line: MeterLine): AgentReport {
+function reportOf(program: AgentProgram, result: SandboxResult, line: MeterLine): AgentReport {
   const failed = result.exitCode === 0 ? 'finished' : 'failed'
-  const words = said(result.stdout) || `${result.stdout}\n${result.stderr}`.trim()
+  const words = program.said(result.stdout) || `${result.stdout}\n${result.stderr}`.trim()
   return {
     ended: result.ended === 'exited' ? failed : result.ended,
     said: words.slice(-saidShown),

@@ -24,27 +24,19 @@ export type Places = {
 export function bwrapArguments(order: SandboxOrder, places: Places): readonly string[] {
   const { limits } = order
   return [
-    ...['--unshare-user', '--unshare-all', '--disable-userns', '--die-with-parent', '--new-session'],
-    ...['--cap-drop', 'ALL', '--uid', '1000', '--gid', '1000', '--hostname', 'sandbox', '--clearenv'],
-    ...['--seccomp', '3'],
-    ...['--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin', '--symlink', 'usr/sbin', '/sbin'],
-    ...['--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64'],
-    ...['--ro-bind', places.etc, '/etc', '--ro-bind-try', '/etc/alternatives', '/etc/alternatives'],
-    ...['--ro-bind-try', '/etc/ld.so.cache', '/etc/ld.so.cache', '--proc', '/proc', '--dev', '/dev'],
-    ...['--size', '64000000', '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
-    ...[
-      '--size',
-      `${limits.scratchBytes}`,
-      '--tmpfs',
-      '/tmp',
-      '--size',
-      `${limits.scratchBytes}`,
-      '--tmpfs',
-      inside.home,
-    ],
-    ...order.mounts.flatMap(({ from, to }) => ['--ro-bind', from, to]),
+    ...words('--unshare-user --unshare-all --disable-userns --die-with-parent --new-session --cap-drop ALL --clearenv'),
+    ...words('--uid 1000 --gid 1000 --hostname sandbox --seccomp 3 --ro-bind /usr /usr'),
+    ...words('--symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib --symlink usr/lib64 /lib64'),
+    ...readOnly(places.etc, '/etc'),
+    ...words('--ro-bind-try /etc/alternatives /etc/alternatives --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache'),
+    ...words('--proc /proc --dev /dev --size 64000000 --tmpfs /dev/shm --remount-ro /dev'),
+    ...words(`--size ${limits.scratchBytes} --tmpfs /tmp --size ${limits.scratchBytes} --tmpfs ${inside.home}`),
+    ...order.mounts.flatMap(({ from, to }) => readOnly(from, to)),
     ...(order.bridge ? bridgeMounts(order.bridge.socket, places) : []),
-    ...['--bind', order.folder, inside.work, '--remount-ro', '/', '--chdir', inside.work],
+    '--bind',
+    order.folder,
+    inside.work,
+    ...words(`--remount-ro / --chdir ${inside.work}`),
     ...Object.entries(environmentOf(order)).flatMap(([name, value]) => ['--setenv', name, value]),
     '--',
     ...limiter(order),
@@ -53,8 +45,14 @@ export function bwrapArguments(order: SandboxOrder, places: Places): readonly st
   ]
 }
 
+const words = (line: string): readonly string[] => line.split(' ')
+
+const readOnly = (from: string, to: string): readonly string[] => ['--ro-bind', from, to]
+
 const bridgeMounts = (socket: string, { node, bridge }: Places): readonly string[] => [
-  ...['--ro-bind', node, inside.node, '--ro-bind', bridge, inside.bridge, '--ro-bind', socket, inside.socket],
+  ...readOnly(node, inside.node),
+  ...readOnly(bridge, inside.bridge),
+  ...readOnly(socket, inside.socket),
 ]
 
 const environmentOf = ({ env }: SandboxOrder): Readonly<Record<string, string>> => ({
@@ -66,11 +64,5 @@ const environmentOf = ({ env }: SandboxOrder): Readonly<Record<string, string>> 
 })
 
 /** No core dumps, no file larger than the folder may be, and as many descriptors as builds need. */
-const limiter = ({ limits }: SandboxOrder): readonly string[] => [
-  '/usr/bin/prlimit',
-  '--core=0',
-  `--fsize=${limits.folderBytes}`,
-  '--nofile=4096',
-  `--nproc=${limits.processes}`,
-  '--',
-]
+const limiter = ({ limits: { folderBytes, processes } }: SandboxOrder): readonly string[] =>
+  words(`/usr/bin/prlimit --core=0 --fsize=${folderBytes} --nofile=4096 --nproc=${processes} --`)

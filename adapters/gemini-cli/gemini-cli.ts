@@ -8,8 +8,15 @@ export const geminiCli: AgentProgram = {
   speaks: ['google-generate'],
   command: ({ prompt, model, baseUrl, dummyKey }) => ({
     args: [
-      ...['--model', model, '--approval-mode', 'yolo', '--skip-trust', '--output-format', 'json'],
-      ...['--prompt', 'Do the task that stands on standard input.'],
+      '--model',
+      model,
+      '--approval-mode',
+      'yolo',
+      '--skip-trust',
+      '--output-format',
+      'json',
+      '--prompt',
+      'Do the task that stands on standard input.',
     ],
     env: { GEMINI_API_KEY: dummyKey, GOOGLE_GEMINI_BASE_URL: baseUrl },
     files: [

@@ -1,9 +1,8 @@
 import { Fault } from '../../core/model/problem.ts'
 import type { Workbench } from './commit.ts'
 import type { Folder } from './folder.ts'
-import type { Git, GitCall } from './git-command.ts'
 import { readHead } from './heads.ts'
-import { bringUpToDate, isCheckedOutHere, requireFollowing } from './under-feet.ts'
+import { bringUpToDate, type FolderCall, isCheckedOutHere, requireFollowing } from './under-feet.ts'
 import type { Remote } from './remote.ts'
 
 /** A branch as it stands and as it shall stand; null: not there. */
@@ -84,8 +83,6 @@ async function store(bench: Workbench, folder: Folder, move: Move, parent: strin
   }
   if (follows) await bringUpToDate(there, { folder, from: filesFrom, to })
 }
-
-export type FolderCall = (call: Pick<GitCall, 'args' | 'stdin' | 'answers'>) => ReturnType<Git['run']>
 
 function folderCall(bench: Workbench, folder: Folder): FolderCall {
   const env = { GIT_COMMITTER_NAME: 'QuantaPilot', GIT_COMMITTER_EMAIL: 'quantapilot@localhost' }

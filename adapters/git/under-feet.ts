@@ -1,6 +1,9 @@
 import { Fault } from '../../core/model/problem.ts'
 import type { Folder } from './folder.ts'
-import type { FolderCall } from './publish.ts'
+import type { Git, GitCall } from './git-command.ts'
+
+/** Git in a folder of this machine, as the account it belongs to. */
+export type FolderCall = (call: Pick<GitCall, 'args' | 'stdin' | 'answers'>) => ReturnType<Git['run']>
 
 /** Whether the folder itself has the branch checked out; a linked work tree elsewhere does not count. */
 export async function isCheckedOutHere(there: FolderCall, folder: Folder, branch: string): Promise<boolean> {

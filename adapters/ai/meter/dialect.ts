@@ -39,7 +39,10 @@ const own: Readonly<Record<'responses' | 'chat' | 'anthropic', RegExp>> = {
 }
 
 const ownTools = (tools: unknown, pattern: RegExp, usual: string): readonly unknown[] =>
-  asList(tools).filter((tool) => pattern.test(String(asRecord(tool)['type'] ?? usual)))
+  asList(tools).filter((tool) => {
+    const { type = usual } = asRecord(tool)
+    return typeof type === 'string' && pattern.test(type)
+  })
 
 const without = (body: Body, names: readonly string[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)))

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Amount } from '../../../core/model/amount.ts'
@@ -14,8 +14,8 @@ import { addressIn, type Body, dialects, type Heard } from './dialect.ts'
 export type MeterOptions = {
   readonly source: ModelSource
   readonly guards: Guards
-  /** A folder of ours for sockets; its path is short, because that of a socket may have 107 bytes. */
-  readonly socketDir: string
+  /** Where sockets go, in folders of their own; short, because the path of a socket may have 107 bytes. */
+  readonly tmpDir: string
   /** Most tokens of output that a call may ask for. */
   readonly maxOutputTokens?: number
   readonly patience?: { readonly totalMs: number; readonly idleMs: number }
@@ -31,15 +31,15 @@ const speaks: Readonly<Record<Provider, readonly ModelInterface[]>> = {
 /** See `ModelMeter`. What an agent sends is data here: one model, its own paths, and nothing that reaches further. */
 export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
   await loadPrices()
-  const { source, socketDir } = options
+  const { source, tmpDir } = options
   return {
     name: source.name,
     model: source.model,
     speaks: speaks[source.provider],
     open: async (spoken, desk) => {
-      await mkdir(socketDir, { recursive: true, mode: 0o700 })
-      const socket = join(socketDir, `${crypto.randomUUID().slice(0, 13)}.sock`)
-      return await openLine({ ...options, spoken, desk }, socket)
+      // Closed to other accounts, as mkdtemp makes it.
+      const folder = await mkdtemp(join(tmpDir, 'qp-meter-'))
+      return await openLine({ ...options, spoken, desk }, folder)
     },
   }
 }
@@ -53,7 +53,8 @@ type Book = {
   add(used: Amount): void
 }
 
-async function openLine(line: Line, socket: string): Promise<MeterLine> {
+async function openLine(line: Line, folder: string): Promise<MeterLine> {
+  const socket = join(folder, 'model.sock')
   const refusal = new AbortController()
   const closing = new AbortController()
   let calls = 0
@@ -82,7 +83,7 @@ async function openLine(line: Line, socket: string): Promise<MeterLine> {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await Promise.all(under)
-      await rm(socket, { force: true })
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }
@@ -154,13 +155,13 @@ async function forward(call: Call): Promise<void> {
     await line.guards.circuit.passed()
     const isEvents = (answer.headers.get('content-type') ?? '').includes('text/event-stream')
     const ears = listener(dialects[line.spoken], isEvents)
-    await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs, onBytes: ears.push }).finally(
-      async () => {
-        const heard = ears.end()
-        // Said before it was cut is said; without a last word nobody knows, and what was set aside stays so.
-        if (heard.isWhole) await settle(costOf(line.source, usageOf(heard)))
-      },
-    )
+    try {
+      await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs, onBytes: ears.push })
+    } finally {
+      const heard = ears.end()
+      // Said before it was cut is said; without a last word nobody knows, and what was set aside stays so.
+      if (heard.isWhole) await settle(costOf(line.source, usageOf(heard)))
+    }
   } finally {
     clearTimeout(total)
     exchange.response.off('close', abort)
@@ -234,7 +235,7 @@ async function passOn(answer: Response, response: ServerResponse, { abort, idleM
   if (answer.body === null) return void response.end()
   let idle = setTimeout(abort, idleMs)
   try {
-    for await (const bytes of answer.body) {
+    for await (const bytes of answer.body as AsyncIterable<Uint8Array>) {
       clearTimeout(idle)
       idle = setTimeout(abort, idleMs)
       onBytes?.(bytes)
