@@ -11,6 +11,8 @@ import type { Address } from './bed.ts'
 import { keysDir, poolOptions } from './bed.ts'
 import { draft } from './recipes.ts'
 
+const noCap = { capMicros: null, capTokens: null }
+
 const settings: EngineSettings = {
   leaseMs: 30_000,
   beatMs: 10_000,
@@ -21,6 +23,7 @@ const settings: EngineSettings = {
   backoff: productionBackoff,
   deathsAloneAllowed: 3,
   graceMs: 5_000,
+  money: { zone: 'UTC', projectDay: noCap, actorDay: noCap, instanceDay: noCap, hour: noCap, minute: noCap },
 }
 
 /** A worker that knows one recipe, under production times unless told otherwise. */

@@ -13,6 +13,7 @@ import { firstStep } from './cells/first-step.ts'
 import { history } from './cells/history.ts'
 import { intake } from './cells/intake.ts'
 import { kill } from './cells/kill.ts'
+import { money } from './cells/money.ts'
 import { parked } from './cells/parked.ts'
 import { steps } from './cells/steps.ts'
 import type { Figure } from './report.ts'
@@ -28,6 +29,7 @@ const cells: Readonly<Record<string, { readonly title: string; readonly measure:
   7: { title: 'npm run demo', measure: demo },
   8: { title: 'chat', measure: chat },
   9: { title: 'webhooks', measure: intake },
+  10: { title: 'money', measure: money },
 }
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } })

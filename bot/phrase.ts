@@ -1,5 +1,5 @@
 import type { Reply } from '../core/commands/command.ts'
-import type { GateCard, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
+import type { GateCard, LedgerLine, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
@@ -88,6 +88,21 @@ export function sayBudget(money: Money): string {
     money.capMicros > 0 && money.spentMicros + money.reservedMicros >= 0.8 * money.capMicros ? ' ! over 80 %' : ''
   const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
+}
+
+const ledgerShown = 8
+
+/** Where the money went: `implement M-001 · agent with openai/gpt-5.5 · 12 calls · $0.40 · 80,000 tokens`. */
+function sayLedger(ledger: readonly LedgerLine[]): readonly string[] {
+  const lines = ledger
+    .slice(0, ledgerShown)
+    .map(({ step, purpose, calls, spentMicros, spentTokens, reservedMicros }) => {
+      const reserved = reservedMicros > 0 ? ` (${sayMoney(reservedMicros)} reserved)` : ''
+      const tokens = `${spentTokens.toLocaleString('en-US')} tokens`
+      return `  ${quoted(step)} · ${quoted(purpose)} · ${calls} ${calls === 1 ? 'call' : 'calls'} · ${sayMoney(spentMicros)}${reserved} · ${tokens}`
+    })
+  const more = ledger.length - lines.length
+  return more > 0 ? [...lines, `  and ${more} more`] : lines
 }
 
 /** `pull request #7  https://github.com/ada/shop/pull/7`, and what became of it. */
@@ -209,6 +224,7 @@ export function sayReply(reply: Reply): readonly string[] {
     case 'budget':
       return [
         `Run ${reply.handle}: ${sayBudget(reply.money)}`,
+        ...sayLedger(reply.ledger),
         ...(reply.asked ? [...sayGate(reply.asked), `  Next: /approve ${reply.handle} budget`] : []),
       ]
     case 'logs':

@@ -77,12 +77,25 @@ export type StepContext = {
   /** Makes something the outside can see, once per name however often the step is tried. */
   effect<T extends Json>(effect: Effect<T>): Promise<T>
   /** Sets money aside before a call. Throws BUDGET_EXCEEDED, which pauses the run, when the cap would not hold. */
-  reserve(amount: Amount, purpose: string): Promise<Reservation>
+  reserve(amount: Amount, purpose: string, within?: Within): Promise<Reservation>
   /** What the run has done to the outside so far, oldest first, and how each is undone. */
   effects(): Promise<readonly MadeEffect[]>
   /** What the run has cost so far. */
   spent(): Promise<Amount>
 }
+
+/** Caps that the project's own settings put below and beside the run's; null or left out caps nothing. */
+export type Within = {
+  /** IANA, where the project's days begin; null: as the server's. */
+  readonly zone: string | null
+  readonly caps: {
+    readonly step?: Cap
+    readonly task?: Cap & { readonly name: string }
+    readonly projectDay?: Cap
+  }
+}
+
+type Cap = { readonly capMicros: number | null; readonly capTokens: number | null }
 
 export type Reservation = {
   readonly id: string

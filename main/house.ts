@@ -300,6 +300,7 @@ export function engineSettings(config: Config): EngineSettings {
     backoff: productionBackoff,
     deathsAloneAllowed: 3,
     graceMs,
+    money: config.money,
   }
 }
 

@@ -68,7 +68,10 @@ const fill = `
   insert into app.deliveries (run_id, message_id, webhook_id, id, event, body, outcome, done_at)
     select o.run_id, o.id, w.id, gen_random_uuid(), 'run_started', '{}', 'delivered', now()
     from app.outbox o, app.webhooks w;
-  insert into app.budgets (scope, scope_id, cap_micros, cap_tokens) select 'run', id, 0, 0 from app.runs;`
+  insert into app.budgets (scope, scope_id, cap_micros, cap_tokens) select 'run', id, 0, 0 from app.runs;
+  insert into app.spending (level, key) select 'step', id::text from app.runs;
+  insert into app.reservations (run_id, id, step_id, purpose, reserved_micros, reserved_tokens)
+    select id, gen_random_uuid(), 's', 'call', 0, 0 from app.runs;`
 
 type Node = {
   readonly 'Node Type': string

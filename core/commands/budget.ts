@@ -97,7 +97,10 @@ export async function grantRaise({ tx }: Pick<Request, 'tx'>, run: Run, { gate, 
   const micros = gate.subject.micros ?? 0
   const decision = { kind: 'gate_decision', payload: { gate: 'budget', verdict } } as const
   if (verdict !== 'approved') return applyLocked(tx, transition(run, { events: [decision] }))
-  await tx.run(raiseBudget, { run: run.id, micros, tokens: 0 })
+  const [ledger] = await tx.run(readBudget, { run: run.id })
+  // A run that has run out of tokens gets more of them with more money, in the proportion of its caps.
+  const tokens = ledger && ledger.capMicros > 0 ? Math.round((ledger.capTokens * micros) / ledger.capMicros) : 0
+  await tx.run(raiseBudget, { run: run.id, micros, tokens })
   await applyLocked(tx, transition(run, { events: [decision, { kind: 'budget_raised', payload: { micros } }] }))
   if (run.state !== 'paused' || run.reasonCode !== 'budget') return
   const [row] = await tx.run(readRun, { run: run.id })

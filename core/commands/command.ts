@@ -1,4 +1,4 @@
-import type { ArtifactLine, GateCard, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
+import type { ArtifactLine, GateCard, LedgerLine, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
 import { decidingRoles } from '../model/plan.ts'
 import type { GateVerdict, PublicEventKind } from '../model/transition.ts'
@@ -124,7 +124,14 @@ export type Reply =
       readonly change: 'pause' | 'resume' | 'retry' | 'cancel' | 'freeze'
       readonly card: RunCard
     }
-  | { readonly kind: 'budget'; readonly handle: string; readonly money: Money; readonly asked: GateCard | null }
+  | {
+      readonly kind: 'budget'
+      readonly handle: string
+      readonly money: Money
+      /** What it went into, by step and purpose, the dearest first. */
+      readonly ledger: readonly LedgerLine[]
+      readonly asked: GateCard | null
+    }
   | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }
   | { readonly kind: 'artifacts'; readonly handle: string; readonly artifacts: readonly ArtifactLine[] }
   | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly text: string }

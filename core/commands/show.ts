@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { systemActor } from '../model/actor.ts'
 import type { GateCard, RunCard, RunLine } from '../model/card.ts'
+import { listLedger } from '../store/budget.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Plan, PlanItem } from '../model/plan.ts'
 import type { Result } from '../model/problem.ts'
@@ -71,7 +72,8 @@ export async function drawAnswer(registry: Registry, answer: Exclude<Answer, { k
       return { kind: 'changed', change: answer.change, card }
     case 'budget': {
       const asked = card.gates.find((gate) => gate.gateId === answer.asked) ?? null
-      return { kind: 'budget', handle: answer.run, money: card.money, asked }
+      const ledger = await registry.db.run(listLedger, { run: card.runId })
+      return { kind: 'budget', handle: answer.run, money: card.money, ledger, asked }
     }
   }
 }

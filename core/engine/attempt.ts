@@ -6,6 +6,7 @@ import type { StepKind } from '../pipeline.ts'
 import type { Database } from '../store/database.ts'
 import type { People } from '../store/people.ts'
 import type { Lease } from './lease.ts'
+import type { Purse } from './purse.ts'
 import { LeaseLost, stepContext } from './step-context.ts'
 
 /** Why a try was stopped from outside. */
@@ -42,6 +43,7 @@ export class Attempt {
     readonly db: Database
     readonly people: People
     readonly lease: Lease
+    readonly purse: Purse
     readonly run: Run
     readonly item: StepItem
   }): Promise<Outcome> {

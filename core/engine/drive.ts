@@ -12,6 +12,7 @@ import type { StartDraft } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { Attempt, deadlineFault } from './attempt.ts'
 import type { Lease } from './lease.ts'
+import type { Purse } from './purse.ts'
 import type { SettleLane } from './settle-lane.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
 import { draftRun } from '../store/draft-run.ts'
@@ -22,6 +23,7 @@ export type Vehicle = {
   readonly people: People
   readonly lease: Lease
   readonly lane: SettleLane
+  readonly purse: Purse
   readonly recipes: Recipes
   readonly settings: EngineSettings
   readonly log: EngineLog
@@ -107,9 +109,9 @@ export class Drive {
       return { kind: 'defect', message: `pipeline ${recipe.name} has no step of kind ${item.id}` }
     if (this.#run.deadlineInMs !== null && this.#run.deadlineInMs <= 0) return deadlineFault
     if (this.#run.interrupt) return { kind: 'aborted' }
-    const { db, people, lease } = this.#vehicle
+    const { db, people, lease, purse } = this.#vehicle
     this.#attempt = new Attempt(kind)
-    return this.#attempt.run({ db, people, lease, run: this.#run, item })
+    return this.#attempt.run({ db, people, lease, purse, run: this.#run, item })
   }
 
   /**

@@ -15,7 +15,21 @@ export type EngineSettings = {
   readonly deathsAloneAllowed: number
   /** How long a stopping worker waits for steps that finish rather than abort. */
   readonly graceMs: number
+  readonly money: MoneySettings
 }
+
+/** The most that may be spent above the runs; null caps nothing. Millionths of a dollar, and tokens. */
+export type MoneySettings = {
+  /** IANA; where the server's days begin. */
+  readonly zone: string
+  readonly projectDay: MoneyCap
+  readonly actorDay: MoneyCap
+  readonly instanceDay: MoneyCap
+  readonly hour: MoneyCap
+  readonly minute: MoneyCap
+}
+
+export type MoneyCap = { readonly capMicros: number | null; readonly capTokens: number | null }
 
 /** What the engine tells its operator about itself; one line each, never a person's text. */
 export type EngineLog = (

@@ -13,6 +13,7 @@ import { insertWorker, requeueOwn, stopWorker } from '../store/worker.ts'
 import { Drive } from './drive.ts'
 import { Lane } from './lane.ts'
 import { Lease } from './lease.ts'
+import { Purse } from './purse.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
 import { SettleLane } from './settle-lane.ts'
 import { describeWorker } from './sweep.ts'
@@ -36,6 +37,7 @@ export class Shift {
   readonly #place: Workplace
   readonly #lease: Lease
   readonly #lane: SettleLane
+  readonly #purse: Purse
   readonly #births: Lane<StartDraft, Run>
   readonly #aboard = new Map<Drive, Promise<void>>()
   #stopping = false
@@ -44,6 +46,7 @@ export class Shift {
     this.#place = place
     this.#lease = lease
     this.#lane = new SettleLane(place.db, lease)
+    this.#purse = new Purse(place.db, lease, { money: place.settings.money, log: place.log })
     this.#births = new Lane((drafts) => this.#born(drafts), 512)
   }
 
@@ -164,7 +167,8 @@ export class Shift {
   #board(run: Run): Promise<void> {
     const { onParked, ...place } = this.#place
     const { log } = place
-    const vehicle = { ...place, lease: this.#lease, lane: this.#lane, stopping: () => this.#stopping }
+    const hands = { lease: this.#lease, lane: this.#lane, purse: this.#purse }
+    const vehicle = { ...place, ...hands, stopping: () => this.#stopping }
     const drive = new Drive(vehicle, run)
     const ride = drive
       .toTheEnd()

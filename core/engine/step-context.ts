@@ -7,23 +7,24 @@ import type { StepItem } from '../model/plan.ts'
 import { rootOf } from '../model/plan.ts'
 import { Defect, Fault } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
-import type { Effect, Reservation, StepContext } from '../pipeline.ts'
+import type { Effect, Reservation, StepContext, Within } from '../pipeline.ts'
 import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
 import { appendAudit } from '../store/audit.ts'
-import { readBudget, reserveBudget, settleReservation } from '../store/budget.ts'
+import { readBudget } from '../store/budget.ts'
 import type { Database } from '../store/database.ts'
 import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
 import type { People } from '../store/people.ts'
 import { readOutput } from '../store/run.ts'
-import { uuidv7 } from '../store/uuid.ts'
 import type { Lease } from './lease.ts'
+import type { Purse } from './purse.ts'
 
 /** Where a try runs: whose lease, which run and step, and the signal that stops it. */
 export type Place = {
   readonly db: Database
   readonly people: People
   readonly lease: Lease
+  readonly purse: Purse
   readonly run: Run
   readonly item: StepItem
   readonly signal: AbortSignal
@@ -57,7 +58,7 @@ export function stepContext(place: Place): StepContext {
       (await db.run(listEffects, { run: run.id }))
         .filter((effect) => effect.state === 'done')
         .map(({ kind, target, undo, result }) => ({ kind, target, undo, result })),
-    reserve: (amount, purpose) => reserve(place, amount, purpose),
+    reserve: (amount, purpose, within) => reserve(place, amount, { purpose, within }),
     spent: async () => {
       const [ledger] = await db.run(readBudget, { run: run.id })
       return { micros: ledger?.spentMicros ?? 0, tokens: ledger?.spentTokens ?? 0 }
@@ -135,25 +136,17 @@ export class LeaseLost extends Error {
   }
 }
 
-async function reserve(place: Place, amount: Amount, purpose: string): Promise<Reservation> {
-  const { db, lease, run, item } = place
-  const id = uuidv7()
-  const asked = { worker: lease.worker, fence: run.fence, run: run.id, id, step: item.id, purpose, ...amount }
-  const [granted] = await db.run(reserveBudget, asked)
-  if (!granted) throw lease.holds ? budgetExceeded(amount) : new LeaseLost()
-  return {
-    id,
-    settle: async (used) => {
-      await db.run(settleReservation, { run: run.id, id, ...used })
-    },
-  }
+const uncapped: Within = { zone: null, caps: {} }
+
+async function reserve(
+  { purse, run, item, lease }: Place,
+  amount: Amount,
+  { purpose, within = uncapped }: { readonly purpose: string; readonly within: Within | undefined },
+): Promise<Reservation> {
+  const payer = { run: run.id, fence: run.fence, step: item.id, project: run.projectId, actor: run.startedBy }
+  const granted = await purse.reserve(payer, amount, { purpose, within })
+  if (granted === 'lost' || (granted instanceof Fault && !lease.holds)) throw new LeaseLost()
+  if (granted instanceof Fault) throw granted
+  const { id } = granted
+  return { id, settle: (used) => purse.settle({ run: run.id, id, ...used }, purpose) }
 }
-
-const budgetExceeded = (amount: Amount): Fault =>
-  new Fault({
-    code: 'BUDGET_EXCEEDED',
-    message: `The next call may cost up to ${dollars(amount.micros)} and ${amount.tokens} tokens, which the run's budget does not hold. Raise it with /budget, or stop with /cancel.`,
-    retryable: false,
-  })
-
-const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`

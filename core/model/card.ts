@@ -56,6 +56,17 @@ export type Money = {
   readonly capTokens: number
 }
 
+/** Calls of one purpose in one step, and what they cost. */
+export type LedgerLine = {
+  readonly step: string
+  readonly purpose: string
+  readonly calls: number
+  readonly spentMicros: number
+  readonly spentTokens: number
+  /** Of calls under way, or whose cost nobody knows. */
+  readonly reservedMicros: number
+}
+
 export type GateCard = {
   readonly gateId: string
   readonly runId: string

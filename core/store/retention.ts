@@ -3,7 +3,7 @@ import { statement } from './statement.ts'
 
 /**
  * What removes runs for good. Run as `purgerRole`: the running program may delete nothing. Its rights are listed in
- * `migrations/0021_grants.sql`, whose list replaced those before it.
+ * `migrations/0023_grants.sql`, whose list replaced those before it.
  */
 
 /** Days a finished run is kept where its project names none. */
@@ -88,11 +88,19 @@ export const purgeTraces = statement({
     signals as (delete from app.signals t where t.run_id = any(:runs::uuid[])),
     outbox as (delete from app.outbox t where t.run_id = any(:runs::uuid[])),
     effects as (delete from app.effects t where t.run_id = any(:runs::uuid[])),
-    reservations as (delete from app.reservations t where t.run_id = any(:runs::uuid[])),
+    reservations as (delete from app.reservations t where t.run_id = any(:runs::uuid[]) returning t.levels),
     links as (delete from pii.gate_links t where t.run_id = any(:runs::uuid[])),
     cards as (delete from app.cards t where t.run_id = any(:runs::uuid[])),
     deliveries as (delete from app.deliveries t where t.run_id = any(:runs::uuid[])),
-    artifacts as (delete from app.run_artifacts t where t.run_id = any(:runs::uuid[]))
+    artifacts as (delete from app.run_artifacts t where t.run_id = any(:runs::uuid[])),
+    levels as (
+      delete from app.spending t using (
+        select distinct k.value->>0 as level, k.value->>1 as key
+        from reservations cross join lateral jsonb_array_elements(reservations.levels) as k(value)
+        where k.value->>0 in ('step', 'task')
+      ) n
+      where t.level = n.level and t.key = n.key
+    )
     delete from app.budgets t where t.scope = 'run' and t.scope_id = any(:runs::uuid[])`,
 })
 

@@ -3,6 +3,7 @@ import type { ArtifactRef } from '../../core/model/outcome.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Author, AuthorRequest, Finding, WrittenDocument, Writing } from '../../core/ports.ts'
+import { deskFor } from './desk.ts'
 import { lintSuite } from './lint/lint.ts'
 import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { ReadOutput, WritingOutput } from './shapes.ts'
@@ -19,7 +20,9 @@ export const writeAnchor = (author: Author): StepKind => ({
   run: async (ctx) => {
     const read = await ctx.outputOf('read', readOutput)
     const request = await requestOf(ctx, read)
-    const write: Write = (by, asked) => by.writeAnchor(asked, ctx)
+    const policy = await pinnedPolicy(ctx, read)
+    const desk = deskFor(ctx, policy.settings, { step: 'doc', milestone: null })
+    const write: Write = (by, asked) => by.writeAnchor(asked, desk)
     const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check: checkAnchor }))
     const [artifact] = artifacts
     if (!artifact)
@@ -29,7 +32,7 @@ export const writeAnchor = (author: Author): StepKind => ({
       output,
       artifacts,
       subject: await anchorSubject(ctx, read, { output, artifact }),
-      policy: gatePolicy(await pinnedPolicy(ctx, read), 'anchor'),
+      policy: gatePolicy(policy, 'anchor'),
     }
   },
 })
@@ -45,7 +48,9 @@ export const writeSuite = (author: Author): StepKind => ({
     const request = await requestOf(ctx, read)
     const check = (documents: readonly WrittenDocument[]) =>
       lintSuite([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
-    const write: Write = (by, asked) => by.writeSuite(asked, ctx)
+    const { settings } = await pinnedPolicy(ctx, read)
+    const desk = deskFor(ctx, settings, { step: 'doc', milestone: null })
+    const write: Write = (by, asked) => by.writeSuite(asked, desk)
     const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check }))
     return { kind: 'done', output, artifacts }
   },

@@ -5,6 +5,7 @@ import { sendSignal } from '../../core/commands/send-signal.ts'
 import { signIn } from '../../core/commands/sign-in.ts'
 import { Drive } from '../../core/engine/drive.ts'
 import { Lease } from '../../core/engine/lease.ts'
+import { Purse } from '../../core/engine/purse.ts'
 import { SettleLane } from '../../core/engine/settle-lane.ts'
 import { reap, wake } from '../../core/engine/sweep.ts'
 import type { Actor } from '../../core/model/actor.ts'
@@ -352,6 +353,7 @@ export class Real implements Distant {
       people: house.desk.people,
       lease,
       lane,
+      purse: new Purse(db, lease, { money: testSettings.money, log: () => undefined }),
       recipes: (name: string) => known[name] ?? null,
       settings: { ...testSettings, backoff: { baseMs: 0, capMs: 0 } },
       log: (_: string, message: string, fields: unknown) =>

@@ -38,7 +38,10 @@ import { createTestDatabase } from '../support/postgres.ts'
 /** What is outside and cannot be rolled back: crates made, messages sent and shown. */
 type World = { readonly crates: string[]; readonly sent: string[]; readonly shown: Map<string, string> }
 
-const settings = { ...testSettings, deathsAloneAllowed: 100, beatMs: 50, pollMs: 20, reapMs: 500 }
+/** More than all voyages spend, so that its rows are written. */
+const money = { ...testSettings.money, instanceDay: { capMicros: 1e9, capTokens: null } }
+
+const settings = { ...testSettings, deathsAloneAllowed: 100, beatMs: 50, pollMs: 20, reapMs: 500, money }
 
 const policy: GatePolicy = {
   roles: ['approver'],

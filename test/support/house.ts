@@ -31,6 +31,18 @@ import type { TestDatabase } from './postgres.ts'
 import { createTestDatabase } from './postgres.ts'
 import { makeScratch } from './scratch.ts'
 
+const noCap = { capMicros: null, capTokens: null }
+
+/** Runs are held to their own cap only. */
+export const uncapped: EngineSettings['money'] = {
+  zone: 'UTC',
+  projectDay: noCap,
+  actorDay: noCap,
+  instanceDay: noCap,
+  hour: noCap,
+  minute: noCap,
+}
+
 /** The engine's test profile: the same code as production under shorter times. */
 export const testSettings: EngineSettings = {
   leaseMs: 3_000,
@@ -42,6 +54,7 @@ export const testSettings: EngineSettings = {
   backoff: { baseMs: 50, capMs: 1_000 },
   deathsAloneAllowed: 3,
   graceMs: 2_000,
+  money: uncapped,
 }
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

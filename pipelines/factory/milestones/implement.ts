@@ -4,6 +4,7 @@ import type { Outcome } from '../../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Snapshot } from '../../../core/ports.ts'
 import type { AgentReport, Workspace } from '../../../core/workshop.ts'
+import { deskFor } from '../desk.ts'
 import { pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
 import type { Settings } from '../settings/settings.ts'
@@ -119,7 +120,7 @@ async function build(work: Work): Promise<Outcome> {
       timeoutMs:
         (task.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s ?? agentTimeoutMs / 1_000) * 1_000,
     },
-    ctx,
+    deskFor(ctx, task.settings, { step: 'impl', milestone: milestone.id }),
   )
   const made = await takeChange(work, workspace, report)
   await workspaces.remove(workspaceName(ctx, milestone))

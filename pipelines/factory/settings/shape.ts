@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Role } from '../../../core/model/plan.ts'
 import { decidingRoles } from '../../../core/model/plan.ts'
-import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo } from './values.ts'
+import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo, zone } from './values.ts'
 
 /** The shape of quantapilot.yml. Messages complete the sentence "<key> …"; descriptions are what editors show. */
 
@@ -143,6 +143,7 @@ const limits = z.strictObject(
     tokens_per_day: wholeFrom(0)
       .optional()
       .describe('Tokens that all runs of the project may use in a day. Default: no limit.'),
+    time_zone: zone.optional().describe('Where the project’s days begin: Europe/Berlin. Default: the server’s.'),
     timeout_seconds: wholeFrom(0).optional().describe('Seconds a whole run may take; 0 for no limit. Default: 0.'),
     max_retries: wholeFrom(0)
       .optional()

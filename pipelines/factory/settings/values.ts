@@ -54,3 +54,15 @@ export const path = z
   .regex(/^(?![/~!]|[A-Za-z]:)/, 'must be a path from the root of the repository, such as src/**')
   .refine((text) => !text.split('/').includes('..'), 'must be a path without ..')
   .refine((text) => !text.split('/').some((part) => gitFolder.test(part)), 'must be a path that does not enter .git')
+
+/** An IANA name; which there are is the runtime's to say. */
+export const zone = z
+  .string('must be a time zone such as Europe/Berlin')
+  .max(60, 'must be a time zone such as Europe/Berlin')
+  .refine((name) => {
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+    } catch {
+      return false
+    }
+  }, 'must be a time zone such as Europe/Berlin')

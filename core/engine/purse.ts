@@ -1,0 +1,116 @@
+import type { Amount } from '../model/amount.ts'
+import { Fault } from '../model/problem.ts'
+import { sayRefusal } from '../model/refusal-of-money.ts'
+import type { Within } from '../pipeline.ts'
+import type { Ask, Level, Reserved, Use } from '../store/budget.ts'
+import { reserve, settleUses } from '../store/budget.ts'
+import type { Database } from '../store/database.ts'
+import { uuidv7 } from '../store/uuid.ts'
+import { Lane } from './lane.ts'
+import type { Lease } from './lease.ts'
+import type { EngineLog, MoneySettings } from './settings.ts'
+
+/** Who asks, and for which step. */
+export type Payer = {
+  readonly run: string
+  readonly fence: number
+  readonly step: string
+  readonly project: string | null
+  readonly actor: string
+}
+
+/** Nobody has refused: the run belongs to another worker by now. */
+export type Refused = Fault | 'lost'
+
+/** Sets money aside and books it for all the runs of one worker; what comes at once goes to the database at once. */
+export class Purse {
+  readonly #money: MoneySettings
+  readonly #log: EngineLog
+  readonly #asks: Lane<Ask, Reserved>
+  readonly #uses: Lane<Use, { readonly overMicros: number; readonly overTokens: number } | null>
+
+  constructor(db: Database, lease: Lease, { money, log }: { readonly money: MoneySettings; readonly log: EngineLog }) {
+    this.#money = money
+    this.#log = log
+    this.#asks = new Lane((asks) => reserve(db, lease.worker, asks), 256)
+    this.#uses = new Lane(async (uses) => {
+      const over = await settleUses(db, uses)
+      return uses.map((use) => {
+        const found = over.find(({ id }) => id === use.id)
+        return found ? { overMicros: found.overMicros, overTokens: found.overTokens } : null
+      })
+    }, 256)
+  }
+
+  /** Answers with the reservation's id, or why there is none. */
+  async reserve(
+    payer: Payer,
+    { micros, tokens }: Amount,
+    { purpose, within }: { readonly purpose: string; readonly within: Within },
+  ): Promise<{ readonly id: string } | Refused> {
+    const id = uuidv7()
+    const levels = this.#levelsOf(payer, within)
+    const { run, fence, step } = payer
+    const { granted, refusals } = await this.#asks.submit({ run, fence, step, id, purpose, micros, tokens, levels })
+    if (granted) return { id }
+    const [refusal] = refusals
+    return refusal === undefined ? 'lost' : refusedFor({ micros, tokens }, refusal)
+  }
+
+  /** Usage above what was set aside is booked in full, and said. */
+  async settle(use: Use, purpose: string): Promise<void> {
+    const over = await this.#uses.submit(use)
+    if (over) this.#log('error', 'a call used more than its worst case', { run: use.run, purpose, ...over })
+  }
+
+  #levelsOf({ run, step, project, actor }: Payer, { zone, caps }: Within): readonly Level[] {
+    const { actorDay, instanceDay, hour, minute, projectDay } = this.#money
+    const days = { period: 'day', zone: zone ?? this.#money.zone } as const
+    const server = { zone: this.#money.zone } as const
+    const all: readonly Level[] = [
+      { level: 'step', about: `${run}:${step.replace(/#\d+$/, '')}`, period: null, ...server, ...(caps.step ?? none) },
+      { level: 'task', about: `${run}:${caps.task?.name ?? ''}`, period: null, ...server, ...(caps.task ?? none) },
+      ...(project === null
+        ? []
+        : [{ level: 'project-day', about: project, ...days, ...least(caps.projectDay ?? none, projectDay) } as const]),
+      { level: 'actor-day', about: actor, period: 'day', ...server, ...actorDay },
+      { level: 'instance-day', about: 'all', period: 'day', ...server, ...instanceDay },
+      { level: 'hour', about: 'all', period: 'hour', ...server, ...hour },
+      { level: 'minute', about: 'all', period: 'minute', ...server, ...minute },
+    ]
+    // A level that nobody caps costs nothing to keep.
+    return all
+      .filter(({ capMicros, capTokens }) => capMicros !== null || capTokens !== null)
+      .map(({ level, about, period, zone: at, capMicros, capTokens }) => ({
+        level,
+        about,
+        period,
+        zone: at,
+        capMicros,
+        capTokens,
+      }))
+  }
+}
+
+type Cap = MoneySettings['hour']
+
+const none: Cap = { capMicros: null, capTokens: null }
+
+const least = (one: Cap, other: Cap): Cap => ({
+  capMicros: lower(one.capMicros, other.capMicros),
+  capTokens: lower(one.capTokens, other.capTokens),
+})
+
+const lower = (one: number | null, other: number | null): number | null =>
+  one === null || other === null ? (one ?? other) : Math.min(one, other)
+
+/** An hour that is full is waited for; all else is for a person to raise. */
+function refusedFor(asked: Amount, refusal: Reserved['refusals'][number]): Fault {
+  const { level, capMicros, capTokens, endsInMs } = refusal
+  const everFits =
+    (capMicros === null || asked.micros <= capMicros) && (capTokens === null || asked.tokens <= capTokens)
+  const isBurst = (level === 'hour' || level === 'minute') && everFits
+  const message = sayRefusal(asked, refusal, everFits)
+  if (!isBurst) return new Fault({ code: 'BUDGET_EXCEEDED', message, retryable: false })
+  return new Fault({ code: 'RATE_LIMIT', message, retryable: true, retryAfterMs: Math.ceil(endsInMs ?? 1_000) })
+}

@@ -1,0 +1,47 @@
+import type { Amount } from './amount.ts'
+
+/** Where money was refused, and what is left there. */
+export type MoneyRefusal = {
+  readonly level: 'run' | 'step' | 'task' | 'project-day' | 'actor-day' | 'instance-day' | 'hour' | 'minute'
+  readonly capMicros: number | null
+  readonly capTokens: number | null
+  readonly leftMicros: number | null
+  readonly leftTokens: number | null
+}
+
+const whose: Readonly<Record<MoneyRefusal['level'], string>> = {
+  run: 'the run’s budget',
+  step: 'what this step may use',
+  task: 'what this milestone may use',
+  'project-day': 'what the project may use in a day',
+  'actor-day': 'what one person’s runs may use in a day',
+  'instance-day': 'what this server may use in a day',
+  hour: 'what this server may use in an hour',
+  minute: 'what this server may use in a minute',
+}
+
+/** What can be done about it; a part of time ends by itself. */
+const wayOn: Readonly<Record<MoneyRefusal['level'], string>> = {
+  run: 'Raise it with /budget, or stop with /cancel.',
+  step: 'Raise steps.tokens_budget in quantapilot.yml and start a new run, or stop with /cancel.',
+  task: 'Stop with /cancel, or start a run of its own for the rest.',
+  'project-day': '/resume after the day has ended, or stop with /cancel.',
+  'actor-day': '/resume after the day has ended, or stop with /cancel.',
+  'instance-day': '/resume after the day has ended, or have the operator raise QP_DAY_USD, or stop with /cancel.',
+  hour: 'The run goes on when the hour is over.',
+  minute: 'The run goes on when the minute is over.',
+}
+
+/** A call that is refused, in a sentence, and what to do; `everFits`: it would fit an empty budget. */
+export function sayRefusal(asked: Amount, refusal: MoneyRefusal, everFits: boolean): string {
+  const { level, leftMicros, leftTokens } = refusal
+  const left = [
+    ...(leftMicros === null ? [] : [dollars(leftMicros)]),
+    ...(leftTokens === null ? [] : [`${leftTokens} tokens`]),
+  ].join(' and ')
+  const cost = `The next call may cost up to ${dollars(asked.micros)} and ${asked.tokens} tokens`
+  if (everFits) return `${cost}, and ${whose[level]} has ${left} left. ${wayOn[level]}`
+  return `${cost}, more than ${whose[level]} ever holds. ${level === 'run' ? wayOn.run : 'Raise that cap, or stop with /cancel.'}`
+}
+
+const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`

@@ -1,0 +1,71 @@
+import { draftOf } from '../../core/store/draft-run.ts'
+import { startRuns } from '../../core/store/start.ts'
+import { uuidv7 } from '../../core/store/uuid.ts'
+import { insertWorker } from '../../core/store/worker.ts'
+import { type Ask, type Level, reserve } from '../../core/store/budget.ts'
+import { openTestHouse } from './house.ts'
+import { kind, pipelineOf } from './recipe.ts'
+import { openSession, type ServerConnection } from './administer.ts'
+
+/** A run aboard a worker of this test, and the means to reserve for it. */
+export async function atTheTill(capMicros = 1_000_000_000) {
+  const house = await openTestHouse()
+  const worker = uuidv7()
+  await house.db.run(insertWorker, { worker, leaseMs: 600_000, description: 'test' })
+  const recipe = pipelineOf(
+    'spend',
+    { s: kind(() => Promise.resolve({ kind: 'done', output: null })) },
+    { cap: { micros: capMicros, tokens: 1_000_000 } },
+  )
+  const starter = { startedBy: house.actor.id, correlationId: uuidv7(), projectId: null, priority: 0, retryOf: null }
+  const [run] = await startRuns(house.db, [draftOf(recipe, null, starter)], worker)
+  if (!run) throw new Error('no run')
+  const ask = (levels: readonly Level[], micros = 1): Ask => ({
+    run: run.id,
+    fence: run.fence,
+    id: uuidv7(),
+    step: 's',
+    purpose: 'call',
+    micros,
+    tokens: 1,
+    levels,
+  })
+  return { house, worker, run, ask }
+}
+
+const levels: readonly Level['level'][] = ['step', 'task', 'project-day', 'actor-day', 'instance-day', 'hour', 'minute']
+
+type Till = Awaited<ReturnType<typeof atTheTill>>
+
+/** Forty race for ten units at each level, as many rounds; answers with the rounds in which not exactly ten were granted. */
+export async function race({ house, worker, ask }: Till, rounds: number): Promise<readonly string[]> {
+  const wrong: string[] = []
+  for (let round = 0; round < rounds; round++)
+    for (const level of levels)
+      for (const isBatch of [false, true]) {
+        // An hour may end under the race: a part of time that nothing ends in is no less one.
+        const period = level.endsWith('day') ? 'day' : null
+        const cap: Level = { level, about: `${round} ${isBatch}`, period, zone: 'UTC', capMicros: 10, capTokens: null }
+        const asks = Array.from({ length: 40 }, () => ask([cap]))
+        const answers = isBatch
+          ? await reserve(house.db, worker, asks)
+          : (await Promise.all(asks.map((each) => reserve(house.db, worker, [each])))).flat()
+        const granted = answers.filter((answer) => answer.granted).length
+        if (granted !== 10) wrong.push(`${level}, ${isBatch ? 'batch' : 'one by one'}, round ${round}: ${granted}`)
+      }
+  return wrong
+}
+
+type Row = { level: string; key: string; spent_micros: string; reserved_micros: string }
+
+/** What the levels hold, as an observer sees it. */
+export async function readSpending(connection: ServerConnection): Promise<readonly Row[]> {
+  const session = openSession(connection)
+  try {
+    return await session.unsafe<Row[]>(
+      'select level, key, spent_micros, reserved_micros from app.spending order by level, key',
+    )
+  } finally {
+    await session.end()
+  }
+}
