@@ -6,6 +6,7 @@ import { Fault } from '../../core/model/problem.ts'
 import type { Sandbox, SandboxOrder, SandboxResult } from '../../core/workshop.ts'
 import { type RunningProcess, startProcess } from '../process/run.ts'
 import { bwrapArguments, type Places } from './command.ts'
+import { type Group, makeGroup } from './group.ts'
 import { filterFor } from './seccomp.ts'
 import { watchUse } from './watch.ts'
 
@@ -112,11 +113,11 @@ async function run(
 ): Promise<SandboxResult> {
   signal.throwIfAborted()
   const startedAt = performance.now()
+  const group = await makeGroup(order.limits)
   const filter = await open(places.filter)
   try {
     const child = await startProcess({
-      command: 'bwrap',
-      args: bwrapArguments(order, places),
+      ...launched(bwrapArguments(order, places), group),
       cwd: '/',
       env: { PATH: path },
       stdin: order.stdin === null ? 'ignore' : 'pipe',
@@ -126,10 +127,20 @@ async function run(
       detached: true,
       whenMissing: `bubblewrap is not installed, and nothing that an agent wrote runs without it. ${install}`,
     })
-    return { ...(await supervise(child, order, signal)), durationMs: Math.round(performance.now() - startedAt) }
+    const result = await supervise(child, order, signal)
+    const ended = result.ended === 'exited' && (await group?.ranOut()) ? 'memory' : result.ended
+    return { ...result, ended, durationMs: Math.round(performance.now() - startedAt) }
   } finally {
     await filter.close()
+    await group?.remove()
   }
+}
+
+/** Goes into its groups before anything else is there. */
+function launched(args: readonly string[], group: Group | null) {
+  if (group === null) return { command: 'bwrap', args }
+  const enter = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec bwrap "$@"'
+  return { command: 'sh', args: ['-c', enter, 'sh', ...group.folders, '--', ...args] }
 }
 
 /** Ends the sandbox at the first limit it passes, and returns once nothing of it is left. */

@@ -6,8 +6,8 @@ import type { SandboxLimits } from '../../core/workshop.ts'
 const pageBytes = 4096
 
 /** How often memory and processes are looked at, and how often the folder, which takes longer. */
-const lookMs = 200
-const folderEvery = 5
+const lookMs = 100
+const folderEvery = 10
 
 export type Overstep = 'memory' | 'disk'
 
@@ -23,7 +23,7 @@ export function watchUse(
   let looks = 0
   let timer: NodeJS.Timeout | null = null
   const look = async (): Promise<void> => {
-    const { processes, memoryBytes } = await useOf(pid)
+    const { processes, memoryBytes } = await useOf(pid, limits.processes)
     if (processes > limits.processes || memoryBytes > limits.memoryBytes) return onOverstep('memory')
     const isFull = looks++ % folderEvery === 0 && (await isLargerThan(folder, limits.folderBytes))
     if (isFull) return onOverstep('disk')
@@ -37,11 +37,12 @@ export function watchUse(
 }
 
 /** Everything that descends from a process: nothing leaves the tree, since the sandbox's own first process adopts orphans. */
-async function useOf(root: number): Promise<{ processes: number; memoryBytes: number }> {
+async function useOf(root: number, most: number): Promise<{ processes: number; memoryBytes: number }> {
   let memoryBytes = 0
   let processes = 0
   const left = [root]
-  for (let pid = left.pop(); pid !== undefined; pid = left.pop()) {
+  // Whoever makes more of them than it may is not counted to the end: that would take longer than it takes to make them.
+  for (let pid = left.pop(); pid !== undefined && processes <= most; pid = left.pop()) {
     processes++
     const memory = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '')
     // Resident without what is shared with others: libraries would count once for each process.
