@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dist/**', 'bench/**', '**/*.long.test.ts'],
-    globalSetup: ['test/support/cluster.ts'],
+    globalSetup: ['test/support/cluster.ts', 'test/support/sandbox-report.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

@@ -1,0 +1,253 @@
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Amount } from '../../../core/model/amount.ts'
+import { Fault } from '../../../core/model/problem.ts'
+import type { ModelInterface } from '../../../core/workshop.ts'
+import type { Provider } from '../environment.ts'
+import { createMeter } from './meter.ts'
+
+type Seen = { readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: Record<string, unknown> }
+
+/** A provider that answers every call alike, and keeps what it was sent. */
+async function openProvider(answer: { status?: number; type?: string; chunks: readonly string[]; cut?: boolean }) {
+  const seen: Seen[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      seen.push({
+        url: request.url ?? '',
+        headers: request.headers,
+        body: JSON.parse(Buffer.concat(chunks).toString()) as Seen['body'],
+      })
+      response.writeHead(answer.status ?? 200, { 'content-type': answer.type ?? 'application/json' })
+      for (const chunk of answer.chunks) response.write(chunk)
+      if (answer.cut) setTimeout(() => response.destroy(), 20)
+      else response.end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return { seen, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1` }
+}
+
+const usual: Record<Provider, string> = {
+  openai: 'gpt-5.5',
+  anthropic: 'claude-opus-4-8',
+  google: 'gemini-2.5-pro',
+  compatible: 'm',
+}
+
+/** A meter's line to that provider, and a ledger that holds so many reservations. */
+async function openLine(provider: Provider, speaks: ModelInterface, url: string, holds = Number.POSITIVE_INFINITY) {
+  const open = new Set<number>()
+  const settled: Amount[] = []
+  let reserved: Amount = { micros: 0, tokens: 0 }
+  let count = 0
+  const desk = {
+    signal: new AbortController().signal,
+    reserve: async (amount: Amount) => {
+      if (open.size + settled.length >= holds)
+        throw new Fault({ code: 'BUDGET_EXCEEDED', message: 'The budget is used up.', retryable: false })
+      const id = count++
+      open.add(id)
+      reserved = amount
+      return {
+        settle: async (used: Amount) => {
+          open.delete(id)
+          settled.push(used)
+        },
+      }
+    },
+  }
+  const never = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
+  const circuit = { enter: () => Promise.resolve(0), failed: () => Promise.resolve(), passed: () => Promise.resolve() }
+  const model = usual[provider]
+  const source = { name: `${provider}/${model}`, provider, model, apiKey: 'the-real-key', baseUrl: url }
+  const meter = await createMeter({
+    source,
+    guards: { gate: never, circuit },
+    tmpDir: tmpdir(),
+    maxOutputTokens: 1_000,
+  })
+  const line = await meter.open(speaks, desk)
+  onTestFinished(() => line.close())
+  return { line, open, settled, reserved: () => reserved }
+}
+
+/** What an agent in the sandbox would send through the bridge. */
+const send = (socketPath: string, path: string, body: unknown, method = 'POST') =>
+  new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const headers = {
+      authorization: 'Bearer dummy',
+      'x-api-key': 'dummy',
+      cookie: 'a=b',
+      'content-type': 'application/json',
+    }
+    const request = httpRequest({ socketPath, path, method, headers }, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      response.on('error', () => resolve({ status: response.statusCode ?? 0, text }))
+    })
+    request.on('error', reject)
+    request.end(method === 'POST' ? JSON.stringify(body) : undefined)
+  })
+
+const events = (...data: readonly unknown[]): readonly string[] =>
+  data.map((each) => `data: ${JSON.stringify(each)}\n\n`)
+
+const interfaces: readonly (readonly [Provider, ModelInterface, string, object, readonly string[], object])[] = [
+  [
+    'openai',
+    'openai-responses',
+    '/v1/responses',
+    { input: 'hi', max_output_tokens: 9_999 },
+    events({ type: 'response.completed', response: { usage: { input_tokens: 100, output_tokens: 20 } } }),
+    { usage: { input_tokens: 100, output_tokens: 20 } },
+  ],
+  [
+    'openai',
+    'openai-chat',
+    '/v1/chat/completions',
+    { messages: [], max_tokens: 9_999 },
+    events({ choices: [] }, { usage: { prompt_tokens: 100, completion_tokens: 20 } }),
+    { usage: { prompt_tokens: 100, completion_tokens: 20 } },
+  ],
+  [
+    'anthropic',
+    'anthropic-messages',
+    '/v1/messages?beta=true',
+    { messages: [], max_tokens: 9_999 },
+    events(
+      {
+        type: 'message_start',
+        message: { usage: { input_tokens: 60, cache_read_input_tokens: 40, output_tokens: 1 } },
+      },
+      { type: 'message_delta', usage: { output_tokens: 20 } },
+    ),
+    { type: 'message', usage: { input_tokens: 100, output_tokens: 20 } },
+  ],
+  [
+    'google',
+    'google-generate',
+    '/v1beta/models/any:streamGenerateContent?alt=sse',
+    { contents: [], generationConfig: { maxOutputTokens: 9_999 } },
+    events(
+      { usageMetadata: { promptTokenCount: 100, candidatesTokenCount: 5 } },
+      {
+        candidates: [{ finishReason: 'STOP' }],
+        usageMetadata: { promptTokenCount: 100, candidatesTokenCount: 15, thoughtsTokenCount: 5 },
+      },
+    ),
+    { candidates: [{ finishReason: 'STOP' }], usageMetadata: { promptTokenCount: 100, candidatesTokenCount: 20 } },
+  ],
+]
+
+describe.each(interfaces)('%s, %s', (provider, speaks, path, body, stream, whole) => {
+  test.each([
+    ['in events', stream, 'text/event-stream; charset=utf-8'],
+    ['as a whole', [JSON.stringify(whole)], 'application/json'],
+  ] as const)('what it says it used %s is settled, and the key stays here', async (_, chunks, type) => {
+    const upstream = await openProvider({ chunks, type })
+    const { line, open, settled, reserved } = await openLine(provider, speaks, upstream.url)
+    const answer = await send(line.socket, path, { ...body, stream: true, model: 'another' })
+    expect([answer.status, answer.text]).toEqual([200, chunks.join('')])
+    await expect.poll(() => settled.length).toBe(1)
+    expect(settled[0]?.tokens).toBe(120)
+    expect(settled[0]?.micros).toBeGreaterThan(0)
+    expect(reserved().micros, 'the worst case was set aside before').toBeGreaterThan(settled[0]?.micros ?? 0)
+    expect([open.size, line.total()]).toEqual([0, { calls: 1, used: settled[0] }])
+    const [seen] = upstream.seen
+    expect(JSON.stringify(seen?.headers)).toContain('the-real-key')
+    expect(JSON.stringify(seen?.headers)).not.toMatch(/dummy|a=b/)
+    expect(JSON.stringify(seen?.body)).not.toContain('9999')
+    expect(JSON.stringify(seen?.body)).toMatch(/max\w+":1000/i)
+    expect(JSON.stringify([seen?.body, seen?.url])).toContain(usual[provider])
+  })
+})
+
+const chatUsage = JSON.stringify({ usage: { prompt_tokens: 100, completion_tokens: 20 } })
+
+test('an agent reaches one model by its own paths, and nothing else', async () => {
+  const upstream = await openProvider({ chunks: [chatUsage] })
+  const { line } = await openLine('openai', 'openai-chat', upstream.url)
+  for (const [path, method] of [
+    ['/v1/files', 'POST'],
+    ['/v1/responses', 'POST'],
+    ['/v1/chat/completions', 'DELETE'],
+    ['http://169.254.169.254/', 'GET'],
+    ['/../v1/chat/completions', 'POST'],
+    ['/v1/organization/keys', 'GET'],
+  ] as const)
+    expect((await send(line.socket, path, {}, method)).status, path).toBe(404)
+  await expect(send(line.socket, 'example.com:443', {}, 'CONNECT')).rejects.toThrow(/hang up|ECONNRESET/)
+  expect(upstream.seen).toEqual([])
+  expect((await send(line.socket, '/v1/models', {}, 'GET')).text).toContain('gpt-5.5')
+})
+
+test('what would reach further from the provider is taken out or refused', async () => {
+  const upstream = await openProvider({ chunks: [JSON.stringify({ usage: { input_tokens: 1, output_tokens: 1 } })] })
+  const { line } = await openLine('openai', 'openai-responses', upstream.url)
+  const ask = (body: object) => send(line.socket, '/v1/responses', { input: [], ...body })
+  expect((await ask({ background: true })).status).toBe(400)
+  expect((await ask({ previous_response_id: 'r' })).status).toBe(400)
+  expect(
+    (await ask({ input: [{ content: [{ type: 'input_image', image_url: 'https://evil.test/?q=secret' }] }] })).status,
+  ).toBe(400)
+  expect((await ask({ tools: [{ type: 'mcp', server_url: 'https://evil.test' }] })).status).toBe(400)
+  await ask({
+    tools: [
+      { type: 'web_search' },
+      { type: 'code_interpreter' },
+      { type: 'function', name: 'exec', parameters: { properties: { url: 'x' } } },
+    ],
+  })
+  expect(upstream.seen).toHaveLength(1)
+  expect(upstream.seen[0]?.body).toMatchObject({ store: false, tools: [{ type: 'function', name: 'exec' }] })
+})
+
+test('a call that money refuses is not made, and ends the agent', async () => {
+  const upstream = await openProvider({ chunks: [chatUsage] })
+  const { line } = await openLine('openai', 'openai-chat', upstream.url, 5)
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, () => send(line.socket, '/v1/chat/completions', { messages: [] })),
+  )
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(5)
+  expect(answers.filter(({ status }) => status === 402)).toHaveLength(3)
+  expect(upstream.seen).toHaveLength(5)
+  expect(line.refused.reason).toMatchObject({ code: 'BUDGET_EXCEEDED' })
+})
+
+test('an answer that is cut before it says what it used stays reserved; one that is turned away costs nothing', async () => {
+  const cut = await openProvider({
+    chunks: events({ choices: [{ delta: { content: 'half' } }] }),
+    type: 'text/event-stream',
+    cut: true,
+  })
+  const first = await openLine('openai', 'openai-chat', cut.url)
+  await send(first.line.socket, '/v1/chat/completions', { messages: [], stream: true }).catch(() => undefined)
+  await expect.poll(() => cut.seen.length).toBe(1)
+  expect([first.open.size, first.settled]).toEqual([1, []])
+  const away = await openProvider({ chunks: ['{"error":{}}'], status: 429 })
+  const second = await openLine('openai', 'openai-chat', away.url)
+  expect((await send(second.line.socket, '/v1/chat/completions', { messages: [] })).status).toBe(429)
+  expect(second.settled).toEqual([{ micros: 0, tokens: 0 }])
+  const closed = createServer()
+  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
+  const { port } = closed.address() as AddressInfo
+  await new Promise((resolve) => closed.close(resolve))
+  const gone = await openLine('openai', 'openai-chat', `http://127.0.0.1:${port}/v1`)
+  expect((await send(gone.line.socket, '/v1/chat/completions', { messages: [] })).status).toBe(502)
+  expect(gone.settled).toEqual([{ micros: 0, tokens: 0 }])
+})
+
+test('a model without a price is capped by its tokens', async () => {
+  const upstream = await openProvider({ chunks: [chatUsage] })
+  const { line, settled, reserved } = await openLine('compatible', 'openai-chat', upstream.url)
+  await send(line.socket, '/v1/chat/completions', { messages: [] })
+  expect(settled).toEqual([{ micros: 0, tokens: 120 }])
+  expect(reserved().tokens).toBeGreaterThan(1_000)
+})
