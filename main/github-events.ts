@@ -1,4 +1,5 @@
-import { understand } from '../adapters/github/webhook.ts'
+import { type GitHubEvent, understand } from '../adapters/github/webhook.ts'
+import { checksChanged } from '../core/commands/checks.ts'
 import { endPullRequest } from '../core/commands/pull-request.ts'
 import type { EngineLog } from '../core/engine/settings.ts'
 import { assert } from '../core/model/problem.ts'
@@ -6,14 +7,20 @@ import type { Database } from '../core/store/database.ts'
 import type { IncomingEvent } from './intake.ts'
 
 /**
- * Does what an event of GitHub asks for: a run hears what became of its pull request. All else is over once it is read,
- * also what is about repositories that are not ours. May be repeated.
+ * Does what an event of GitHub asks for: a run hears what became of its pull request, and that checks of its commit have
+ * something to say. All else is over once it is read, also what is about repositories that are not ours. May be repeated.
  */
 export const hearGitHub =
   (db: Database, log: EngineLog) =>
   async ({ topic, body }: IncomingEvent): Promise<void> => {
     const event = understand(topic, body)
     assert(event, `GitHub sent a ${topic} of a shape we do not know`)
-    const runs = event.kind === 'pull_request' ? await endPullRequest(db, event) : 0
+    const runs = await heard(db, event)
     log('info', 'GitHub said something', { event: event.kind, runs })
   }
+
+async function heard(db: Database, event: GitHubEvent): Promise<number> {
+  if (event.kind === 'pull_request') return await endPullRequest(db, event)
+  if (event.kind === 'checks') return await checksChanged(db, event.commit)
+  return 0
+}

@@ -16,3 +16,6 @@ create table app.spending (
 
 -- At which levels a reservation counts: settled at the same, whatever the day is by then.
 alter table app.reservations add column levels jsonb not null default '[]';
+
+-- Whose commit it is that a code host's checks report on.
+create index effects_commits on app.effects ((result->>'commit')) where kind = 'branch' and result->>'commit' is not null;

@@ -55,3 +55,13 @@ export const listEffects = statement({
     where e.run_id = :run::uuid
     order by e.planned_at, e.key`,
 })
+
+/** Runs that put this commit on a branch of theirs: one or none, as a rule. */
+export const findRunsOfCommit = statement({
+  name: 'find_runs_of_commit',
+  params: ['commit'],
+  row: z.object({ runId: z.string() }),
+  sql: `
+    select distinct e.run_id from app.effects e
+    where e.kind = 'branch' and e.result->>'commit' = :commit::text and e.result->>'commit' is not null`,
+})
