@@ -26,7 +26,7 @@ export const opencode: AgentProgram = {
           enabled_providers: ['meter'],
           autoupdate: false,
           share: 'disabled',
-          permission: { edit: 'allow', bash: 'allow', webfetch: 'deny' },
+          permission: { edit: 'allow', bash: 'allow', external_directory: 'allow', webfetch: 'deny' },
         }),
       },
     ],
