@@ -16,7 +16,7 @@ FROM node:22.23.2-slim
 # Debian's own security fixes come with each build; their versions are not pinned for that reason.
 # hadolint ignore=DL3008
 RUN apt-get update \
-  && apt-get install --yes --no-install-recommends ca-certificates git openssh-client \
+  && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git openssh-client \
   && rm -rf /var/lib/apt/lists/* \
   && install --directory --owner=node --group=node --mode=0700 /var/lib/quantapilot /var/lib/quantapilot/state /var/lib/quantapilot/keys
 WORKDIR /app

@@ -10,7 +10,7 @@ import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, Sandbox } fro
 import { openCircuit } from '../core/store/circuit.ts'
 import type { Database } from '../core/store/database.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
-import type { FactoryPorts } from '../pipelines/factory/factory.ts'
+import type { FactoryPorts } from '../pipelines/factory/ports.ts'
 
 export type WorkshopParts = {
   readonly config: Config

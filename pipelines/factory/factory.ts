@@ -1,28 +1,14 @@
 import type { GatePolicy, Plan } from '../../core/model/plan.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
-import type { Author, CodeHost, SourceControl } from '../../core/ports.ts'
 import { milestoneSteps } from './milestones/steps.ts'
 import { documentsBlock } from './milestones/block.ts'
-import type { Workshop } from './milestones/shapes.ts'
+import type { FactoryPorts } from './ports.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
-import type { ServerPolicy } from './settings/settings.ts'
 import type { FactoryInput } from './shapes.ts'
 import { allowedInput } from './shapes.ts'
 import { summarize } from './summary.ts'
 import { writeAnchor, writeSuite } from './write.ts'
-
-/** What the factory works with. */
-export type FactoryPorts = {
-  readonly source: SourceControl
-  readonly author: Author
-  /** Null: branches are all there is. */
-  readonly codeHost: CodeHost | null
-  /** Null: no agent writes code, and runs end after the documents. */
-  readonly workshop: Workshop | null
-  /** What no project can loosen; null: projects decide for themselves. */
-  readonly serverPolicy: ServerPolicy | null
-}
 
 /**
  * README to merged code: reads, writes ANCHOR.md, waits for people, writes the rest, puts it on a branch and into a pull
@@ -55,7 +41,7 @@ export const factory = ({
   // A run's cap where quantapilot.yml names none.
   cap: { micros: 10_000_000, tokens: 2_000_000 },
   steps: {
-    read: readRepository(source, author, serverPolicy),
+    read: readRepository({ source, author, codeHost, workshop, serverPolicy }),
     anchor: writeAnchor(author),
     suite: writeSuite(author),
     publish: publishDocuments(source, codeHost),

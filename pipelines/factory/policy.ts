@@ -87,13 +87,14 @@ export function gatePolicy({ settings, sources }: Pick<Policy, 'settings' | 'sou
   }
 }
 
-/** The policy that applies, in parts of a line for people. */
-export function sayPolicy(policy: Policy): readonly string[] {
+/** The policy that applies, in parts of a line for people; `goesOnToCode`: what is built is merged as well. */
+export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly string[] {
   const { gates } = policy.settings.policies
   const { capMicros } = limitsOf(policy.settings)
   return [
     ...(gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
+    ...(goesOnToCode ? [sayGate(policy, 'first-merge'), sayGate(policy, gates['M-001'] ? 'M-001' : 'milestone')] : []),
     ...(capMicros === null ? [] : [`at most $${(capMicros / 1_000_000).toFixed(2)}`]),
     ...(policy.sources.server === null ? [] : [`under the server’s policy ${policy.sources.server.slice(0, 12)}`]),
   ]

@@ -1,10 +1,10 @@
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
-import type { Author, Snapshot, SourceControl } from '../../core/ports.ts'
+import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import type { Policy } from './policy.ts'
 import { gatePolicy, limitsOf, readPolicy, sayPolicy } from './policy.ts'
 import type { FactoryInput, ReadOutput } from './shapes.ts'
 import { factoryInput } from './shapes.ts'
-import type { ServerPolicy } from './settings/settings.ts'
+import type { FactoryPorts } from './ports.ts'
 import { decode, refuse } from './text.ts'
 
 /** READMEs longer than this are refused: nobody reads them either. */
@@ -12,7 +12,7 @@ const maxReadmeBytes = 200_000
 const maxOwnersBytes = 100_000
 
 /** First step: takes the repository at one commit and pins what the run works from. */
-export const readRepository = (source: SourceControl, author: Author, server: ServerPolicy | null): StepKind => ({
+export const readRepository = ({ source, author, serverPolicy: server, workshop }: FactoryPorts): StepKind => ({
   timeoutMs: 120_000,
   retry: 'io',
   onPause: 'abort',
@@ -29,7 +29,7 @@ export const readRepository = (source: SourceControl, author: Author, server: Se
       settingsSha256: sources.file,
       serverPolicySha256: sources.server,
       author: author.name,
-      outlook: outlookOf(author, policy, readme.sizeBytes),
+      outlook: outlookOf({ author, workshop }, policy, readme.sizeBytes),
       retentionDays: settings.policies.data_retention_days ?? null,
     }
     return {
@@ -44,9 +44,13 @@ export const readRepository = (source: SourceControl, author: Author, server: Se
   },
 })
 
-const outlookOf = (author: Author, policy: Policy, readmeBytes: number): ReadOutput['outlook'] => ({
+const outlookOf = (
+  { author, workshop }: Pick<FactoryPorts, 'author' | 'workshop'>,
+  policy: Policy,
+  readmeBytes: number,
+): ReadOutput['outlook'] => ({
   ...author.forecast(readmeBytes),
-  policy: sayPolicy(policy),
+  policy: sayPolicy(policy, workshop !== null),
   clamped: policy.clamped,
 })
 

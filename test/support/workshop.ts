@@ -5,7 +5,7 @@ import type { GitSourceControlOptions } from '../../adapters/git/tools.ts'
 import { createTrunk } from '../../adapters/git/trunk.ts'
 import { createWorkspaces } from '../../adapters/git/workspaces.ts'
 import type { AgentTask, CodingAgent, CommitChecks } from '../../core/workshop.ts'
-import type { FactoryPorts } from '../../pipelines/factory/factory.ts'
+import type { FactoryPorts } from '../../pipelines/factory/ports.ts'
 
 /** What an agent of ours does with its folder, for the n-th task it is given. */
 export type Deed = (task: AgentTask, n: number) => Promise<void>

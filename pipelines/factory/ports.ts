@@ -1,0 +1,15 @@
+import type { Author, CodeHost, SourceControl } from '../../core/ports.ts'
+import type { Workshop } from './milestones/shapes.ts'
+import type { ServerPolicy } from './settings/settings.ts'
+
+/** What the factory works with. */
+export type FactoryPorts = {
+  readonly source: SourceControl
+  readonly author: Author
+  /** Null: branches are all there is. */
+  readonly codeHost: CodeHost | null
+  /** Null: no agent writes code, and runs end after the documents. */
+  readonly workshop: Workshop | null
+  /** What no project can loosen; null: projects decide for themselves. */
+  readonly serverPolicy: ServerPolicy | null
+}
