@@ -18,4 +18,4 @@ create table app.spending (
 alter table app.reservations add column levels jsonb not null default '[]';
 
 -- Whose commit it is that a code host's checks report on.
-create index effects_commits on app.effects ((result->>'commit')) where kind = 'branch' and result->>'commit' is not null;
+create index effects_commits on app.effects ((result->>'commit')) where kind = 'branch';

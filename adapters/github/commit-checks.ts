@@ -10,6 +10,7 @@ const runs = z.object({
       status: z.string(),
       conclusion: z.string().nullable(),
       html_url: z.string().nullable().optional(),
+      app: z.object({ id: z.number() }).nullable().optional(),
     }),
   ),
 })
@@ -27,24 +28,28 @@ const passes: ReadonlySet<string | null> = new Set(['success', 'neutral', 'skipp
 /** Pages of 100 that are read of either kind. */
 const maxPages = 5
 
-/** Check runs and commit statuses, the newest of each name, without our own. */
+/**
+ * Check runs and commit statuses, the newest of each name, without our own. Runs of one name from several Apps stand side by
+ * side, so that none hides what another found.
+ */
 export async function readCommitChecks(
   api: Api,
   { owner, name: repo }: Repository,
   commit: string,
 ): Promise<readonly CommitCheck[]> {
   const found = new Map<string, CommitCheck>()
-  const note = (check: CommitCheck): void => {
-    if (!isOurs(check.name) && !found.has(check.name)) found.set(check.name, check)
+  const note = (from: string, check: CommitCheck): void => {
+    const key = `${from} ${check.name}`
+    if (!isOurs(check.name) && !found.has(key)) found.set(key, check)
   }
   const asked = { owner, repo, ref: commit, per_page: 100 }
   for (let page = 1; page <= maxPages; page++) {
     // GitHub's default filter is the latest run of each name and App.
     const { data } = await api.request('GET /repos/{owner}/{repo}/commits/{ref}/check-runs', { ...asked, page })
     const { check_runs } = runs.parse(data)
-    for (const { name, status, conclusion, html_url } of check_runs) {
+    for (const { name, status, conclusion, html_url, app } of check_runs) {
       const ended = passes.has(conclusion) ? 'success' : 'failure'
-      note({ name, state: status === 'completed' ? ended : 'pending', url: html_url ?? null })
+      note(`app ${app?.id ?? 0}`, { name, state: status === 'completed' ? ended : 'pending', url: html_url ?? null })
     }
     if (check_runs.length < 100) break
   }
@@ -53,7 +58,7 @@ export async function readCommitChecks(
     const { data } = await api.request('GET /repos/{owner}/{repo}/commits/{ref}/statuses', { ...asked, page })
     const read = statuses.parse(data)
     for (const { context, state, target_url } of read)
-      note({ name: context, state: stateOf(state), url: target_url ?? null })
+      note('status', { name: context, state: stateOf(state), url: target_url ?? null })
     if (read.length < 100) break
   }
   return [...found.values()]

@@ -62,6 +62,5 @@ export const findRunsOfCommit = statement({
   params: ['commit'],
   row: z.object({ runId: z.string() }),
   sql: `
-    select distinct e.run_id from app.effects e
-    where e.kind = 'branch' and e.result->>'commit' = :commit::text and e.result->>'commit' is not null`,
+    select e.run_id from app.effects e where e.kind = 'branch' and e.result->>'commit' = :commit::text`,
 })

@@ -2,7 +2,7 @@ import type { GatePolicy, Plan } from '../../core/model/plan.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import { milestoneSteps } from './milestones/steps.ts'
 import { documentsBlock } from './milestones/block.ts'
-import type { FactoryPorts } from './ports.ts'
+import { type FactoryPorts, runCap } from './ports.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
 import type { FactoryInput } from './shapes.ts'
@@ -38,8 +38,7 @@ export const factory = ({
         ?.replace(/\.git$/, '') ?? target,
   }),
   deadlineMs: null,
-  // A run's cap where quantapilot.yml names none.
-  cap: { micros: 10_000_000, tokens: 2_000_000 },
+  cap: runCap,
   steps: {
     read: readRepository({ source, author, codeHost, workshop, serverPolicy }),
     anchor: writeAnchor(author),

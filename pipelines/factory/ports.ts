@@ -13,3 +13,6 @@ export type FactoryPorts = {
   /** What no project can loosen; null: projects decide for themselves. */
   readonly serverPolicy: ServerPolicy | null
 }
+
+/** A run's cap where quantapilot.yml names none. */
+export const runCap = { micros: 10_000_000, tokens: 2_000_000 } as const

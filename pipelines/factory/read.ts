@@ -4,7 +4,7 @@ import type { Policy } from './policy.ts'
 import { gatePolicy, limitsOf, readPolicy, sayPolicy } from './policy.ts'
 import type { FactoryInput, ReadOutput } from './shapes.ts'
 import { factoryInput } from './shapes.ts'
-import type { FactoryPorts } from './ports.ts'
+import { type FactoryPorts, runCap } from './ports.ts'
 import { decode, refuse } from './text.ts'
 
 /** READMEs longer than this are refused: nobody reads them either. */
@@ -50,6 +50,8 @@ const outlookOf = (
   readmeBytes: number,
 ): ReadOutput['outlook'] => ({
   ...author.forecast(readmeBytes),
+  // What agents will need is not known before the milestones are: the run's own cap is the most.
+  ...(workshop === null ? {} : { highMicros: limitsOf(policy.settings).capMicros ?? runCap.micros }),
   policy: sayPolicy(policy, workshop !== null),
   clamped: policy.clamped,
 })

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { Fault } from '../../core/model/problem.ts'
 import {
   agreed,
   cardWhen,
@@ -66,6 +67,49 @@ test('a README becomes merged code: documents first, then each milestone, and th
   expect(await git(folder, 'status', '--porcelain')).toBe('')
   expect(await git(folder, 'branch', '--list', 'quantapilot/*')).toBe('')
   expect(agent.tasks).toHaveLength(2)
+})
+
+/** Does what it is asked to, and the first time that it has done each thing the answer is lost. */
+function losing<T extends object>(port: T): T {
+  const lost = new Set<string>()
+  const entries = Object.entries(port).map(([name, method]: [string, unknown]) => {
+    if (typeof method !== 'function') return [name, method]
+    const losingOnce = async (...args: unknown[]): Promise<unknown> => {
+      const answer: unknown = await (method as (...given: unknown[]) => unknown)(...args)
+      if (lost.has(name)) return answer
+      lost.add(name)
+      throw new Fault({ code: 'TRANSIENT_NETWORK', message: `the answer of ${name} was lost`, retryable: true })
+    }
+    return [name, losingOnce]
+  })
+  return Object.fromEntries(entries) as T
+}
+
+test('when each thing that is done outside is done and its answer lost, the same comes of it, once', async () => {
+  const agent = scriptedAgent((task, n) => append(task, 'tests.sh', `true # ${n}\n`))
+  const house = await openTestHouse({}, null, {
+    codeHost: null,
+    git: {},
+    workshop: (options) => {
+      const workshop = workshopOf(agent)(options)
+      if (!workshop) throw new Error('no workshop')
+      const { workspaces, trunk, sandbox } = workshop
+      return { ...workshop, workspaces: losing(workspaces), trunk: losing(trunk), sandbox: losing(sandbox) }
+    },
+  })
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme, Makefile: makefile })
+  await house.work()
+  const handle = await startFactory(house, folder)
+  for (const gate of ['anchor', 'first-merge', 'M-001']) await approve(house, handle, gate)
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded', money: { reservedMicros: 0 } })
+  expect((await git(folder, 'log', '--format=%s')).split('\n')).toEqual([
+    'feat: refunds (M-002)',
+    'feat: paying (M-001)',
+    `docs: documentation suite of run ${handle}`,
+    'first',
+  ])
+  expect(await git(folder, 'status', '--porcelain')).toBe('')
+  expect((await git(folder, 'tag')).split('\n')).toHaveLength(3)
 })
 
 /** A run at the gate of its only milestone's first change, made by an agent that does this. */
