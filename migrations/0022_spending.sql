@@ -17,5 +17,6 @@ create table app.spending (
 -- At which levels a reservation counts: settled at the same, whatever the day is by then.
 alter table app.reservations add column levels jsonb not null default '[]';
 
--- Whose commit it is that a code host's checks report on.
+-- Whose commit it is that a code host's checks report on. Effects are a few rows per run.
+-- squawk-ignore require-concurrent-index-creation
 create index effects_commits on app.effects ((result->>'commit')) where kind = 'branch';
