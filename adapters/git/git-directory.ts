@@ -99,7 +99,8 @@ async function touch(path: string): Promise<boolean> {
   )
 }
 
-async function sweep(folder: string, keepMs: number): Promise<void> {
+/** Removes what has not been touched for so long. */
+export async function sweep(folder: string, keepMs: number): Promise<void> {
   const names = await readdir(folder).catch(() => [])
   for (const name of names) {
     const found = await stat(join(folder, name)).catch(() => null)

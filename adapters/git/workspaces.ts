@@ -3,11 +3,15 @@ import { dirname, join } from 'node:path'
 import { assert } from '../../core/model/problem.ts'
 import type { Patch, PatchFile, Workspace, Workspaces } from '../../core/workshop.ts'
 import type { Workbench } from './commit.ts'
+import { sweep } from './git-directory.ts'
 import { layOut, readTree } from './lay-out.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
 import { blobId, type Found, readPlain, refuse, walk } from './walk.ts'
+
+/** Longer than any step may take: what a killed process left behind. */
+const keepMs = 24 * 60 * 60 * 1_000
 
 /** Folders below `<stateDir>/work`; see `Workspaces` for what each method promises. */
 export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
@@ -19,6 +23,7 @@ export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
   return {
     open: async ({ snapshot, name, patch }, signal) => {
       const folder = folderOf(name)
+      await sweep(join(options.stateDir, 'work'), keepMs)
       await inScratch(tools, snapshot, signal, async (bench) => {
         const tree = patch === null ? snapshot.commit : await applied(bench, snapshot.commit, patch)
         await layOut(bench, await readTree(bench, tree), folder)

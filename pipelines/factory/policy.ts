@@ -94,7 +94,7 @@ export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly strin
   return [
     ...(gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
-    ...(goesOnToCode ? [sayGate(policy, 'first-merge'), sayGate(policy, gates['M-001'] ? 'M-001' : 'milestone')] : []),
+    ...(goesOnToCode ? [sayGate(policy, 'first-merge'), sayGate(policy, gates['m-001'] ? 'm-001' : 'milestone')] : []),
     ...(capMicros === null ? [] : [`at most $${(capMicros / 1_000_000).toFixed(2)}`]),
     ...(policy.sources.server === null ? [] : [`under the server’s policy ${policy.sources.server.slice(0, 12)}`]),
   ]

@@ -30,7 +30,10 @@ export const summarize: StepKind = {
       '',
       '## Undo',
       '',
-      ...(await ctx.effects()).filter(wasMade).map(({ kind, undo }) => `- ${kind}: \`${undo}\``),
+      ...(await ctx.effects())
+        .filter(wasMade)
+        .toReversed()
+        .map((effect) => `- ${effect.kind}: \`${undoOf(effect)}\``),
       '',
     ].join('\n')
     const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')
@@ -48,6 +51,13 @@ async function sayMilestones(ctx: StepContext): Promise<readonly string[]> {
     if (done) lines.push(`- ${id} ${title}: merged into ${done.into} as ${done.commit}; \`${done.undo}\` takes it back`)
   }
   return lines
+}
+
+/** Of a merge only its result says which commit to revert. */
+function undoOf({ kind, target, undo, result }: MadeEffect): string {
+  const made = z.object({ commit: z.string() }).safeParse(result)
+  const { method } = z.object({ method: z.string().optional() }).catch({}).parse(target)
+  return kind === 'merge' && made.success ? `git revert ${method === 'merge' ? '-m 1 ' : ''}${made.data.commit}` : undo
 }
 
 /** A merge that found its base moved has made nothing. */

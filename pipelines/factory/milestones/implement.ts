@@ -108,33 +108,49 @@ const workspaceName = (ctx: StepContext, { id }: Milestone): string => `${ctx.ha
 /** The agent goes on from what it made before, where that still fits the base. */
 async function build(work: Work): Promise<Outcome> {
   const { ctx, ports, milestone, task } = work
-  const { agent, workspaces } = ports.workshop
+  const { agent } = ports.workshop
   const missing = await agent.missing()
   if (missing !== null) throw new Fault({ code: 'PRECONDITION_FAILED', message: missing, retryable: false })
-  const workspace = await openWith(work, task.previous).catch(() => openWith(work, null))
-  const report = await agent.work(
-    {
+  const { made, report } = await inWorkspace(work, async () => {
+    const workspace = (await openWith(work, task.previous)) ?? (await openFresh(work))
+    const timeoutS = task.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
+    const asked = {
       folder: workspace.folder,
       prompt: await promptOf(work),
       model: task.settings.models?.dev?.model ?? null,
-      timeoutMs:
-        (task.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s ?? agentTimeoutMs / 1_000) * 1_000,
-    },
-    deskFor(ctx, task.settings, { step: 'impl', milestone: milestone.id }),
-  )
-  const made = await takeChange(work, workspace, report)
-  await workspaces.remove(workspaceName(ctx, milestone))
+      timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,
+    }
+    const desk = deskFor(ctx, task.settings, { step: 'impl', milestone: milestone.id })
+    const said = await agent.work(asked, desk)
+    return { made: await takeChange(work, workspace, said), report: said }
+  })
   if (made.unchanged + 1 >= sameBytesAllowed && ctx.resumed?.kind !== 'resumed')
     return { kind: 'ask', code: 'no_progress', message: noProgress(ctx, milestone, made) }
   const said = await keepText(ctx, `${milestone.id}/agent-${roundOf(ctx.stepId)}.txt`, sayReport(report), 'text/plain')
   return { kind: 'done', output: made, artifacts: [made.patch, said] }
 }
 
-const openWith = async ({ ctx, ports, milestone, base }: Work, previous: Change | null): Promise<Workspace> =>
-  await ports.workshop.workspaces.open(
-    { snapshot: base, name: workspaceName(ctx, milestone), patch: previous && (await ctx.read(previous.patch)) },
-    ctx.signal,
-  )
+/** Nothing of a workspace is left once its work is done, or called off. */
+async function inWorkspace<T>({ ctx, ports, milestone }: Work, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } finally {
+    await ports.workshop.workspaces.remove(workspaceName(ctx, milestone))
+  }
+}
+
+const openFresh = ({ ctx, ports, milestone, base }: Work): Promise<Workspace> =>
+  ports.workshop.workspaces.open({ snapshot: base, name: workspaceName(ctx, milestone), patch: null }, ctx.signal)
+
+/** The base with the change before in it; null where there is none, or where it does not fit any more. */
+async function openWith({ ctx, ports, milestone, base }: Work, previous: Change | null): Promise<Workspace | null> {
+  if (previous === null) return null
+  const asked = { snapshot: base, name: workspaceName(ctx, milestone), patch: await ctx.read(previous.patch) }
+  return await ports.workshop.workspaces.open(asked, ctx.signal).catch((error: unknown) => {
+    if (!(error instanceof Fault) || error.code !== 'PRECONDITION_FAILED') throw error
+    return null
+  })
+}
 
 const noProgress = (ctx: StepContext, { id }: Milestone, { unchanged }: Change): string =>
   `The agent left the same files ${unchanged + 1} times for ${id}. Say in the README or with /changes what it misses; /resume ${ctx.handle} lets it try again, /cancel ${ctx.handle} stops.`
@@ -184,15 +200,11 @@ async function carryOver(work: Work): Promise<Outcome> {
   const { ctx, milestone, task, base } = work
   const { previous } = task
   if (previous === null) throw new Error('nothing to carry over')
-  const workspace = await openWith(work, previous).catch((error: unknown) => {
-    if (!(error instanceof Fault) || error.retryable) throw error
-    return null
+  const made = await inWorkspace(work, async () => {
+    const workspace = await openWith(work, previous)
+    return workspace && (await takeChange(work, workspace, null))
   })
-  if (workspace !== null) {
-    const made = await takeChange(work, workspace, null)
-    await work.ports.workshop.workspaces.remove(workspaceName(ctx, milestone))
-    return { kind: 'done', output: made, artifacts: [made.patch] }
-  }
+  if (made !== null) return { kind: 'done', output: made, artifacts: [made.patch] }
   // A person said go on, and it still does not fit: the agent makes it again on the new base.
   if (ctx.resumed?.kind === 'resumed') return await build({ ...work, task: { ...task, previous: null } })
   const message = `${milestone.id} does not fit ${base.branch} any more: others changed the same lines (${base.commit.slice(0, 12)}). /resume ${ctx.handle} has the agent make it again on the new base, /cancel ${ctx.handle} stops.`

@@ -47,7 +47,7 @@ export async function land(ctx: StepContext, ports: MilestonePorts, landing: Lan
   const { commit } = await ctx.effect({
     name: `merge ${sha}`,
     kind: 'merge',
-    target: { address: base.address, branch, into: base.branch, sha, before: base.commit },
+    target: { address: base.address, branch, into: base.branch, sha, before: base.commit, method },
     undo: `git revert the merge of ${branch} into ${base.branch} (back to ${base.commit.slice(0, 12)})`,
     // Looked up before it is made: what is merged already says so.
     find: () => Promise.resolve(null),

@@ -2,6 +2,7 @@ import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Policy } from '../policy.ts'
 import { gatePolicy, pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
+import { counted } from '../text.ts'
 import { isSensitive } from './paths.ts'
 import {
   type Change,
@@ -36,8 +37,11 @@ export const showChange: StepKind = {
   },
 }
 
-/** A gate named `milestone` in quantapilot.yml is every milestone's that has none of its own. */
-const gateNameIn = ({ settings }: Policy, { id }: Milestone): string => (settings.policies.gates[id] ? id : 'milestone')
+/** In quantapilot.yml, where names of gates are small: `m-002`; `milestone` is every milestone's that has none of its own. */
+const gateNameIn = ({ settings }: Policy, { id }: Milestone): string => {
+  const own = id.toLowerCase()
+  return settings.policies.gates[own] ? own : 'milestone'
+}
 
 const mustAsk = (policy: Policy, milestone: Milestone, { files }: Change): boolean =>
   milestone.id === 'M-001' ||
@@ -61,14 +65,14 @@ async function subjectOf(ctx: StepContext, { milestone, made, output, commit, pu
   const listed = names.length > 6 ? `${names.slice(0, 6).join(', ')} and ${names.length - 6} more` : names.join(', ')
   return {
     artifact: patch,
-    what: `${milestone.id} ${milestone.title}: ${files.length} files (+${added} −${removed}) into ${base.branch}, commit ${commit.slice(0, 12)}`,
+    what: `${milestone.id} ${milestone.title}: ${counted(files.length, 'file')} (+${added} −${removed}) into ${base.branch}, commit ${commit.slice(0, 12)}`,
     risks: output.risks,
     questions: [],
     changes: await changedSince(ctx, milestone, made),
     facts: [
       listed,
       ...output.facts,
-      `${agent}, ${calls} calls, cost $${(spent.micros / 1_000_000).toFixed(2)} so far`,
+      `${agent}, ${counted(calls, 'call')}, cost $${(spent.micros / 1_000_000).toFixed(2)} so far`,
       ...(pullRequest === null ? [] : [pullRequest]),
       `undo: revert of the merge, last good commit ${base.commit.slice(0, 12)} tagged`,
     ],

@@ -157,7 +157,9 @@ export const settingsShape = z.strictObject(
     stack: z
       .record(z.string(), z.unknown(), block)
       .optional()
-      .describe('What the project is built with. Free keys, for the author to read.'),
+      .describe(
+        'What the project is built with. Free keys, for the author to read; install, build, lint and test are commands that are run on what an agent wrote.',
+      ),
     models: z
       .strictObject(
         {
