@@ -13,7 +13,7 @@ import {
   startFactory,
   type TestHouse,
 } from '../support/house.ts'
-import { append, type Deed, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { append, type Deed, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const readme = `# Shop
 
@@ -41,33 +41,36 @@ async function approve(house: TestHouse, handle: string, gate: string) {
   return card.gates.find(({ name, verdict }) => name === gate && verdict === null)
 }
 
-test('a README becomes merged code: documents first, then each milestone, and the folder has it all at the end', async () => {
-  const agent = scriptedAgent(async (task, n) => {
-    const [, id] = /- (R-\w+):/.exec(task.prompt) ?? []
-    await append(task, 'shop.sh', `# ${id}\n`)
-    await append(task, 'tests.sh', `grep -q ${id} shop.sh # ${n}\n`)
-  })
-  const house = await openTestHouse({}, null, { codeHost: null, git: {}, workshop: workshopOf(agent) })
-  const folder = await makeRepository(house, 'shop', { 'README.md': readme, Makefile: makefile })
-  await house.work()
-  const handle = await startFactory(house, folder)
-  await approve(house, handle, 'anchor')
-  await approve(house, handle, 'first-merge')
-  const gate = await approve(house, handle, 'M-001')
-  expect(gate?.subject.what).toContain('M-001 Paying: 2 files (+2 −0) into main')
-  const card = await cardWhen(house, handle, isAtEnd)
-  expect(card).toMatchObject({ state: 'succeeded', money: { spentMicros: 20_000, reservedMicros: 0 } })
-  const log = (await git(folder, 'log', '--format=%s')).split('\n')
-  expect(log).toEqual([
-    'feat: refunds (M-002)',
-    'feat: paying (M-001)',
-    `docs: documentation suite of run ${handle}`,
-    'first',
-  ])
-  expect(await git(folder, 'status', '--porcelain')).toBe('')
-  expect(await git(folder, 'branch', '--list', 'quantapilot/*')).toBe('')
-  expect(agent.tasks).toHaveLength(2)
-})
+test.runIf(hasSandbox)(
+  'a README becomes merged code: documents first, then each milestone, and the folder has it all at the end',
+  async () => {
+    const agent = scriptedAgent(async (task, n) => {
+      const [, id] = /- (R-\w+):/.exec(task.prompt) ?? []
+      await append(task, 'shop.sh', `# ${id}\n`)
+      await append(task, 'tests.sh', `grep -q ${id} shop.sh # ${n}\n`)
+    })
+    const house = await openTestHouse({}, null, { codeHost: null, git: {}, workshop: workshopOf(agent) })
+    const folder = await makeRepository(house, 'shop', { 'README.md': readme, Makefile: makefile })
+    await house.work()
+    const handle = await startFactory(house, folder)
+    await approve(house, handle, 'anchor')
+    await approve(house, handle, 'first-merge')
+    const gate = await approve(house, handle, 'M-001')
+    expect(gate?.subject.what).toContain('M-001 Paying: 2 files (+2 −0) into main')
+    const card = await cardWhen(house, handle, isAtEnd)
+    expect(card).toMatchObject({ state: 'succeeded', money: { spentMicros: 20_000, reservedMicros: 0 } })
+    const log = (await git(folder, 'log', '--format=%s')).split('\n')
+    expect(log).toEqual([
+      'feat: refunds (M-002)',
+      'feat: paying (M-001)',
+      `docs: documentation suite of run ${handle}`,
+      'first',
+    ])
+    expect(await git(folder, 'status', '--porcelain')).toBe('')
+    expect(await git(folder, 'branch', '--list', 'quantapilot/*')).toBe('')
+    expect(agent.tasks).toHaveLength(2)
+  },
+)
 
 /** Does what it is asked to, and the first time that it has done each thing the answer is lost. */
 function losing<T extends object>(port: T): T {
@@ -85,32 +88,35 @@ function losing<T extends object>(port: T): T {
   return Object.fromEntries(entries) as T
 }
 
-test('when each thing that is done outside is done and its answer lost, the same comes of it, once', async () => {
-  const agent = scriptedAgent((task, n) => append(task, 'tests.sh', `true # ${n}\n`))
-  const house = await openTestHouse({}, null, {
-    codeHost: null,
-    git: {},
-    workshop: (options) => {
-      const workshop = workshopOf(agent)(options)
-      if (!workshop) throw new Error('no workshop')
-      const { workspaces, trunk, sandbox } = workshop
-      return { ...workshop, workspaces: losing(workspaces), trunk: losing(trunk), sandbox: losing(sandbox) }
-    },
-  })
-  const folder = await makeRepository(house, 'shop', { 'README.md': readme, Makefile: makefile })
-  await house.work()
-  const handle = await startFactory(house, folder)
-  for (const gate of ['anchor', 'first-merge', 'M-001']) await approve(house, handle, gate)
-  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded', money: { reservedMicros: 0 } })
-  expect((await git(folder, 'log', '--format=%s')).split('\n')).toEqual([
-    'feat: refunds (M-002)',
-    'feat: paying (M-001)',
-    `docs: documentation suite of run ${handle}`,
-    'first',
-  ])
-  expect(await git(folder, 'status', '--porcelain')).toBe('')
-  expect((await git(folder, 'tag')).split('\n')).toHaveLength(3)
-})
+test.runIf(hasSandbox)(
+  'when each thing that is done outside is done and its answer lost, the same comes of it, once',
+  async () => {
+    const agent = scriptedAgent((task, n) => append(task, 'tests.sh', `true # ${n}\n`))
+    const house = await openTestHouse({}, null, {
+      codeHost: null,
+      git: {},
+      workshop: (options) => {
+        const workshop = workshopOf(agent)(options)
+        if (!workshop) throw new Error('no workshop')
+        const { workspaces, trunk, sandbox } = workshop
+        return { ...workshop, workspaces: losing(workspaces), trunk: losing(trunk), sandbox: losing(sandbox) }
+      },
+    })
+    const folder = await makeRepository(house, 'shop', { 'README.md': readme, Makefile: makefile })
+    await house.work()
+    const handle = await startFactory(house, folder)
+    for (const gate of ['anchor', 'first-merge', 'M-001']) await approve(house, handle, gate)
+    expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded', money: { reservedMicros: 0 } })
+    expect((await git(folder, 'log', '--format=%s')).split('\n')).toEqual([
+      'feat: refunds (M-002)',
+      'feat: paying (M-001)',
+      `docs: documentation suite of run ${handle}`,
+      'first',
+    ])
+    expect(await git(folder, 'status', '--porcelain')).toBe('')
+    expect((await git(folder, 'tag')).split('\n')).toHaveLength(3)
+  },
+)
 
 /** A run at the gate of its only milestone's first change, made by an agent that does this. */
 async function atWork(deed: Deed, files: Readonly<Record<string, string>> = {}) {
@@ -129,92 +135,110 @@ const isPaused = ({ state }: { state: string }): boolean => state === 'paused'
 
 const passing: Deed = (task, n) => append(task, 'tests.sh', `true # R-${n}\n`)
 
-test('what fails its tests goes back with what they said, and people see only what passed', async () => {
-  const { agent, house, handle } = await atWork((task, n) =>
-    writeFile(join(task.folder, 'tests.sh'), n === 1 ? 'echo broken glass; false\n' : 'true\n'),
-  )
-  const card = await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
-  expect(agent.tasks).toHaveLength(2)
-  expect(agent.tasks[1]?.prompt).toContain('broken glass')
-  expect(agent.tasks[1]?.prompt).toContain('The files hold your last try')
-  expect(card.gates.find(({ name }) => name === 'M-001')?.subject.facts.join('\n')).toMatch(/tests passed in \d/)
-})
+test.runIf(hasSandbox)(
+  'what fails its tests goes back with what they said, and people see only what passed',
+  async () => {
+    const { agent, house, handle } = await atWork((task, n) =>
+      writeFile(join(task.folder, 'tests.sh'), n === 1 ? 'echo broken glass; false\n' : 'true\n'),
+    )
+    const card = await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
+    expect(agent.tasks).toHaveLength(2)
+    expect(agent.tasks[1]?.prompt).toContain('broken glass')
+    expect(agent.tasks[1]?.prompt).toContain('The files hold your last try')
+    expect(card.gates.find(({ name }) => name === 'M-001')?.subject.facts.join('\n')).toMatch(/tests passed in \d/)
+  },
+)
 
-test('a change to the code host’s own files never gets as far as a gate, and after three tries a person is asked', async () => {
-  const { agent, house, handle } = await atWork((task, n) =>
-    append(task, '.gitattributes', `${n}\n`).then(() => append(task, 'tests.sh', 'true\n')),
-  )
-  const card = await cardWhen(house, handle, isPaused)
-  expect(card.reasonCode).toBe('attempts')
-  expect(card.reason).toMatch(/^M-001 was sent back 3 times, last because: These files may not be changed/)
-  expect(agent.tasks).toHaveLength(3)
-  agreed(await house.ask({ kind: 'resume', run: handle }))
-  await cardWhen(house, handle, (it) => isPaused(it) && agent.tasks.length === 4)
-})
+test.runIf(hasSandbox)(
+  'a change to the code host’s own files never gets as far as a gate, and after three tries a person is asked',
+  async () => {
+    const { agent, house, handle } = await atWork((task, n) =>
+      append(task, '.gitattributes', `${n}\n`).then(() => append(task, 'tests.sh', 'true\n')),
+    )
+    const card = await cardWhen(house, handle, isPaused)
+    expect(card.reasonCode).toBe('attempts')
+    expect(card.reason).toMatch(/^M-001 was sent back 3 times, last because: These files may not be changed/)
+    expect(agent.tasks).toHaveLength(3)
+    agreed(await house.ask({ kind: 'resume', run: handle }))
+    await cardWhen(house, handle, (it) => isPaused(it) && agent.tasks.length === 4)
+  },
+)
 
-test('an agent that leaves the same files again and again is stopped, and a person is asked', async () => {
-  const { agent, house, handle } = await atWork(() => Promise.resolve(), {
-    'quantapilot.yml': 'limits: { max_retries: 9 }\n',
-  })
-  const card = await cardWhen(house, handle, isPaused)
-  expect([card.reasonCode, agent.tasks.length]).toEqual(['no_progress', 3])
-})
+test.runIf(hasSandbox)(
+  'an agent that leaves the same files again and again is stopped, and a person is asked',
+  async () => {
+    const { agent, house, handle } = await atWork(() => Promise.resolve(), {
+      'quantapilot.yml': 'limits: { max_retries: 9 }\n',
+    })
+    const card = await cardWhen(house, handle, isPaused)
+    expect([card.reasonCode, agent.tasks.length]).toEqual(['no_progress', 3])
+  },
+)
 
-test('changes asked for at the gate reach the agent, and the next gate shows what is new', async () => {
-  const { agent, house, handle } = await atWork(passing)
-  await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
-  agreed(await house.ask({ kind: 'changes', run: handle, gate: null, reason: 'Name the card too.', sha256: null }))
-  const isAgain = (it: Parameters<typeof isAtGate>[0]) =>
-    isAtGate(it) && it.gates.filter(({ name }) => name === 'M-001').length === 2
-  const card = await cardWhen(house, handle, isAgain)
-  expect(agent.tasks[1]?.prompt).toMatch(/<<< a reviewer asks for (\w+)\nName the card too\.\n>>> \1/)
-  const open = card.gates.find(({ verdict }) => verdict === null)
-  expect(open?.subject.changes).toEqual(['now +true # R-2'])
-})
+test.runIf(hasSandbox)(
+  'changes asked for at the gate reach the agent, and the next gate shows what is new',
+  async () => {
+    const { agent, house, handle } = await atWork(passing)
+    await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
+    agreed(await house.ask({ kind: 'changes', run: handle, gate: null, reason: 'Name the card too.', sha256: null }))
+    const isAgain = (it: Parameters<typeof isAtGate>[0]) =>
+      isAtGate(it) && it.gates.filter(({ name }) => name === 'M-001').length === 2
+    const card = await cardWhen(house, handle, isAgain)
+    expect(agent.tasks[1]?.prompt).toMatch(/<<< a reviewer asks for (\w+)\nName the card too\.\n>>> \1/)
+    const open = card.gates.find(({ verdict }) => verdict === null)
+    expect(open?.subject.changes).toEqual(['now +true # R-2'])
+  },
+)
 
-test('a base that moves while people think has the change tested and asked again, and the merge holds both', async () => {
-  const { agent, house, folder, handle } = await atWork(passing)
-  await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
-  await git(
-    folder,
-    '-c',
-    'user.name=T',
-    '-c',
-    'user.email=t@localhost',
-    'commit',
-    '--quiet',
-    '--allow-empty',
-    '-m',
-    'mine',
-  )
-  await approve(house, handle, 'M-001')
-  const isAgain = (it: Parameters<typeof isAtGate>[0]) =>
-    isAtGate(it) && it.gates.filter(({ name }) => name === 'M-001').length === 2
-  const card = await cardWhen(house, handle, isAgain)
-  expect(card.gates.find(({ verdict }) => verdict === null)?.subject.changes).toEqual([
-    'the same lines, on main as it is now',
-  ])
-  await approve(house, handle, 'M-001')
-  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
-  expect((await git(folder, 'log', '--format=%s', '-2')).split('\n')).toEqual(['feat: paying (M-001)', 'mine'])
-  expect(agent.tasks, 'nothing was written twice').toHaveLength(1)
-})
+test.runIf(hasSandbox)(
+  'a base that moves while people think has the change tested and asked again, and the merge holds both',
+  async () => {
+    const { agent, house, folder, handle } = await atWork(passing)
+    await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
+    await git(
+      folder,
+      '-c',
+      'user.name=T',
+      '-c',
+      'user.email=t@localhost',
+      'commit',
+      '--quiet',
+      '--allow-empty',
+      '-m',
+      'mine',
+    )
+    await approve(house, handle, 'M-001')
+    const isAgain = (it: Parameters<typeof isAtGate>[0]) =>
+      isAtGate(it) && it.gates.filter(({ name }) => name === 'M-001').length === 2
+    const card = await cardWhen(house, handle, isAgain)
+    expect(card.gates.find(({ verdict }) => verdict === null)?.subject.changes).toEqual([
+      'the same lines, on main as it is now',
+    ])
+    await approve(house, handle, 'M-001')
+    expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+    expect((await git(folder, 'log', '--format=%s', '-2')).split('\n')).toEqual(['feat: paying (M-001)', 'mine'])
+    expect(agent.tasks, 'nothing was written twice').toHaveLength(1)
+  },
+)
 
-test('where others changed the same lines the run asks what to do, and has it made again when told to go on', async () => {
-  const { agent, house, folder, handle } = await atWork((task) => append(task, 'tests.sh', `true # R-1\n`))
-  await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
-  await writeFile(join(folder, 'tests.sh'), 'true # mine\n')
-  await git(folder, 'add', '.')
-  await git(folder, '-c', 'user.name=T', '-c', 'user.email=t@localhost', 'commit', '--quiet', '-m', 'mine')
-  await approve(house, handle, 'M-001')
-  const card = await cardWhen(house, handle, isPaused)
-  expect([card.reasonCode, card.reason]).toEqual([
-    'conflict',
-    expect.stringMatching(/^M-001 does not fit main any more/),
-  ])
-  agreed(await house.ask({ kind: 'resume', run: handle }))
-  await cardWhen(house, handle, (it) => isAtGate(it) && agent.tasks.length === 2)
-  await approve(house, handle, 'M-001')
-  await cardWhen(house, handle, isAtEnd)
-  expect(await git(folder, 'show', 'main:tests.sh')).toBe('true # mine\ntrue # R-1')
-})
+test.runIf(hasSandbox)(
+  'where others changed the same lines the run asks what to do, and has it made again when told to go on',
+  async () => {
+    const { agent, house, folder, handle } = await atWork((task) => append(task, 'tests.sh', `true # R-1\n`))
+    await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
+    await writeFile(join(folder, 'tests.sh'), 'true # mine\n')
+    await git(folder, 'add', '.')
+    await git(folder, '-c', 'user.name=T', '-c', 'user.email=t@localhost', 'commit', '--quiet', '-m', 'mine')
+    await approve(house, handle, 'M-001')
+    const card = await cardWhen(house, handle, isPaused)
+    expect([card.reasonCode, card.reason]).toEqual([
+      'conflict',
+      expect.stringMatching(/^M-001 does not fit main any more/),
+    ])
+    agreed(await house.ask({ kind: 'resume', run: handle }))
+    await cardWhen(house, handle, (it) => isAtGate(it) && agent.tasks.length === 2)
+    await approve(house, handle, 'M-001')
+    await cardWhen(house, handle, isAtEnd)
+    expect(await git(folder, 'show', 'main:tests.sh')).toBe('true # mine\ntrue # R-1')
+  },
+)
