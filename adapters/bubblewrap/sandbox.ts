@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -63,7 +63,19 @@ async function prepare(stateDir: string): Promise<Places & { readonly filter: st
   return { etc, filter, bridge, node: process.execPath }
 }
 
-const install = 'Install it with apt-get install bubblewrap (Debian, Ubuntu) or dnf install bubblewrap (Fedora).'
+const notInstalled =
+  'bubblewrap is not installed, and nothing that an agent wrote runs without it. Install it with apt-get install bubblewrap (Debian, Ubuntu) or dnf install bubblewrap (Fedora).'
+
+async function isIn(path: string, program: string): Promise<boolean> {
+  for (const folder of path.split(':')) {
+    const found = await access(join(folder, program), constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (found) return true
+  }
+  return false
+}
 
 /** Whether `true` runs in it: the kernel may forbid what the program needs. */
 async function tryOnce(
@@ -71,6 +83,7 @@ async function tryOnce(
   places: Places & { readonly filter: string },
 ): Promise<string | null> {
   if (process.platform !== 'linux') return 'Agents need a sandbox, which needs Linux: run the worker there.'
+  if (!(await isIn(options.path, 'bwrap'))) return notInstalled
   const limits = {
     timeoutMs: 10_000,
     memoryBytes: 1e9,
@@ -125,7 +138,7 @@ async function run(
       stderr: 'pipe',
       inherit: [filter.fd],
       detached: true,
-      whenMissing: `bubblewrap is not installed, and nothing that an agent wrote runs without it. ${install}`,
+      whenMissing: notInstalled,
     })
     const result = await supervise(child, order, signal)
     const ended = result.ended === 'exited' && (await group?.ranOut()) ? 'memory' : result.ended
