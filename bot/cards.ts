@@ -1,4 +1,5 @@
 import type { GateCard, RunCard } from '../core/model/card.ts'
+import { onlyThisPhase } from '../core/model/money-request.ts'
 import { isOver } from '../core/model/run.ts'
 import { sayTime } from './layout.ts'
 import { quoted, quotedLines } from './quoted.ts'
@@ -7,6 +8,7 @@ import {
   sayClamped,
   sayDeciders,
   sayGate,
+  sayMoney,
   sayNext,
   sayOutlook,
   sayPullRequest,
@@ -17,7 +19,18 @@ import {
 import type { Button, Post } from './surface.ts'
 
 /** What a button stands for. */
-export const verbs = ['approve', 'changes', 'reject', 'diff', 'pause', 'resume', 'retry', 'cancel', 'freeze'] as const
+export const verbs = [
+  'approve',
+  'phase',
+  'changes',
+  'reject',
+  'diff',
+  'pause',
+  'resume',
+  'retry',
+  'cancel',
+  'freeze',
+] as const
 export type Verb = (typeof verbs)[number]
 
 /** What the button of a card carries: the card's key and what to do, 64 bytes at most. */
@@ -84,20 +97,37 @@ export function drawGate(gate: GateCard, key: string): Drawing {
   }
 }
 
+/** More money, less of it, none, or the end: what a run that has run out of it needs somebody to choose from. */
+function moneyButtons({ subject, handle }: GateCard, key: string): readonly Button[] {
+  const button = (verb: Verb, label: string, style: Button['style'], confirm: string | null = null): Button => ({
+    label,
+    data: buttonData(key, verb),
+    style,
+    confirm,
+  })
+  const { micros, call } = subject
+  const phase = subject.options?.includes(onlyThisPhase) ? [button('phase', 'Only to finish this phase', 'plain')] : []
+  return [
+    button('approve', call ? `Allow ${sayMoney(call.micros)} calls` : `Raise by ${sayMoney(micros ?? 0)}`, 'primary'),
+    ...phase,
+    button('reject', 'Refuse', 'danger'),
+    button('cancel', `Stop run ${handle}`, 'danger', `Stop run ${handle} for good and clean up?`),
+  ]
+}
+
 function gateButtons(gate: GateCard, key: string, name: string): readonly Button[] {
+  if (gate.kind === 'budget') return moneyButtons(gate, key)
   const button = (verb: Verb, label: string, style: Button['style']): Button => ({
     label,
     data: buttonData(key, verb),
     style,
     confirm: null,
   })
-  const looks = gate.kind === 'plan' ? [button('diff', `Show ${name}`, 'plain')] : []
-  const changes = gate.kind === 'plan' ? [button('changes', 'Ask for changes', 'plain')] : []
   return [
     button('approve', `Approve ${name}`, 'primary'),
-    ...changes,
+    button('changes', 'Ask for changes', 'plain'),
     button('reject', `Reject ${name}`, 'danger'),
-    ...looks,
+    button('diff', `Show ${name}`, 'plain'),
   ]
 }
 

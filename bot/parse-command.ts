@@ -20,7 +20,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   status: { usage: 'status [run]', says: 'one run with its open gates, or the latest runs' },
   runs: { usage: 'runs [page]', says: 'the latest runs, 5 a page' },
   gates: { usage: 'gates', says: 'everything that waits for a decision' },
-  approve: { usage: 'approve <run> [gate] [--sha <digits>]', says: 'say yes to the exact bytes a gate shows' },
+  approve: {
+    usage: 'approve <run> [gate] [phase] [--sha <digits>]',
+    says: 'say yes to the exact bytes a gate shows; phase: money for the phase under way only',
+  },
   reject: { usage: 'reject <run> <reason>', says: 'say no; the run ends' },
   changes: { usage: 'changes <run> <what>', says: 'send it back with a comment; a new gate shows the difference' },
   pause: { usage: 'pause <run>', says: 'stop after or inside the current step' },
@@ -195,6 +198,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
         run,
         gate: rest[0] ?? flags.get('gate') ?? null,
         sha256: flags.get('sha') ?? null,
+        ...(rest[1] === undefined ? {} : { option: rest[1] }),
       }))
     case 'reject':
     case 'changes':

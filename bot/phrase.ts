@@ -126,10 +126,13 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase }: Run
   const open = gates.filter((gate) => gate.verdict === null)
   if (open.length > 0 && state !== 'paused')
     return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
+  const money = open.find(({ kind }) => kind === 'budget')
+  if (state === 'paused' && reasonCode === 'budget' && money)
+    return `/approve ${handle} ${money.name}${money.subject.options ? ` (or ${money.subject.options.join(', ')})` : ''}, or /cancel ${handle}`
   if (state === 'paused')
     return reasonCode === 'budget'
       ? `/budget ${handle} +5, or /cancel ${handle}`
-      : reasonCode === 'operator'
+      : reasonCode === 'operator' || reasonCode === 'phase_done'
         ? `/resume ${handle}`
         : asksOfSteps.has(reasonCode ?? '')
           ? `/resume ${handle} once that is done, or /cancel ${handle}`

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Amount } from './model/amount.ts'
 import type { Json } from './model/json.ts'
 import type { ArtifactRef, Outcome } from './model/outcome.ts'
-import type { Plan, StepItem } from './model/plan.ts'
+import type { GatePolicy, Plan, StepItem } from './model/plan.ts'
 import type { RetryClass } from './model/retry.ts'
 import type { Resume } from './model/run.ts'
 import type { DecisionRecord } from './ports.ts'
@@ -93,6 +93,10 @@ export type Within = {
     readonly task?: Cap & { readonly name: string }
     readonly projectDay?: Cap
   }
+  /** Who may raise the run's cap when a call is refused for it; left out: approvers and admins. */
+  readonly raise?: GatePolicy
+  /** A call that may cost more than this needs the yes of a person first; left out: none does. */
+  readonly costly?: { readonly micros: number; readonly policy: GatePolicy }
 }
 
 type Cap = { readonly capMicros: number | null; readonly capTokens: number | null }

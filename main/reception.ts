@@ -10,6 +10,7 @@ import { denyVisitor, greet } from '../core/commands/greet.ts'
 import { cardOf } from '../core/commands/show.ts'
 import type { EngineLog } from '../core/engine/settings.ts'
 import { handleOf } from '../core/model/handle.ts'
+import { onlyThisPhase } from '../core/model/money-request.ts'
 import { pinGate } from '../core/model/pin-gate.ts'
 import type { Result } from '../core/model/problem.ts'
 import { accepted, refused } from '../core/model/problem.ts'
@@ -94,6 +95,8 @@ async function meant(desk: Desk, caller: Caller, data: string): Promise<Result<C
   switch (button.verb) {
     case 'approve':
       return card.kind === 'gate' ? accepted({ kind: 'approve', ...gate }) : notHere
+    case 'phase':
+      return card.kind === 'gate' ? accepted({ kind: 'approve', ...gate, option: onlyThisPhase }) : notHere
     case 'reject':
     case 'changes':
       return card.kind === 'gate' ? accepted({ kind: button.verb, ...gate }) : notHere

@@ -26,18 +26,20 @@ function addDecisions(app: FastifyInstance, product: Product, door: Door): void 
   for (const [kind, body] of Object.entries(decisions)) {
     app.post(`/api/v1/gates/:id/${kind}`, door.guard('decide'), async (request, reply) => {
       const { id } = parse(ofGate, request.params, 'the path')
-      const said: { readonly sha256: string; readonly reason?: string } = parse(body, request.body ?? {}, 'the body')
+      const said: Said = parse(body, request.body ?? {}, 'the body')
       const run = await product.runOfGate(id)
       if (run === null) throw noGate
       const about = { run, gate: id, sha256: said.sha256 }
       const command: Command =
         kind === 'approve'
-          ? { kind: 'approve', ...about }
+          ? { kind: 'approve', ...about, ...(said.option ? { option: said.option } : {}) }
           : { kind: kind === 'reject' ? 'reject' : 'changes', ...about, reason: said.reason ?? '' }
       return door.carryOut({ request, reply }, command, { draw: drawChange, status: 200 })
     })
   }
 }
+
+type Said = { readonly sha256: string; readonly reason?: string; readonly option?: string | undefined }
 
 const noGate = new Failure({
   status: 404,

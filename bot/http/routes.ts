@@ -160,9 +160,12 @@ const changes = (['pause', 'resume', 'retry', 'cancel'] as const).map((kind) =>
   }),
 )
 
-/** What a decision says. The digest names the bytes that were looked at; another version refuses it. */
+/**
+ * What a decision says. The digest names the bytes that were looked at; another version refuses it. `option` grants money for
+ * the phase under way only.
+ */
 export const decisions = {
-  approve: z.object({ sha256 }),
+  approve: z.object({ sha256, option: z.enum(['phase']).optional() }),
   reject: z.object({ sha256, reason }),
   changes: z.object({ sha256, reason }),
 } as const

@@ -3,14 +3,16 @@ import type { Money } from '../model/card.ts'
 import { handleOf } from '../model/handle.ts'
 import type { Choice } from '../model/decide.ts'
 import { resume } from '../model/intervene.ts'
-import type { GatePolicy } from '../model/plan.ts'
+import { onlyThisPhase, raisePolicy } from '../model/money-request.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
+import type { GateSubject } from '../model/outcome.ts'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import { transition } from '../model/transition.ts'
 import { applyLocked } from '../store/apply.ts'
-import { raiseBudget, readBudget } from '../store/budget.ts'
+import { findRaisePolicy, raiseBudget, readBudget } from '../store/budget.ts'
+import type { Executor } from '../store/database.ts'
 import type { lockGates } from '../store/gate.ts'
 import { openRequest } from '../store/gate.ts'
 import { readRun } from '../store/run.ts'
@@ -38,15 +40,6 @@ export async function budget(request: Request<Budget>): Promise<Result<Done>> {
   return askForRaise(request, { run: run.value, ledger, micros: command.raiseMicros })
 }
 
-/** Who may grant money until a project's policy says otherwise. */
-const raisePolicy: GatePolicy = {
-  roles: ['approver', 'admin'],
-  quorum: 1,
-  selfApproval: true,
-  expiresAfterMs: null,
-  remindEveryMs: null,
-}
-
 type Ask = { readonly run: Run; readonly ledger: Money; readonly micros: number }
 
 async function askForRaise(
@@ -63,6 +56,7 @@ async function askForRaise(
       `Decide it: /approve ${command.run} budget.`,
     )
   const id = uuidv7()
+  const [own] = await tx.run(findRaisePolicy, { run: run.id })
   const subject = {
     artifact: { name: 'budget', sha256: '', sizeBytes: 0 },
     what: `Raise the budget of run ${command.run} by ${dollars(micros)}`,
@@ -78,7 +72,7 @@ async function askForRaise(
     kind: 'budget',
     name: 'budget',
     subject,
-    policy: raisePolicy,
+    policy: own?.policy ?? raisePolicy,
     requestedBy: actor.id,
   })
   await applyLocked(tx, transition(run, { events: [{ kind: 'gate_requested', payload: { gate: 'budget', micros } }] }))
@@ -90,22 +84,36 @@ const shown = (run: Run, asked: string | null): Done => ({
   audit: [],
 })
 
-type Raise = { readonly gate: z.infer<typeof lockGates.row>; readonly verdict: Choice }
+type Grant = {
+  readonly gate: z.infer<typeof lockGates.row>
+  readonly verdict: Choice
+  /** What the approval was limited to; null: nothing. */
+  readonly option: string | null
+}
 
-/** Carries out what was decided about a raise; a run that waited for the money goes on. */
-export async function grantRaise({ tx }: Pick<Request, 'tx'>, run: Run, { gate, verdict }: Raise): Promise<void> {
-  const micros = gate.subject.micros ?? 0
-  const decision = { kind: 'gate_decision', payload: { gate: 'budget', verdict } } as const
+/** Carries out what was decided about money; a run that waited for it goes on, until its phase ends where only that was granted. */
+export async function grantMoney({ tx }: Pick<Request, 'tx'>, run: Run, grant: Grant): Promise<void> {
+  const { gate, verdict, option } = grant
+  const decision = { kind: 'gate_decision', payload: { gate: gate.name, verdict } } as const
   if (verdict !== 'approved') return applyLocked(tx, transition(run, { events: [decision] }))
-  const [ledger] = await tx.run(readBudget, { run: run.id })
-  // A run that has run out of tokens gets more of them with more money, in the proportion of its caps.
-  const tokens = ledger && ledger.capMicros > 0 ? Math.round((ledger.capTokens * micros) / ledger.capMicros) : 0
-  await tx.run(raiseBudget, { run: run.id, micros, tokens })
-  await applyLocked(tx, transition(run, { events: [decision, { kind: 'budget_raised', payload: { micros } }] }))
+  const raised = gate.subject.call ? null : await raise(tx, run, gate.subject)
+  await applyLocked(tx, transition(run, { events: raised ? [decision, raised] : [decision] }))
   if (run.state !== 'paused' || run.reasonCode !== 'budget') return
   const [row] = await tx.run(readRun, { run: run.id })
   const resumed = row ? resume(row) : null
-  if (resumed?.ok) await applyLocked(tx, resumed.value)
+  if (!resumed?.ok) return
+  const interrupt = option === onlyThisPhase ? 'hold' : null
+  const { was, now, events } = resumed.value
+  // The request itself is being decided here, and is not withdrawn.
+  await applyLocked(tx, transition(was, { now: { ...now, interrupt }, events }))
+}
+
+async function raise(tx: Executor, run: Run, { micros = 0, tokens }: GateSubject) {
+  const [ledger] = await tx.run(readBudget, { run: run.id })
+  // A run that has run out of tokens gets more of them with more money, in the proportion of its caps.
+  const share = ledger && ledger.capMicros > 0 ? Math.round((ledger.capTokens * micros) / ledger.capMicros) : 0
+  await tx.run(raiseBudget, { run: run.id, micros, tokens: tokens ?? share })
+  return { kind: 'budget_raised', payload: { micros, tokens: tokens ?? share } } as const
 }
 
 /** `$1.50`, from millionths. */

@@ -21,7 +21,14 @@ export type Command =
   | { readonly kind: 'status'; readonly run: string | null; readonly page: number }
   | { readonly kind: 'runs'; readonly page: number }
   | { readonly kind: 'gates' }
-  | { readonly kind: 'approve'; readonly run: string; readonly gate: string | null; readonly sha256: string | null }
+  | {
+      readonly kind: 'approve'
+      readonly run: string
+      readonly gate: string | null
+      readonly sha256: string | null
+      /** A word that the gate offers, by which less is granted. */
+      readonly option?: string
+    }
   | {
       readonly kind: 'reject'
       readonly run: string

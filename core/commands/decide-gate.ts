@@ -8,7 +8,7 @@ import type { Run } from '../model/run.ts'
 import { applyLocked } from '../store/apply.ts'
 import type { AuditDraft } from '../store/audit.ts'
 import { castVote, lockGates, pseudonymOf, readClock } from '../store/gate.ts'
-import { grantRaise } from './budget.ts'
+import { grantMoney } from './budget.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
 import { lockedRun } from './locked-run.ts'
@@ -46,8 +46,8 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   const voter = { actorId: actor.id, pseudonym: pseudonymOf(actor.id), roles: actor.roles }
   const authority = mayDecide(gate.value, gate.value.starter, voter)
   if (!authority.ok) return authority
-  const stale = checkShown(command, gate.value)
-  if (stale) return stale
+  const wrong = checkShown(command, gate.value) ?? checkOption(command, gate.value)
+  if (wrong) return wrong
   return vote(request, { run: run.value, gate: gate.value, authority: authority.value })
 }
 
@@ -101,6 +101,17 @@ function checkShown(command: Decision, gate: GateRow): Result<never> | null {
   )
 }
 
+const optionOf = (command: Decision): string | null => (command.kind === 'approve' ? (command.option ?? null) : null)
+
+/** A gate is approved with what it offers, or whole. */
+function checkOption(command: Decision, { name, subject }: GateRow): Result<never> | null {
+  const option = optionOf(command)
+  const offered = subject.options ?? []
+  if (option === null || offered.includes(option)) return null
+  const next = offered.length > 0 ? `It offers: ${offered.join(', ')}.` : `Approve it whole: /approve ${command.run}.`
+  return refused('usage', `Gate ${name} offers no ${option}.`, next)
+}
+
 type Case = { readonly run: Run; readonly gate: GateRow; readonly authority: Authority }
 
 async function vote(request: Request<Decision>, { run, gate, authority }: Case): Promise<Result<Done>> {
@@ -113,7 +124,7 @@ async function vote(request: Request<Decision>, { run, gate, authority }: Case):
   const verdict = verdictOf(policy, votes)
   const remark = verdict ? await keepRemark(request) : null
   const ballot = { gate: gate.id, actor: actor.id, choice, sha256, surface: actor.surface, deliveryId }
-  if (verdict && gate.kind === 'budget') await grantRaise(request, run, { gate, verdict })
+  if (verdict && gate.kind === 'budget') await grantMoney(request, run, { gate, verdict, option: optionOf(command) })
   const write = async (): Promise<void> => {
     const [cast] = await Promise.all([
       tx.run(castVote, { ...ballot, run: run.id, verdict, role: authority.role, remark }),
@@ -146,7 +157,7 @@ async function keepRemark({ tx, desk, actor, command }: Request<Decision>): Prom
 }
 
 const entry = (
-  { actor, deliveryId }: Request<Decision>,
+  { actor, command, deliveryId }: Request<Decision>,
   { run, gate, authority }: Case,
   action: string,
 ): AuditDraft => ({
@@ -161,6 +172,7 @@ const entry = (
     surface: actor.surface,
     delivery: deliveryId,
     quorum: gate.policy.quorum,
+    ...(command.kind === 'approve' && command.option ? { option: command.option } : {}),
     ...(authority.isByEscalation ? { by: 'escalation' } : {}),
     ...(gate.policy.sources ? { policy: gate.policy.sources } : {}),
   },

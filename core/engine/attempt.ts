@@ -1,3 +1,4 @@
+import { MoneyRefused } from '../model/money-request.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { StepItem } from '../model/plan.ts'
 import { Defect, Fault } from '../model/problem.ts'
@@ -82,7 +83,8 @@ export class Attempt {
     if (error instanceof LeaseLost) return { kind: 'aborted' }
     if (error instanceof Fault) {
       const { code, message, retryable, retryAfterMs } = error
-      return { kind: 'fault', code, message, retryable, retryAfterMs }
+      const request = error instanceof MoneyRefused ? { request: error.request } : {}
+      return { kind: 'fault', code, message, retryable, retryAfterMs, ...request }
     }
     return { kind: 'defect', message: sayError(error) }
   }

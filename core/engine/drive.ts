@@ -108,7 +108,7 @@ export class Drive {
     if (item.type !== 'step' || !kind)
       return { kind: 'defect', message: `pipeline ${recipe.name} has no step of kind ${item.id}` }
     if (this.#run.deadlineInMs !== null && this.#run.deadlineInMs <= 0) return deadlineFault
-    if (this.#run.interrupt) return { kind: 'aborted' }
+    if (this.#run.interrupt && this.#run.interrupt !== 'hold') return { kind: 'aborted' }
     const { db, people, lease, purse } = this.#vehicle
     this.#attempt = new Attempt(kind)
     return this.#attempt.run({ db, people, lease, purse, run: this.#run, item })

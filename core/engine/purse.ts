@@ -1,4 +1,6 @@
 import type { Amount } from '../model/amount.ts'
+import { MoneyRefused, raisePolicy, suggestedRaise } from '../model/money-request.ts'
+import type { GatePolicy } from '../model/plan.ts'
 import { Fault } from '../model/problem.ts'
 import { sayRefusal } from '../model/refusal-of-money.ts'
 import type { Within } from '../pipeline.ts'
@@ -54,7 +56,7 @@ export class Purse {
     const { granted, refusals } = await this.#asks.submit({ run, fence, step, id, purpose, micros, tokens, levels })
     if (granted) return { id }
     const [refusal] = refusals
-    return refusal === undefined ? 'lost' : refusedFor({ micros, tokens }, refusal)
+    return refusal === undefined ? 'lost' : refusedFor({ micros, tokens }, refusal, within)
   }
 
   /** Usage above what was set aside is booked in full, and said. */
@@ -105,12 +107,21 @@ const lower = (one: number | null, other: number | null): number | null =>
   one === null || other === null ? (one ?? other) : Math.min(one, other)
 
 /** An hour that is full is waited for; all else is for a person to raise. */
-function refusedFor(asked: Amount, refusal: Reserved['refusals'][number]): Fault {
+function refusedFor(asked: Amount, refusal: Reserved['refusals'][number], { raise }: Within): Fault {
   const { level, capMicros, capTokens, endsInMs } = refusal
   const everFits =
     (capMicros === null || asked.micros <= capMicros) && (capTokens === null || asked.tokens <= capTokens)
   const isBurst = (level === 'hour' || level === 'minute') && everFits
   const message = sayRefusal(asked, refusal, everFits)
+  if (level === 'run') return new MoneyRefused(message, raiseFor(asked, refusal, raise))
   if (!isBurst) return new Fault({ code: 'BUDGET_EXCEEDED', message, retryable: false })
   return new Fault({ code: 'RATE_LIMIT', message, retryable: true, retryAfterMs: Math.ceil(endsInMs ?? 1_000) })
+}
+
+/** What would let the call through, for people to grant. */
+function raiseFor(asked: Amount, refusal: Reserved['refusals'][number], policy: GatePolicy = raisePolicy) {
+  const { capMicros, capTokens, leftMicros, leftTokens } = refusal
+  const cap = { micros: capMicros ?? 0, tokens: capTokens ?? 0 }
+  const more = suggestedRaise(asked, { micros: leftMicros ?? 0, tokens: leftTokens ?? 0 }, cap)
+  return { kind: 'raise', ...more, capMicros: cap.micros, capTokens: cap.tokens, because: null, policy } as const
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { Amount } from '../model/amount.ts'
 import { handleOf } from '../model/handle.ts'
 import type { Json } from '../model/json.ts'
+import { MoneyRefused } from '../model/money-request.ts'
 import type { StepItem } from '../model/plan.ts'
 import { rootOf } from '../model/plan.ts'
 import { Defect, Fault } from '../model/problem.ts'
@@ -10,7 +11,7 @@ import type { Run } from '../model/run.ts'
 import type { Effect, Reservation, StepContext, Within } from '../pipeline.ts'
 import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
 import { appendAudit } from '../store/audit.ts'
-import { readBudget } from '../store/budget.ts'
+import { findConsent, readBudget } from '../store/budget.ts'
 import type { Database } from '../store/database.ts'
 import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
@@ -139,10 +140,12 @@ export class LeaseLost extends Error {
 const uncapped: Within = { zone: null, caps: {} }
 
 async function reserve(
-  { purse, run, item, lease }: Place,
+  place: Place,
   amount: Amount,
   { purpose, within = uncapped }: { readonly purpose: string; readonly within: Within | undefined },
 ): Promise<Reservation> {
+  const { purse, run, item, lease } = place
+  if (within.costly) await requireConsent(place, amount, within.costly)
   const payer = { run: run.id, fence: run.fence, step: item.id, project: run.projectId, actor: run.startedBy }
   const granted = await purse.reserve(payer, amount, { purpose, within })
   if (granted === 'lost' || (granted instanceof Fault && !lease.holds)) throw new LeaseLost()
@@ -150,3 +153,20 @@ async function reserve(
   const { id } = granted
   return { id, settle: (used) => purse.settle({ run: run.id, id, ...used }, purpose) }
 }
+
+/** A call that is dear by itself is made only after a person has said yes to calls of this step of that price. */
+async function requireConsent({ db, run, item }: Place, amount: Amount, costly: NonNullable<Within['costly']>) {
+  if (amount.micros <= costly.micros) return
+  const step = rootOf(item.id)
+  const [given] = await db.run(findConsent, { run: run.id, step })
+  if (given && given.micros >= amount.micros) return
+  const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`
+  const message = `The next call may cost up to ${dollars(amount.micros)}, and calls above ${dollars(costly.micros)} need a yes first (limits.costly_prompt_usd in quantapilot.yml).`
+  throw new MoneyRefused(message, { kind: 'call', ...roomier(amount), policy: costly.policy })
+}
+
+/** A little more than the call at hand: the next one of a conversation is longer. */
+const roomier = ({ micros, tokens }: Amount): Amount => ({
+  micros: Math.ceil((micros * 1.5) / 10_000) * 10_000,
+  tokens: Math.ceil(tokens * 1.5),
+})

@@ -36,9 +36,9 @@ export function freeze(run: Run): Result<Transition> {
   return accepted(transition(run, { now: { reasonCode: told.code, reason: told.text } }))
 }
 
-/** Puts a paused run back to where it was; takes back a pause that no worker has acted on yet. */
+/** Puts a paused run back to where it was; takes back a pause or a hold that no worker has acted on yet. */
 export function resume(run: Run): Result<Transition> {
-  if (run.interrupt === 'pause') {
+  if (run.interrupt === 'pause' || run.interrupt === 'hold') {
     return accepted(transition(run, { now: { interrupt: null, reasonCode: null, reason: null } }))
   }
   if (run.state !== 'paused')
@@ -48,6 +48,7 @@ export function resume(run: Run): Result<Transition> {
     transition(run, {
       now: { ...dead, state: run.pausedFrom ?? 'queued', pausedFrom: null, reasonCode: null, reason: null },
       events: [{ kind: 'run_resumed', payload: {} }],
+      withdraws: true,
     }),
   )
 }

@@ -1,5 +1,6 @@
 import type { Json } from './json.ts'
 import type { GatePolicy, Plan } from './plan.ts'
+import type { MoneyRequest } from './money-request.ts'
 import type { FaultCode } from './problem.ts'
 
 /** Bytes a step saved: the name people see, and the address of the content. */
@@ -21,6 +22,12 @@ export type GateSubject = {
   readonly facts: readonly string[]
   /** Of a request for money: how much, in millionths of a dollar. */
   readonly micros?: number | undefined
+  /** And how many tokens; left out: in proportion. */
+  readonly tokens?: number | undefined
+  /** Of a call that is dear by itself: in which step, by its first round's id, and up to how much. */
+  readonly call?: { readonly step: string; readonly micros: number } | undefined
+  /** Words that an approval may add, by which it grants less. */
+  readonly options?: readonly string[] | undefined
 }
 
 /** Null leaves a limit as it is. */
@@ -76,6 +83,8 @@ export type Outcome =
       readonly message: string
       readonly retryable: boolean
       readonly retryAfterMs: number | null
+      /** What a person could grant so that it goes on; only with BUDGET_EXCEEDED. */
+      readonly request?: MoneyRequest
     }
   /** The step stopped because its signal told it to: no attempt is counted. */
   | { readonly kind: 'aborted' }

@@ -9,8 +9,8 @@ export type WaitingFor = 'gate' | 'time' | 'signal' | 'children'
 /** How a run ends when its plan is at its end. */
 export type Ending = 'succeeded' | 'rejected' | 'cancelled'
 
-/** What a person or a reaper asked of a run while a worker has it. */
-export type Interrupt = 'pause' | 'cancel'
+/** What a person or a reaper asked of a run while a worker has it; `hold`: to stop once its current step is done. */
+export type Interrupt = 'pause' | 'cancel' | 'hold'
 
 /** Why a step that waited runs again. */
 export type Resume =

@@ -1,4 +1,5 @@
 import { resume } from './intervene.ts'
+import { raisePolicy } from './money-request.ts'
 import { describe, expect, test } from 'vitest'
 import { currentItem, failedRun, gateExpired, parkAsInvariant, postponed, settle } from './settle.ts'
 import { aContext, aRun, aSubject, gated, steps } from './test-run.ts'
@@ -207,4 +208,45 @@ test('a step that asks pauses its run with its sentence, uses up no try, and kno
   expect(asked.now).toMatchObject({ state: 'paused', reasonCode: 'conflict', reason: 'main has moved.', failures: 0 })
   const resumed = resume(asked.now)
   expect(resumed).toMatchObject({ ok: true, value: { now: { state: 'queued', resume: { kind: 'resumed' } } } })
+})
+
+describe('a run that is held to its phase', () => {
+  const held = aRun({ interrupt: 'hold' })
+
+  test('stops behind the step under way, with the reason', () => {
+    const { now } = settle(held, done, aContext)
+    expect(now).toMatchObject({ state: 'paused', pausedFrom: 'queued', position: 1, reasonCode: 'phase_done' })
+    expect(now.interrupt).toBeNull()
+  })
+
+  test('is still held after tries that failed, and after its worker died', () => {
+    const waits = settle(held, fault, aContext).now
+    expect(waits).toMatchObject({ state: 'waiting', waitingFor: 'time', interrupt: 'hold' })
+    expect(settle({ ...waits, state: 'running' }, done, aContext).now.state).toBe('paused')
+    expect(settle(held, { kind: 'aborted' }, aContext).now).toMatchObject({ state: 'queued', interrupt: 'hold' })
+  })
+
+  test('is held no more where people are asked anyway, and where it ends', () => {
+    const atGate = settle({ ...held, plan: gated }, { ...done, subject: aSubject }, aContext).now
+    expect(atGate).toMatchObject({ state: 'waiting', waitingFor: 'gate', interrupt: null })
+    expect(settle({ ...held, position: 2 }, done, aContext).now).toMatchObject({ state: 'succeeded', reasonCode: null })
+  })
+
+  test('may be let go on, paused at once, or stopped', () => {
+    expect(resume(held)).toMatchObject({ ok: true, value: { now: { state: 'running', interrupt: null } } })
+  })
+})
+
+test('a refused call opens the request for what it needs in the same transition that pauses the run', () => {
+  const request = { kind: 'raise', micros: 500_000, tokens: 0, capMicros: 1, capTokens: 2, because: null } as const
+  const broke = {
+    ...fault,
+    code: 'BUDGET_EXCEEDED',
+    retryable: false,
+    request: { ...request, policy: raisePolicy },
+  } as const
+  const { now, openGate, events } = settle(aRun(), broke, aContext)
+  expect(now).toMatchObject({ state: 'paused', reasonCode: 'budget' })
+  expect(openGate).toMatchObject({ kind: 'budget', name: 'budget', stepId: null, subject: { micros: 500_000 } })
+  expect(events.map(({ kind }) => kind)).toEqual(['gate_requested', 'run_paused'])
 })

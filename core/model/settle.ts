@@ -6,7 +6,8 @@ import { assert, unreachable } from './problem.ts'
 import type { Backoff, RetryClass } from './retry.ts'
 import { limitDelayMs, retryDelayMs } from './retry.ts'
 import type { Resume, Run } from './run.ts'
-import type { AttemptDraft, Change, EventDraft, Transition } from './transition.ts'
+import { moneyGate } from './money-gate.ts'
+import type { AttemptDraft, Change, EventDraft, GateDraft, Transition } from './transition.ts'
 import { gateDraft, notWaiting, transition } from './transition.ts'
 
 /** What settling needs besides the run and the outcome; chance and new ids come in as arguments. */
@@ -66,7 +67,8 @@ function settleDone(run: Run, outcome: Extract<Outcome, { kind: 'done' }>, conte
 }
 
 /** The reason of a pause under way or of an ending stays. */
-const keepsReason = (run: Run): boolean => run.interrupt !== null || run.ending !== 'succeeded'
+const keepsReason = ({ interrupt, ending }: Run): boolean =>
+  (interrupt !== null && interrupt !== 'hold') || ending !== 'succeeded'
 
 /** What held a run up once is no news after progress. */
 const withoutOldReason = (run: Run): Partial<Run> => (keepsReason(run) ? {} : { reasonCode: null, reason: null })
@@ -106,8 +108,12 @@ function park(run: Run, moved: Run, change: Change): Transition {
 
 function goOnOrPause(run: Run, moved: Run, change: Change): Transition {
   if (run.interrupt === 'pause') return paused(run, { ...moved, pausedFrom: 'queued' }, change)
+  if (run.interrupt === 'hold' && moved.position !== run.position)
+    return paused(run, { ...moved, pausedFrom: 'queued', reasonCode: 'phase_done', reason: phaseDone }, change)
   return transition(run, { ...change, now: { ...moved, state: 'running' } })
 }
+
+const phaseDone = 'The phase that more money was granted for is done.'
 
 function paused(run: Run, moved: Run, change: Change): Transition {
   const event: EventDraft = { kind: 'run_paused', payload: { reason: moved.reasonCode } }
@@ -200,7 +206,8 @@ function settleFault(run: Run, fault: Extract<Outcome, { kind: 'fault' }>, conte
       reasonCode: 'budget',
       reason: fault.message,
     }
-    return paused(run, held, record('retry'))
+    const openGate = fault.request && moneyGate(currentItem(run), fault.request, context.gateId)
+    return paused(run, held, { ...record('retry'), ...(openGate ? asked(openGate) : {}) })
   }
   const limitMs = limitDelayMs(fault, context.retry, context.random)
   if (limitMs !== null) {
@@ -212,6 +219,11 @@ function settleFault(run: Run, fault: Extract<Outcome, { kind: 'fault' }>, conte
   if (delayMs === null) return failedRun(run, tried, { code: fault.code, message: fault.message }, record('failed'))
   return park(run, { ...tried, ...waitsFor('time', null, delayMs) }, record('retry'))
 }
+
+const asked = (openGate: GateDraft): Change => ({
+  openGate,
+  events: [{ kind: 'gate_requested', payload: { gate: openGate.name, micros: openGate.subject.micros ?? 0 } }],
+})
 
 /** Only a person can say how it goes on: the run pauses where it stands, and the step is tried again when it is resumed. */
 function settleAsk(run: Run, { code, message }: Extract<Outcome, { kind: 'ask' }>, context: SettleContext): Transition {

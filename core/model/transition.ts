@@ -86,6 +86,8 @@ export type Transition = {
   readonly children: readonly ChildStart[]
   readonly consumedSignal: string | null
   readonly limits: RunLimits | null
+  /** True when requests for money that no person made have lost their point. */
+  readonly withdraws: boolean
   /** True when the worker that holds the run goes on with its next step. */
   readonly goesOn: boolean
 }
@@ -101,8 +103,7 @@ export function transition(run: Run, change: Change): Transition {
     plan: change.plan ?? merged.plan,
     planVersion: change.plan ? run.planVersion + 1 : merged.planVersion,
     lockState: isOver(merged.state) ? null : merged.lockState,
-    // What was asked of a run stands until it stops: also in the queue, where its worker's death has put it back.
-    interrupt: merged.state === 'running' || merged.state === run.state ? merged.interrupt : null,
+    interrupt: stands(run, merged) ? merged.interrupt : null,
   }
   return {
     attempt: null,
@@ -114,11 +115,21 @@ export function transition(run: Run, change: Change): Transition {
     children: [],
     consumedSignal: null,
     limits: null,
+    withdraws: false,
     ...writes,
     was: run,
     now,
     goesOn: now.state === 'running',
   }
+}
+
+/**
+ * What was asked of a run stands until it stops: also in the queue, where its worker's death has put it back. A hold stands
+ * through waits for time as well, and ends where people are asked anyway.
+ */
+function stands(was: Run, now: Run): boolean {
+  if (now.state === 'running' || now.state === was.state) return true
+  return now.interrupt === 'hold' && (now.state === 'queued' || (now.state === 'waiting' && now.waitingFor !== 'gate'))
 }
 
 /** The fields of a run that waits for nothing. */

@@ -97,7 +97,7 @@ const writeConsequences = statement({
     with l as materialized (
       select * from jsonb_to_recordset(:consequences::jsonb) as l(
         run_id uuid, plan jsonb, plan_version integer, gate jsonb, close_gate text, close_step text, is_over boolean,
-        artifacts jsonb, consumed_signal uuid, cap_micros bigint, cap_tokens bigint, deadline_ms float8)
+        withdraws boolean, artifacts jsonb, consumed_signal uuid, cap_micros bigint, cap_tokens bigint, deadline_ms float8)
     ),
     planned as (
       insert into app.plans (run_id, version, input, steps)
@@ -113,14 +113,18 @@ const writeConsequences = statement({
         (l.gate->>'requestedBy')::uuid,
         app.clock_now() + (l.gate->'policy'->>'expiresAfterMs')::float8 * interval '1 millisecond'
       from l where l.gate is not null
+        -- One request for money at a time: a person's own stands.
+        and (l.gate->>'kind' = 'plan' or not exists (
+          select from app.gates g where g.run_id = l.run_id and g.kind = 'budget' and g.verdict is null))
     ),
     closed as (
       update app.gates g set
         verdict = coalesce((select l.close_gate from l where l.run_id = g.run_id and l.close_step = g.step_id), 'withdrawn'),
         decided_at = app.clock_now()
-      where g.run_id = any(array(select l.run_id from l where l.close_gate is not null or l.is_over))
+      where g.run_id = any(array(select l.run_id from l where l.close_gate is not null or l.is_over or l.withdraws))
         and g.verdict is null
-        and (select l.is_over or l.close_step = g.step_id from l where l.run_id = g.run_id)
+        and (select l.is_over or l.close_step = g.step_id
+          or (l.withdraws and g.kind = 'budget' and g.requested_by is null) from l where l.run_id = g.run_id)
     ),
     named as (
       insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
@@ -246,10 +250,12 @@ const messagesOf = ({ was, events }: Transition) =>
     .filter(({ kind }) => isPublic(kind))
     .map(({ kind, payload }) => ({ run_id: was.id, id: uuidv7(), topic: kind, payload }))
 
-function consequencesOf({ was, now, plan, openGate, closeGate, artifacts, consumedSignal, limits }: Transition) {
+function consequencesOf(change: Transition) {
+  const { was, now, plan, openGate, closeGate, artifacts, consumedSignal, limits, withdraws } = change
   // A request for money may be open still: it ends with its run.
   const isEnding = isOver(now.state) && !isOver(was.state)
-  if (!plan && !openGate && !closeGate && !isEnding && artifacts.length === 0 && !consumedSignal && !limits) return null
+  const isPlain = !plan && !openGate && !closeGate && !isEnding && !withdraws
+  if (isPlain && artifacts.length === 0 && !consumedSignal && !limits) return null
   return compact({
     run_id: was.id,
     plan,
@@ -258,6 +264,7 @@ function consequencesOf({ was, now, plan, openGate, closeGate, artifacts, consum
     close_gate: closeGate,
     close_step: closeGate && was.plan[was.position]?.id,
     is_over: isEnding || null,
+    withdraws: withdraws || null,
     artifacts,
     consumed_signal: consumedSignal,
     cap_micros: limits?.capMicros ?? null,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Executor } from './database.ts'
+import { gatePolicy } from './run-row.ts'
 import { statement } from './statement.ts'
 
 /** A level as a reservation is held to it. `about` names the thing, `period` which part of time; null caps nothing. */
@@ -315,6 +316,29 @@ export const readBudget = statement({
   sql: `
     select b.cap_micros, b.cap_tokens, b.spent_micros, b.spent_tokens, b.reserved_micros, b.reserved_tokens
     from app.budgets b where b.scope = 'run' and b.scope_id = :run::uuid`,
+})
+
+/** Who may raise a run's cap, as its first step found it; no row where no step has. */
+export const findRaisePolicy = statement({
+  name: 'find_raise_policy',
+  params: ['run'],
+  row: z.object({ policy: gatePolicy }),
+  sql: `
+    select a.output->'raisePolicy' as policy from app.attempts a
+    where a.run_id = :run::uuid and a.outcome = 'done' and jsonb_typeof(a.output->'raisePolicy') = 'object'
+    order by a.position limit 1`,
+})
+
+/** The dearest call that people have said yes to in a step of a run, by the step's first round. */
+export const findConsent = statement({
+  name: 'find_consent',
+  params: ['run', 'step'],
+  row: z.object({ micros: z.number() }),
+  sql: `
+    select (g.subject->'call'->>'micros')::bigint as micros from app.gates g
+    where g.run_id = :run::uuid and g.kind = 'budget' and g.verdict = 'approved'
+      and g.subject->'call'->>'step' = :step::text
+    order by 1 desc limit 1`,
 })
 
 /** Raises a run's cap by what an approver granted, and answers with the ledger afterwards. */

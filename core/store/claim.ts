@@ -167,5 +167,5 @@ export const listInterrupted = statement({
   row: z.object({ id: z.string(), interrupt: z.enum(['pause', 'cancel']) }),
   sql: `
     select r.id, r.interrupt from app.runs r
-    where r.worker_id = :worker::uuid and r.interrupt is not null`,
+    where r.worker_id = :worker::uuid and r.interrupt in ('pause', 'cancel')`,
 })

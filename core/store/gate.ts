@@ -20,6 +20,9 @@ export const gateSubject = z.object({
   facts: z.array(z.string()),
   /** Of a request for money: how much, in millionths of a dollar. */
   micros: z.number().optional(),
+  tokens: z.number().optional(),
+  call: z.object({ step: z.string(), micros: z.number() }).optional(),
+  options: z.array(z.string()).optional(),
 })
 
 export const gateRow = z.object({

@@ -1,12 +1,14 @@
+import { costlyPrompt } from '../../core/model/money-request.ts'
 import type { StepContext } from '../../core/pipeline.ts'
 import type { AuthorDesk } from '../../core/ports.ts'
-import type { Settings } from './settings/settings.ts'
+import { gatePolicy, type Policy } from './policy.ts'
 
 /** Whose work it is, as `steps` in quantapilot.yml names it. */
 type Work = { readonly step: 'doc' | 'impl'; readonly milestone: string | null }
 
 /** A desk at which every call is held to what the project's own settings allow, besides the run's cap and the server's. */
-export function deskFor(ctx: StepContext, { steps, limits }: Settings, { step, milestone }: Work): AuthorDesk {
+export function deskFor(ctx: StepContext, policy: Policy, { step, milestone }: Work): AuthorDesk {
+  const { steps, limits } = policy.settings
   const tokens = (capTokens: number | undefined) => ({ capMicros: null, capTokens: capTokens ?? null })
   const own = tokens(steps?.find(({ name }) => name === step)?.tokens_budget)
   const caps = {
@@ -14,8 +16,14 @@ export function deskFor(ctx: StepContext, { steps, limits }: Settings, { step, m
     ...(milestone === null ? { step: own } : { task: { ...own, name: milestone } }),
     projectDay: tokens(limits?.tokens_per_day),
   }
-  return {
-    signal: ctx.signal,
-    reserve: (amount, purpose) => ctx.reserve(amount, purpose, { zone: limits?.time_zone ?? null, caps }),
+  const dear = limits?.costly_prompt_usd
+  const within = {
+    zone: limits?.time_zone ?? null,
+    caps,
+    raise: gatePolicy(policy, 'budget'),
+    ...(dear === undefined
+      ? {}
+      : { costly: { micros: Math.round(dear * 1_000_000), policy: gatePolicy(policy, costlyPrompt) } }),
   }
+  return { signal: ctx.signal, reserve: (amount, purpose) => ctx.reserve(amount, purpose, within) }
 }

@@ -1,7 +1,8 @@
 import type { GatePolicy, Plan } from '../../core/model/plan.ts'
-import type { Pipeline } from '../../core/pipeline.ts'
+import type { Pipeline, StepKind } from '../../core/pipeline.ts'
 import { milestoneSteps } from './milestones/steps.ts'
 import { documentsBlock } from './milestones/block.ts'
+import { withFreshCap } from './fresh-cap.ts'
 import { type FactoryPorts, runCap } from './ports.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
@@ -39,7 +40,7 @@ export const factory = ({
   }),
   deadlineMs: null,
   cap: runCap,
-  steps: {
+  steps: mapValues(withFreshCap({ source, serverPolicy }), {
     read: readRepository({ source, author, codeHost, workshop, serverPolicy }),
     anchor: writeAnchor(author),
     suite: writeSuite(author),
@@ -47,9 +48,12 @@ export const factory = ({
     ...(workshop ? milestoneSteps({ source, author, codeHost, workshop }) : {}),
     summary: summarize,
     'remove-branch': removeBranch(source),
-  },
+  }),
   cleanUp: { type: 'step', id: 'clean-up', kind: 'remove-branch', title: 'cleaning up' },
 })
+
+const mapValues = (change: (kind: StepKind) => StepKind, kinds: Readonly<Record<string, StepKind>>) =>
+  Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, change(kind)]))
 
 /** Holds until the first step has read the project's own policy, which then takes its place. */
 const defaultPolicy: GatePolicy = {

@@ -54,6 +54,19 @@ export async function pinnedPolicy(ctx: StepContext, read: ReadOutput): Promise<
   return { ...under(own?.ceiling ?? null, parsed.settings), sources }
 }
 
+/** What the base branch's file and the server's say today; never what a run under way goes by. */
+export async function currentSettings(
+  ctx: StepContext,
+  { source, serverPolicy }: { readonly source: SourceControl; readonly serverPolicy: ServerPolicy | null },
+  { address, branch }: Pick<Snapshot, 'address' | 'branch'>,
+): Promise<Settings> {
+  const snapshot = await source.snapshot({ address, branch }, ctx.signal)
+  const bytes = await source.read(snapshot, settingsName, maxSettingsBytes, ctx.signal)
+  const parsed = parseSettings(bytes === null ? '' : decode(bytes, settingsName), settingsName)
+  if (!parsed.ok) throw refuse(`quantapilot.yml on branch ${branch} is not valid.`)
+  return under(serverPolicy?.ceiling ?? null, parsed.settings).settings
+}
+
 const pinned = async (ctx: StepContext, sha256: string | null): Promise<string | null> =>
   sha256 === null ? null : new TextDecoder().decode(await ctx.read({ sha256 }))
 

@@ -34,7 +34,8 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
     }
     return {
       kind: 'done',
-      output,
+      // By this whoever asks for more money finds who may grant it.
+      output: { ...output, raisePolicy: gatePolicy(policy, 'budget') },
       artifacts: [{ name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes }, ...saved],
       limits: limitsOf(settings),
       verdict: input.confirm || settings.policies.gates['start'] ? 'confirm' : 'go',

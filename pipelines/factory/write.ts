@@ -21,7 +21,7 @@ export const writeAnchor = (author: Author): StepKind => ({
     const read = await ctx.outputOf('read', readOutput)
     const request = await requestOf(ctx, read)
     const policy = await pinnedPolicy(ctx, read)
-    const desk = deskFor(ctx, policy.settings, { step: 'doc', milestone: null })
+    const desk = deskFor(ctx, policy, { step: 'doc', milestone: null })
     const write: Write = (by, asked) => by.writeAnchor(asked, desk)
     const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check: checkAnchor }))
     const [artifact] = artifacts
@@ -48,8 +48,7 @@ export const writeSuite = (author: Author): StepKind => ({
     const request = await requestOf(ctx, read)
     const check = (documents: readonly WrittenDocument[]) =>
       lintSuite([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
-    const { settings } = await pinnedPolicy(ctx, read)
-    const desk = deskFor(ctx, settings, { step: 'doc', milestone: null })
+    const desk = deskFor(ctx, await pinnedPolicy(ctx, read), { step: 'doc', milestone: null })
     const write: Write = (by, asked) => by.writeSuite(asked, desk)
     const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check }))
     return { kind: 'done', output, artifacts }

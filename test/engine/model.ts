@@ -56,7 +56,7 @@ export type Run = {
   readonly pausedFrom: 'queued' | 'waiting' | null
   readonly ending: 'succeeded' | 'rejected' | 'cancelled'
   readonly reason: string | null
-  readonly interrupt: 'pause' | 'cancel' | null
+  readonly interrupt: 'pause' | 'cancel' | 'hold' | null
   readonly position: number
   readonly attempt: number
   readonly failures: number

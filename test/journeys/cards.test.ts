@@ -539,7 +539,7 @@ test('two gates open in one run are answered in either order, each by its own bu
     expect(denied(unnamed).message).toContain('2 open gates: page, budget')
     const shown = slack.read('T1/C1').filter((post) => said([post]).includes(handle))
     for (const name of order) {
-      const data = button(shown, new RegExp(`^Approve ${name}`))
+      const data = button(shown, name === 'page' ? /^Approve page/ : /^Raise by \$5\.00/)
       const pressed = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), data)
       expect(pressed).toMatchObject({ ok: true, value: { reply: { gate: name, verdict: 'approved' } } })
     }
@@ -556,7 +556,7 @@ test('a request for money ends with its run, and its button changes nothing any 
   const { house, chats, slack } = scene
   await house.work()
   const handle = await askForBoth(scene)
-  const late = button(slack.read('T1/C1'), /^Approve budget/)
+  const late = button(slack.read('T1/C1'), /^Raise by /)
   agreed(await house.ask({ kind: 'reject', run: handle, gate: 'page', sha256: null, reason: 'no' }))
   expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ gates: [{}, { verdict: 'withdrawn' }] })
   await chats.settle()

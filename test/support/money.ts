@@ -1,3 +1,5 @@
+import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
+import type { Author } from '../../core/ports.ts'
 import { draftOf } from '../../core/store/draft-run.ts'
 import { startRuns } from '../../core/store/start.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
@@ -68,4 +70,17 @@ export async function readSpending(connection: ServerConnection): Promise<readon
   } finally {
     await session.end()
   }
+}
+
+/** The built-in author, whose every anchor and suite costs so much, in millionths of a dollar. */
+export function spendingAuthor({ worst, used }: { readonly worst: number; readonly used: number }): Author {
+  const author = createBuiltinAuthor()
+  const paying =
+    (write: Author['writeAnchor']): Author['writeAnchor'] =>
+    async (request, desk) => {
+      const held = await desk.reserve({ micros: worst, tokens: 1_000 }, 'writing')
+      await held.settle({ micros: used, tokens: 100 })
+      return write(request, desk)
+    }
+  return { ...author, writeAnchor: paying(author.writeAnchor), writeSuite: paying(author.writeSuite) }
 }

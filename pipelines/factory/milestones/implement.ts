@@ -5,9 +5,8 @@ import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Snapshot } from '../../../core/ports.ts'
 import type { AgentReport, Workspace } from '../../../core/workshop.ts'
 import { deskFor } from '../desk.ts'
-import { pinnedPolicy } from '../policy.ts'
+import { pinnedPolicy, type Policy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
-import type { Settings } from '../settings/settings.ts'
 import { refusalOf } from './paths.ts'
 import { keepText, sayMilestone } from './plan.ts'
 import { dataBlock, implementPrompt } from './prompt.ts'
@@ -47,7 +46,7 @@ export const implement = (ports: MilestonePorts): StepKind => ({
 })
 
 type Task = {
-  readonly settings: Settings
+  readonly policy: Policy
   readonly previous: Change | null
   /** What sent the previous change back; null when nothing did. */
   readonly report: string | null
@@ -65,7 +64,8 @@ type Work = {
 }
 
 async function taskOf(ctx: StepContext, { id }: Milestone): Promise<Task> {
-  const { settings } = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
+  const policy = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
+  const { settings } = policy
   const previous = await ctx.findOutput(idOf(id, 'implement'), change)
   const report = previous && (await reportOn(ctx, id, previous))
   const decisions = (await ctx.decisions()).filter(
@@ -74,7 +74,7 @@ async function taskOf(ctx: StepContext, { id }: Milestone): Promise<Task> {
   const comments = decisions.flatMap(({ comment }) => comment ?? [])
   const step = settings.steps?.find(({ name }) => name === 'impl')
   return {
-    settings,
+    policy,
     previous,
     report,
     comments,
@@ -113,14 +113,14 @@ async function build(work: Work): Promise<Outcome> {
   if (missing !== null) throw new Fault({ code: 'PRECONDITION_FAILED', message: missing, retryable: false })
   const { made, report } = await inWorkspace(work, async () => {
     const workspace = (await openWith(work, task.previous)) ?? (await openFresh(work))
-    const timeoutS = task.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
+    const timeoutS = task.policy.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
     const asked = {
       folder: workspace.folder,
       prompt: await promptOf(work),
-      model: task.settings.models?.dev?.model ?? null,
+      model: task.policy.settings.models?.dev?.model ?? null,
       timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,
     }
-    const desk = deskFor(ctx, task.settings, { step: 'impl', milestone: milestone.id })
+    const desk = deskFor(ctx, task.policy, { step: 'impl', milestone: milestone.id })
     const said = await agent.work(asked, desk)
     return { made: await takeChange(work, workspace, said), report: said }
   })
@@ -175,9 +175,9 @@ async function takeChange(
 ) {
   const patch = await ports.workshop.workspaces.patch(workspace, ctx.signal)
   const kept = await ctx.save(`${milestone.id}.patch`, patch.bytes, 'text/x-diff')
-  const { previous, settings, failures } = task
+  const { previous, policy, failures } = task
   const refused = patch.files.flatMap(({ path }) => {
-    const why = refusalOf(path, settings.policies)
+    const why = refusalOf(path, policy.settings.policies)
     return why === null ? [] : [`${path}: ${why}`]
   })
   const made: Change = {

@@ -144,6 +144,11 @@ const limits = z.strictObject(
       .optional()
       .describe('Tokens that all runs of the project may use in a day. Default: no limit.'),
     time_zone: zone.optional().describe('Where the project’s days begin: Europe/Berlin. Default: the server’s.'),
+    costly_prompt_usd: amount
+      .optional()
+      .describe(
+        'US dollars; a call of a model that may cost more needs the yes of a person first, at gate costly-prompt. Default: none does.',
+      ),
     timeout_seconds: wholeFrom(0).optional().describe('Seconds a whole run may take; 0 for no limit. Default: 0.'),
     max_retries: wholeFrom(0)
       .optional()

@@ -89,11 +89,13 @@ function stepsOf(refuse: Refuse, ceiling: Steps, asked: Steps): Steps {
 type Limits = NonNullable<Settings['limits']>
 
 function limitsOf(refuse: Refuse, ceiling: Limits, asked: Limits): Limits {
-  const least = (key: 'tokens_per_run' | 'tokens_per_day' | 'max_retries') =>
+  const least = (key: 'tokens_per_run' | 'tokens_per_day' | 'max_retries' | 'costly_prompt_usd') =>
     lower(refuse, `limits.${key}`, ceiling[key], asked[key])
   return {
     tokens_per_run: least('tokens_per_run'),
     tokens_per_day: least('tokens_per_day'),
+    time_zone: asked.time_zone ?? ceiling.time_zone,
+    costly_prompt_usd: least('costly_prompt_usd'),
     timeout_seconds: shortest(refuse, ceiling.timeout_seconds, asked.timeout_seconds),
     max_retries: least('max_retries'),
   }
