@@ -13,6 +13,7 @@ import {
   sayOutlook,
   sayPullRequest,
   sayRunLine,
+  sayScore,
   sayState,
   sayVerdict,
 } from './phrase.ts'
@@ -60,6 +61,8 @@ export function drawRun(card: RunCard, key: string): Drawing {
   if (card.tries > 0 && card.state !== 'failed') lines.push(`tried ${card.tries} times without success so far`)
   lines.push(sayBudget(card.money))
   if (card.outlook) lines.push(sayOutlook(card.outlook), ...sayClamped(card.outlook))
+  const score = sayScore(card)
+  if (score) lines.push(score)
   for (const gate of card.gates)
     lines.push(gate.verdict === null ? `● gate ${quoted(gate.name)} is open` : sayVerdict(gate))
   if (card.pullRequest) lines.push(sayPullRequest(card.pullRequest))

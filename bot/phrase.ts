@@ -74,6 +74,8 @@ export function sayCard(card: RunCard): readonly string[] {
   if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
   lines.push(`  ${sayBudget(card.money)}`)
   if (card.outlook) lines.push(...[sayOutlook(card.outlook), ...sayClamped(card.outlook)].map((line) => `  ${line}`))
+  const score = sayScore(card)
+  if (score) lines.push(`  ${score}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
   if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
   lines.push(`  id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
@@ -109,10 +111,24 @@ function sayLedger(ledger: readonly LedgerLine[]): readonly string[] {
 export const sayPullRequest = ({ number, url, end }: NonNullable<RunCard['pullRequest']>): string =>
   `pull request #${number}${end ? ` (${end})` : ''}  ${quoted(url)}`
 
-/** `estimate $0 · about 2 s · gate anchor: one of approver or admin`. */
-export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, policy }: Outlook): string {
-  const range = lowMicros === highMicros ? '' : ` (${sayMoney(lowMicros)} to ${sayMoney(highMicros)})`
-  return `estimate ${sayMoney(likelyMicros)}${range} · about ${seconds} s · ${policy.join(' · ')}`
+/** `estimate $0.40 ($0.10 to $2.00: documents $0.10, milestones $0.30) · about 2 s · gate anchor: one of approver or admin`. */
+export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, phases, basis, policy }: Outlook): string {
+  const parts = phases.length > 1 ? phases.map(({ name, likelyMicros: micros }) => `${name} ${sayMoney(micros)}`) : []
+  const range = lowMicros === highMicros ? [] : [`${sayMoney(lowMicros)} to ${sayMoney(highMicros)}`]
+  const detail = [range.join(''), parts.join(', ')].filter(Boolean).join(': ')
+  const from = basis && highMicros > 0 ? `, from ${basis}` : ''
+  return `estimate ${sayMoney(likelyMicros)}${detail ? ` (${detail}${from})` : ''} · about ${seconds} s · ${policy.join(' · ')}`
+}
+
+/** What a run that is over cost against what was expected: `cost $0.44, 10 % above the estimate of $0.40 and within its range`. */
+export function sayScore({ state, outlook, money: { spentMicros } }: RunCard): string | null {
+  if (state !== 'succeeded' || outlook === null || outlook.highMicros === 0) return null
+  const { lowMicros, likelyMicros, highMicros } = outlook
+  const isWithin = spentMicros >= lowMicros && spentMicros <= highMicros
+  const range = isWithin ? 'within its range' : `outside ${sayMoney(lowMicros)} to ${sayMoney(highMicros)}`
+  const off = likelyMicros === 0 ? null : Math.round((100 * (spentMicros - likelyMicros)) / likelyMicros)
+  const error = off === null ? 'against' : off === 0 ? 'as' : `${Math.abs(off)} % ${off > 0 ? 'above' : 'below'}`
+  return `cost ${sayMoney(spentMicros)}, ${error} the estimate of ${sayMoney(likelyMicros)}, ${range}`
 }
 
 /** Each wish of the project that the server's own policy does not grant. */

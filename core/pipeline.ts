@@ -82,6 +82,20 @@ export type StepContext = {
   effects(): Promise<readonly MadeEffect[]>
   /** What the run has cost so far. */
   spent(): Promise<Amount>
+  /** The same by step, by the id of its first round. */
+  spentBySteps(): Promise<Readonly<Record<string, Amount>>>
+  /** The newest ten runs of the same project and pipeline that succeeded before, newest first. */
+  earlier(): Promise<readonly EarlierRun[]>
+}
+
+/** A run that succeeded before, as a later one may learn from it. */
+export type EarlierRun = {
+  /** What this very step put out there; null where it did not run. Parse before use. */
+  readonly output: Json | null
+  /** What its steps took together, without the waits between them. */
+  readonly workMs: number
+  /** What its steps cost, by the id of their first round. */
+  readonly spent: Readonly<Record<string, Amount>>
 }
 
 /** Caps that the project's own settings put below and beside the run's; null or left out caps nothing. */

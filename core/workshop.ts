@@ -114,6 +114,8 @@ export type AgentReport = {
 export interface CodingAgent {
   /** Shown to people: `codex`. */
   readonly name: string
+  /** The model it asks unless a task names another, as configuration spells it; null: there is none that it can speak to. */
+  readonly model: string | null
   /** Null when it can work here; else a sentence with what to install. */
   missing(): Promise<string | null>
   /** Changes files in the task's folder. Throws BUDGET_EXCEEDED when a call was refused for money, and ends the agent then. */

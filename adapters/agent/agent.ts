@@ -44,6 +44,7 @@ export function createCodingAgent(options: AgentOptions): CodingAgent {
   const { program, sandbox } = options
   return {
     name: program.name,
+    model: usable(options)[0]?.meter.name ?? null,
     missing: async () => {
       if (usable(options).length === 0)
         return `${program.name} cannot speak to the provider of any model in QP_MODEL: name another one (docs/agents.md).`

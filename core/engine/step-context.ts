@@ -15,6 +15,7 @@ import { findConsent, readBudget } from '../store/budget.ts'
 import type { Database } from '../store/database.ts'
 import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
+import { listEarlierRuns, listSpentBySteps } from '../store/history.ts'
 import type { People } from '../store/people.ts'
 import { readOutput } from '../store/run.ts'
 import type { Lease } from './lease.ts'
@@ -34,6 +35,9 @@ export type Place = {
 /** The same for every try of the step, and for every round only its own. */
 export const effectKey = (runId: string, stepId: string, name: string): string =>
   createHash('sha256').update(`${runId}\n${stepId}\n${name}`).digest('hex')
+
+/** As many runs as say what the next one will be like. */
+const earlierRuns = 10
 
 /** What a step body sees of the engine. Every write goes out under the worker's lease and the run's fence. */
 export function stepContext(place: Place): StepContext {
@@ -64,6 +68,11 @@ export function stepContext(place: Place): StepContext {
       const [ledger] = await db.run(readBudget, { run: run.id })
       return { micros: ledger?.spentMicros ?? 0, tokens: ledger?.spentTokens ?? 0 }
     },
+    spentBySteps: async () => {
+      const rows = await db.run(listSpentBySteps, { run: run.id })
+      return Object.fromEntries(rows.map(({ step, micros, tokens }) => [step, { micros, tokens }]))
+    },
+    earlier: () => db.run(listEarlierRuns, { run: run.id, step: item.id, most: earlierRuns }),
   }
 }
 

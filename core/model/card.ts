@@ -42,9 +42,21 @@ export type Outlook = {
   readonly likelyMicros: number
   readonly highMicros: number
   readonly seconds: number
+  /** The same by what the money is for; what they come to is above. */
+  readonly phases: readonly PhaseEstimate[]
+  /** What the figures come from: `3 earlier runs`. */
+  readonly basis: string
   readonly policy: readonly string[]
   /** Wishes of the project that the server does not grant, in sentences. */
   readonly clamped: readonly string[]
+}
+
+/** In millionths of a US dollar. */
+export type PhaseEstimate = {
+  readonly name: string
+  readonly lowMicros: number
+  readonly likelyMicros: number
+  readonly highMicros: number
 }
 
 /** In millionths of a US dollar, and tokens. */

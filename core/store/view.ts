@@ -61,6 +61,17 @@ export const viewRun = statement({
         likelyMicros: z.number(),
         highMicros: z.number(),
         seconds: z.number(),
+        phases: z
+          .array(
+            z.object({
+              name: z.string(),
+              lowMicros: z.number(),
+              likelyMicros: z.number(),
+              highMicros: z.number(),
+            }),
+          )
+          .default([]),
+        basis: z.string().default(''),
         policy: z.array(z.string()),
         clamped: z.array(z.string()).default([]),
       })

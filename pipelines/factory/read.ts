@@ -1,9 +1,10 @@
-import type { StepContext, StepKind } from '../../core/pipeline.ts'
+import type { EarlierRun, StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
+import { estimate } from './estimate.ts'
 import type { Policy } from './policy.ts'
 import { gatePolicy, limitsOf, readPolicy, sayPolicy } from './policy.ts'
 import type { FactoryInput, ReadOutput } from './shapes.ts'
-import { factoryInput } from './shapes.ts'
+import { factoryInput, readOutput } from './shapes.ts'
 import { type FactoryPorts, runCap } from './ports.ts'
 import { decode, refuse } from './text.ts'
 
@@ -29,7 +30,8 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
       settingsSha256: sources.file,
       serverPolicySha256: sources.server,
       author: author.name,
-      outlook: outlookOf({ author, workshop }, policy, readme.sizeBytes),
+      agent: agentOf(workshop),
+      outlook: outlookOf({ author, workshop }, policy, { readmeBytes: readme.sizeBytes, earlier: await ctx.earlier() }),
       retentionDays: settings.policies.data_retention_days ?? null,
     }
     return {
@@ -45,17 +47,33 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
   },
 })
 
-const outlookOf = (
+const agentOf = (workshop: FactoryPorts['workshop']): ReadOutput['agent'] =>
+  workshop && { name: workshop.agent.name, model: workshop.agent.model }
+
+type Found = { readonly readmeBytes: number; readonly earlier: readonly EarlierRun[] }
+
+function outlookOf(
   { author, workshop }: Pick<FactoryPorts, 'author' | 'workshop'>,
   policy: Policy,
-  readmeBytes: number,
-): ReadOutput['outlook'] => ({
-  ...author.forecast(readmeBytes),
-  // What agents will need is not known before the milestones are: the run's own cap is the most.
-  ...(workshop === null ? {} : { highMicros: limitsOf(policy.settings).capMicros ?? runCap.micros }),
-  policy: sayPolicy(policy, workshop !== null),
-  clamped: policy.clamped,
-})
+  { readmeBytes, earlier }: Found,
+): ReadOutput['outlook'] {
+  const goesOnToCode = workshop !== null
+  const agent = agentOf(workshop)
+  const comparable = earlier.filter(({ output }) => {
+    const read = readOutput.safeParse(output).data
+    return read?.author === author.name && JSON.stringify(read.agent) === JSON.stringify(agent)
+  })
+  return {
+    ...estimate({
+      forecast: author.forecast(readmeBytes),
+      capMicros: limitsOf(policy.settings).capMicros ?? runCap.micros,
+      earlier: comparable,
+      goesOnToCode,
+    }),
+    policy: sayPolicy(policy, goesOnToCode),
+    clamped: policy.clamped,
+  }
+}
 
 function startSubject(input: FactoryInput, { snapshot, readme, outlook }: ReadOutput) {
   return {
@@ -68,7 +86,7 @@ function startSubject(input: FactoryInput, { snapshot, readme, outlook }: ReadOu
     questions: [],
     changes: [],
     facts: [
-      `estimate $${(outlook.likelyMicros / 1_000_000).toFixed(2)}, about ${outlook.seconds} s`,
+      `estimate $${(outlook.likelyMicros / 1_000_000).toFixed(2)}, about ${outlook.seconds} s, from ${outlook.basis}`,
       `asked as ${input.target}`,
     ],
   }

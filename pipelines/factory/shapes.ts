@@ -51,6 +51,13 @@ export const snapshot = z.object({
   hasUncommittedChanges: z.boolean(),
 })
 
+const phaseEstimate = z.object({
+  name: z.string(),
+  lowMicros: z.number(),
+  likelyMicros: z.number(),
+  highMicros: z.number(),
+})
+
 /** What the first step found, pinned for the rest of the run. */
 export const readOutput = z.object({
   snapshot,
@@ -61,12 +68,18 @@ export const readOutput = z.object({
   /** Null when the server has no policy file of its own. */
   serverPolicySha256: z.string().nullable().default(null),
   author: z.string(),
+  /** Who writes code, and with which model; null: nobody does. */
+  agent: z.object({ name: z.string(), model: z.string().nullable() }).nullable().default(null),
   /** What the run will cost and take, and the policy that applies, for its card. */
   outlook: z.object({
     lowMicros: z.number(),
     likelyMicros: z.number(),
     highMicros: z.number(),
     seconds: z.number(),
+    /** By what the money is for. */
+    phases: z.array(phaseEstimate).readonly().default([]),
+    /** What the figures come from: `3 earlier runs`. */
+    basis: z.string().default(''),
     policy: z.array(z.string()).readonly(),
     /** Wishes of the project that the server does not grant, in sentences. */
     clamped: z.array(z.string()).readonly().default([]),

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { MadeEffect, StepContext, StepKind } from '../../core/pipeline.ts'
 import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
-import { publishOutput, readOutput, writingOutput } from './shapes.ts'
+import { phaseOf } from './estimate.ts'
+import { publishOutput, type ReadOutput, readOutput, writingOutput } from './shapes.ts'
 
 /** Last step: what was made, what it cost against the estimate, and how to undo it. */
 export const summarize: StepKind = {
@@ -26,6 +27,7 @@ export const summarize: StepKind = {
       ...(published.pullRequest ? [`- Pull request: ${published.pullRequest.url}`] : []),
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,
       `- Cost: $${dollars(spent.micros)}, ${spent.tokens} tokens; estimated $${dollars(read.outlook.likelyMicros)}`,
+      ...(await sayPhases(ctx, read)),
       ...(await sayMilestones(ctx)),
       '',
       '## Undo',
@@ -39,6 +41,18 @@ export const summarize: StepKind = {
     const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')
     return { kind: 'done', output: { branch: published.branch, commit: published.commit }, artifacts: [artifact] }
   },
+}
+
+/** Each phase against its estimate; left out where nothing was to cost anything. */
+async function sayPhases(ctx: StepContext, { outlook }: ReadOutput): Promise<readonly string[]> {
+  if (outlook.highMicros === 0) return []
+  const costs = new Map<string, number>()
+  for (const [step, { micros }] of Object.entries(await ctx.spentBySteps()))
+    costs.set(phaseOf(step), (costs.get(phaseOf(step)) ?? 0) + micros)
+  return outlook.phases.map(({ name, lowMicros, likelyMicros, highMicros }) => {
+    const range = `$${dollars(likelyMicros)} ($${dollars(lowMicros)} to $${dollars(highMicros)})`
+    return `  - ${name}: $${dollars(costs.get(name) ?? 0)}; estimated ${range}, from ${outlook.basis}`
+  })
 }
 
 async function sayMilestones(ctx: StepContext): Promise<readonly string[]> {

@@ -132,7 +132,7 @@ test('a higher cap in the repository’s own file is asked for, not taken, and a
   const house = await openTestHouse({}, null, {
     codeHost: null,
     git: {},
-    author: spendingAuthor({ worst: 90_000, used: 20_000 }),
+    author: spendingAuthor({ worst: 90_000, used: () => 20_000 }),
   })
   const files = {
     'README.md': readme,

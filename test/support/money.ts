@@ -73,13 +73,13 @@ export async function readSpending(connection: ServerConnection): Promise<readon
 }
 
 /** The built-in author, whose every anchor and suite costs so much, in millionths of a dollar. */
-export function spendingAuthor({ worst, used }: { readonly worst: number; readonly used: number }): Author {
+export function spendingAuthor({ worst, used }: { readonly worst: number; readonly used: () => number }): Author {
   const author = createBuiltinAuthor()
   const paying =
     (write: Author['writeAnchor']): Author['writeAnchor'] =>
     async (request, desk) => {
       const held = await desk.reserve({ micros: worst, tokens: 1_000 }, 'writing')
-      await held.settle({ micros: used, tokens: 100 })
+      await held.settle({ micros: used(), tokens: 100 })
       return write(request, desk)
     }
   return { ...author, writeAnchor: paying(author.writeAnchor), writeSuite: paying(author.writeSuite) }

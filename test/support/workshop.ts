@@ -21,6 +21,7 @@ export function scriptedAgent(deed: Deed): CodingAgent & { readonly tasks: reado
   const tasks: AgentTask[] = []
   return {
     name: 'scripted',
+    model: 'scripted/model',
     tasks,
     missing: () => Promise.resolve(null),
     work: async (task, desk) => {
