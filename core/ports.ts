@@ -79,6 +79,8 @@ export type AuthorRequest = {
     readonly model: string | null
     readonly temperature: number | null
     readonly maxOutputTokens: number | null
+    /** False where another model than the one named, or the server's first, needs a decision before. */
+    readonly mayChange: boolean
   }
 }
 

@@ -26,7 +26,7 @@ function requestFor(readme: string | Uint8Array, over: Partial<AuthorRequest> = 
     decisions: [],
     repair: [],
     previous: [],
-    tuning: { model: null, temperature: null, maxOutputTokens: null },
+    tuning: { model: null, temperature: null, maxOutputTokens: null, mayChange: true },
     ...over,
   }
 }

@@ -18,7 +18,7 @@ const request: AuthorRequest = {
   decisions: [],
   repair: [],
   previous: [],
-  tuning: { model: null, temperature: null, maxOutputTokens: null },
+  tuning: { model: null, temperature: null, maxOutputTokens: null, mayChange: true },
 }
 
 type Answer = string | { readonly cut: string }
@@ -140,7 +140,7 @@ test('half an answer is none, and what a model puts around an answer is taken of
 test('a project chooses among the models of the server, and no other', async () => {
   const [one, two] = [modelOf('acme/one', draftIn), modelOf('acme/two', draftIn)]
   const author = createModelAuthor({ models: [one.model, two.model], draft })
-  const tuning = { model: 'two', temperature: 0.2, maxOutputTokens: 900 }
+  const tuning = { model: 'two', temperature: 0.2, maxOutputTokens: 900, mayChange: true }
   await author.writeAnchor({ ...request, tuning }, aDesk().desk)
   expect([one.asked.length, two.asked.length]).toEqual([0, 1])
   expect(two.asked[0]).toMatchObject({ temperature: 0.2, maxOutputTokens: 900 })

@@ -24,8 +24,8 @@ export const roles: readonly Role[] = ['viewer', 'operator', 'approver', 'admin'
 /** Those that a gate's policy may name; the others look, or look after data. */
 export const decidingRoles: readonly Role[] = ['operator', 'approver', 'admin']
 
-/** Runs this item only when an earlier step or gate ended with that verdict; otherwise it is skipped. */
-export type Condition = { readonly step: string; readonly verdict: string }
+/** Runs this item only when an earlier step or gate ended with that verdict, or one of those; otherwise it is skipped. */
+export type Condition = { readonly step: string; readonly verdict: string | readonly string[] }
 
 /** A step instance: `kind` names the code, `id` is unique in the plan and never reused. */
 export type StepItem = {
@@ -85,7 +85,7 @@ export function nextPosition(plan: Plan, from: number, verdicts: Readonly<Record
 }
 
 function runs(plan: Plan, item: PlanItem, verdicts: Readonly<Record<string, string>>): boolean {
-  const fits = !item.when || verdicts[rootOf(item.when.step)] === item.when.verdict
+  const fits = !item.when || [item.when.verdict].flat().includes(verdicts[rootOf(item.when.step)] ?? '')
   if (!fits || item.type === 'step') return fits
   const judged = plan.find((other) => other.id === item.judges)
   return judged !== undefined && runs(plan, judged, verdicts)

@@ -17,7 +17,7 @@ export const runStates = [
   'cancelled',
 ] as const
 
-const condition = z.object({ step: z.string(), verdict: z.string() })
+const condition = z.object({ step: z.string(), verdict: z.union([z.string(), z.array(z.string())]) })
 
 const roleNames = z.array(z.enum(roles as [(typeof roles)[number], ...(typeof roles)[number][]]))
 

@@ -4,6 +4,7 @@ import { milestoneSteps } from './milestones/steps.ts'
 import { documentsBlock } from './milestones/block.ts'
 import { withFreshCap } from './fresh-cap.ts'
 import { type FactoryPorts, runCap } from './ports.ts'
+import { presentModels } from './models.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
 import { readRepository } from './read.ts'
 import type { FactoryInput } from './shapes.ts'
@@ -42,6 +43,7 @@ export const factory = ({
   cap: runCap,
   steps: mapValues(withFreshCap({ source, serverPolicy }), {
     read: readRepository({ source, author, codeHost, workshop, serverPolicy }),
+    models: presentModels,
     anchor: writeAnchor(author),
     suite: writeSuite(author),
     publish: publishDocuments(source, codeHost),
@@ -82,7 +84,23 @@ function plan({ dryRun }: FactoryInput, goesOnToCode: boolean): Plan {
       title: 'waiting for the start',
       judges: 'read',
       policy: defaultPolicy,
-      when: { step: 'read', verdict: 'confirm' },
+      when: { step: 'read', verdict: ['confirm', 'confirm-model'] },
+    },
+    {
+      type: 'step',
+      id: 'models',
+      kind: 'models',
+      title: 'showing which models are others',
+      when: { step: 'read', verdict: ['model', 'confirm-model'] },
+    },
+    {
+      type: 'gate',
+      id: 'model-change-gate',
+      name: 'model-change',
+      title: 'waiting for a decision on other models',
+      judges: 'models',
+      policy: defaultPolicy,
+      when: { step: 'read', verdict: ['model', 'confirm-model'] },
     },
     { type: 'step', id: 'anchor', kind: 'anchor', title: 'writing ANCHOR.md' },
     {

@@ -1,6 +1,7 @@
 import type { EarlierRun, StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import { estimate } from './estimate.ts'
+import { modelsBefore, modelsOf } from './models.ts'
 import type { Policy } from './policy.ts'
 import { gatePolicy, limitsOf, readPolicy, sayPolicy } from './policy.ts'
 import type { FactoryInput, ReadOutput } from './shapes.ts'
@@ -23,6 +24,8 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
     const { policy, saved } = await readPolicy(ctx, { source, snapshot, server })
     const { settings, sources } = policy
     const readme = await readReadme(ctx, source, snapshot)
+    const earlier = await ctx.earlier()
+    const models = modelsOf(settings, { author, workshop })
     const output: ReadOutput = {
       snapshot,
       readme,
@@ -31,7 +34,9 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
       serverPolicySha256: sources.server,
       author: author.name,
       agent: agentOf(workshop),
-      outlook: outlookOf({ author, workshop }, policy, { readmeBytes: readme.sizeBytes, earlier: await ctx.earlier() }),
+      models,
+      modelsBefore: modelsBefore(settings, models, earlier),
+      outlook: outlookOf({ author, workshop }, policy, { readmeBytes: readme.sizeBytes, earlier }),
       retentionDays: settings.policies.data_retention_days ?? null,
     }
     return {
@@ -40,12 +45,16 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
       output: { ...output, raisePolicy: gatePolicy(policy, 'budget') },
       artifacts: [{ name: 'README.md', sha256: readme.sha256, sizeBytes: readme.sizeBytes }, ...saved],
       limits: limitsOf(settings),
-      verdict: input.confirm || settings.policies.gates['start'] ? 'confirm' : 'go',
+      verdict: verdictOf(input.confirm || settings.policies.gates['start'] !== undefined, output.modelsBefore !== null),
       subject: startSubject(input, output),
       policy: gatePolicy(policy, 'start'),
     }
   },
 })
+
+/** What the plan's gates go by. */
+const verdictOf = (isAsked: boolean, isOtherModel: boolean): string =>
+  isAsked ? (isOtherModel ? 'confirm-model' : 'confirm') : isOtherModel ? 'model' : 'go'
 
 const agentOf = (workshop: FactoryPorts['workshop']): ReadOutput['agent'] =>
   workshop && { name: workshop.agent.name, model: workshop.agent.model }

@@ -51,6 +51,11 @@ export const snapshot = z.object({
   hasUncommittedChanges: z.boolean(),
 })
 
+/** Names as configuration spells them; a document without a model has the built-in author. */
+const models = z.object({ arch: z.string(), dev: z.string().nullable(), qa: z.string() })
+
+export type Models = z.infer<typeof models>
+
 const phaseEstimate = z.object({
   name: z.string(),
   lowMicros: z.number(),
@@ -70,6 +75,10 @@ export const readOutput = z.object({
   author: z.string(),
   /** Who writes code, and with which model; null: nobody does. */
   agent: z.object({ name: z.string(), model: z.string().nullable() }).nullable().default(null),
+  /** The model of each role; `dev` is null where nobody writes code. */
+  models: models.nullable().default(null),
+  /** Those of the last run that succeeded, where they were others and policy wants a decision about that. */
+  modelsBefore: models.nullable().default(null),
   /** What the run will cost and take, and the policy that applies, for its card. */
   outlook: z.object({
     lowMicros: z.number(),

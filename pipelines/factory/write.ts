@@ -73,9 +73,9 @@ async function requestOf(ctx: StepContext, read: ReadOutput): Promise<AuthorRequ
   }
 }
 
-function tuningOf({ models }: Settings): AuthorRequest['tuning'] {
+function tuningOf({ models, policies }: Settings): AuthorRequest['tuning'] {
   const { model = null, temperature = null, max_output_tokens: maxOutputTokens = null } = models?.arch ?? {}
-  return { model, temperature, maxOutputTokens }
+  return { model, temperature, maxOutputTokens, mayChange: policies.model_change_requires_gate !== true }
 }
 
 type Write = (author: Author, request: AuthorRequest) => Promise<Writing>

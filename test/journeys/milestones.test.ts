@@ -242,3 +242,33 @@ test.runIf(hasSandbox)(
     expect(await git(folder, 'show', 'main:tests.sh')).toBe('true # mine\ntrue # R-1')
   },
 )
+
+test.runIf(hasSandbox)(
+  'migrations and the rules of continuous integration have gates of their own where the project wants them',
+  async () => {
+    const policies =
+      'policies: { gates: { migration: { roles: [approver] }, ci-policy: { roles: [admin, approver] } } }\n'
+    const { house, folder, handle } = await atWork(
+      async (task) => {
+        await append(task, 'tests.sh', 'true\n')
+        await append(task, 'db.sql', 'create table a (b int);\ndrop table customers;\n')
+        await append(task, 'Jenkinsfile', 'sh "make"\n')
+      },
+      { 'quantapilot.yml': policies },
+    )
+    const milestone = await approve(house, handle, 'M-001')
+    expect(milestone?.subject.risks[0]).toBe('db.sql takes data away: drop table customers;')
+    const ci = await approve(house, handle, 'ci-policy')
+    expect(ci).toMatchObject({ roles: ['admin', 'approver'], subject: { changes: ['Jenkinsfile +sh "make"'] } })
+    const migration = await approve(house, handle, 'migration')
+    expect(migration).toMatchObject({
+      roles: ['approver'],
+      subject: { risks: ['db.sql takes data away: drop table customers;'] },
+    })
+    expect(migration?.subject.artifact.sha256, 'all three are about the same bytes').toBe(
+      milestone?.subject.artifact.sha256,
+    )
+    expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+    expect(await git(folder, 'show', 'main:Jenkinsfile')).toBe('sh "make"')
+  },
+)

@@ -82,5 +82,9 @@ export function spendingAuthor({ worst, used }: { readonly worst: number; readon
       await held.settle({ micros: used(), tokens: 100 })
       return write(request, desk)
     }
-  return { ...author, writeAnchor: paying(author.writeAnchor), writeSuite: paying(author.writeSuite) }
+  return {
+    ...author,
+    writeAnchor: paying((...asked) => author.writeAnchor(...asked)),
+    writeSuite: paying((...asked) => author.writeSuite(...asked)),
+  }
 }

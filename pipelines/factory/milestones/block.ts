@@ -1,8 +1,8 @@
 import type { GatePolicy, Plan, StepItem } from '../../../core/model/plan.ts'
-import { idOf, type Milestone } from './shapes.ts'
+import { idOf, type Milestone, type MilestoneStep } from './shapes.ts'
 
 /** Holds until the step before the gate has read the project's own policy. */
-const policy: GatePolicy = {
+export const workPolicy: GatePolicy = {
   roles: ['approver', 'admin'],
   quorum: 1,
   selfApproval: true,
@@ -28,7 +28,7 @@ export const documentsBlock: Plan = [
     title: 'waiting for a decision on the first merge',
     judges: 'docs-checks',
     reworks: 'suite',
-    policy,
+    policy: workPolicy,
   },
   { type: 'step', id: 'docs-merge', kind: 'docs-merge', title: 'merging the documents', ...whereThereIsCode },
 ]
@@ -55,7 +55,7 @@ export function workBlock(id: string, carry: boolean): Plan {
       title: `waiting for a decision on ${id}`,
       judges: idOf(id, 'show'),
       reworks: idOf(id, 'implement'),
-      policy,
+      policy: workPolicy,
       when: { step: idOf(id, 'show'), verdict: 'ask' },
     },
     step(id, 'merge', `merging ${id}`),
@@ -68,9 +68,10 @@ export function againUpTo(id: string, last: 'test' | 'review' | 'checks'): Plan 
   return block.slice(0, 1 + block.findIndex((item) => item.id === idOf(id, last)))
 }
 
-type WorkStep = 'plan' | 'implement' | 'test' | 'review' | 'publish' | 'checks' | 'show' | 'merge'
+type WorkStep = Exclude<MilestoneStep, 'gate'>
 
-const step = (id: string, name: WorkStep, title: string): StepItem => ({
+/** One step of a milestone's work, by the id of its first round. */
+export const step = (id: string, name: WorkStep, title: string): StepItem => ({
   type: 'step',
   id: idOf(id, name),
   kind: `milestone-${name}`,

@@ -6,6 +6,7 @@ import { pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
 import { milestoneBlock, workBlock } from './block.ts'
 import { messageOf } from './publish.ts'
+import { specialBlock, undecidedGate } from './special.ts'
 import {
   type Change,
   change,
@@ -93,6 +94,9 @@ export const mergeMilestone = (ports: MilestonePorts): StepKind => ({
     const milestone = await currentMilestone(ctx)
     const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
     await requireApproved(ctx, milestone, made)
+    const policy = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
+    const gate = await undecidedGate(ctx, policy, made)
+    if (gate !== null) return { kind: 'done', output: null, verdict: 'asks', extend: specialBlock(milestone, gate) }
     const { branch, commit: sha, pullRequest } = await ctx.outputOf(idOf(milestone.id, 'publish'), offered)
     const message = messageOf(milestone)
     const landed = await land(ctx, ports, { base: made.base, branch, sha, pullRequest, message })

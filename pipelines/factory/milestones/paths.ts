@@ -17,6 +17,20 @@ const rules: ReadonlySet<string> = new Set(['quantapilot.yml', 'codeowners'])
 const matches = (path: string, globs: readonly string[]): boolean =>
   globs.some((glob) => picomatch.isMatch(path, glob, { dot: true, nobrace: true, noextglob: true, nobracket: true }))
 
+/** Gates of their own that a project may want for some paths, by the gate's name. */
+const special = {
+  'ci-policy': ['**/{.gitlab-ci.yml,Jenkinsfile,azure-pipelines.yml}', '**/.circleci/**', '**/.husky/**'],
+  migration: ['**/migrations/**', '**/migrate/**', '**/*.sql'],
+} as const
+
+export type SpecialGate = keyof typeof special
+
+export const specialGates: readonly SpecialGate[] = ['ci-policy', 'migration']
+
+/** Whether a path is what that gate is about. */
+export const isAbout = (gate: SpecialGate, path: string): boolean =>
+  picomatch.isMatch(path, [...special[gate]], { dot: true, nocase: true })
+
 /** Files that run, install or ship things: their lines stand on the card, and a person decides about them, whatever the policy. */
 export const isSensitive = (path: string): boolean => picomatch.isMatch(path, sensitive, { dot: true, nocase: true })
 
@@ -30,8 +44,8 @@ const sensitive = [
   '**/{requirements*.txt,setup.py,setup.cfg,Pipfile,Gemfile,go.mod,pom.xml,build.gradle,build.gradle.kts,composer.json}',
   '**/{Makefile,Justfile,Rakefile}',
   '**/{Dockerfile*,Containerfile*,docker-compose*.yml,compose*.yml,compose*.yaml}',
-  '**/{.gitlab-ci.yml,Jenkinsfile,azure-pipelines.yml}',
-  '**/{.circleci,.husky,.vscode,.devcontainer}/**',
-  '**/migrations/**',
+  ...special['ci-policy'],
+  ...special.migration,
+  '**/{.vscode,.devcontainer}/**',
   '{ops,contracts,infra,docker,deploy}/**',
 ]

@@ -1,5 +1,5 @@
 import type { StepKind } from '../../../core/pipeline.ts'
-import { isSensitive } from './paths.ts'
+import { isAbout, isSensitive } from './paths.ts'
 import { type Change, change, currentMilestone, idOf, type Judgement, judgement, type Milestone } from './shapes.ts'
 import { sendBack } from './test.ts'
 
@@ -39,21 +39,33 @@ export function review(milestone: Milestone, made: Change, patch: string, tested
     ],
     risks: [
       ...tested.risks,
+      ...lossOfData(lines),
       ...sensitiveLines(made, lines),
       ...(unnamed.length > 0 ? [`No line of the change names ${unnamed.join(', ')}.`] : []),
     ],
   }
 }
 
-type Added = { readonly path: string; readonly text: string }
+/** A line that a patch adds, and to which file. */
+export type Added = { readonly path: string; readonly text: string }
 
-function addedLines(patch: string): readonly Added[] {
+/** The lines that a patch adds, by file. */
+export function addedLines(patch: string): readonly Added[] {
   let path = ''
   return patch.split('\n').flatMap((line) => {
     if (line.startsWith('+++ ')) path = line.slice(6)
     return line.startsWith('+') && !line.startsWith('+++ ') ? [{ path, text: line.slice(1) }] : []
   })
 }
+
+/** What takes data away for good. */
+const destructive = /\b(?:drop\s+(?:table|column|schema|database|type|view|index)|truncate\b|delete\s+from)/i
+
+/** Lines of migrations that take data away, in sentences. */
+export const lossOfData = (lines: readonly Added[]): readonly string[] =>
+  lines
+    .filter(({ path, text }) => isAbout('migration', path) && destructive.test(text))
+    .map(({ path, text }) => `${path} takes data away: ${text.trim().slice(0, 200)}`)
 
 /** Shapes of keys that vendors publish, private keys, and assignments of long literals to what is called a secret. */
 const looksSecret =

@@ -87,7 +87,17 @@ export const branchResult = docsBranchResult.omit({ created: true })
 /** What was merged, and how it is taken back. */
 export const merged = z.object({ commit: z.string(), into: z.string(), undo: z.string() })
 
-export type MilestoneStep = 'plan' | 'implement' | 'test' | 'review' | 'publish' | 'checks' | 'show' | 'gate' | 'merge'
+export type MilestoneStep =
+  | 'plan'
+  | 'implement'
+  | 'test'
+  | 'review'
+  | 'publish'
+  | 'checks'
+  | 'show'
+  | 'gate'
+  | 'special'
+  | 'merge'
 
 /** `M-001` and `test` → `m-001-test`: the first round's id. */
 export const idOf = (milestoneId: string, step: MilestoneStep): string => `${milestoneId.toLowerCase()}-${step}`

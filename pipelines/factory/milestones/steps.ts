@@ -8,6 +8,7 @@ import { publishChange } from './publish.ts'
 import { reviewChange } from './review.ts'
 import { showChange } from './show.ts'
 import type { MilestonePorts } from './shapes.ts'
+import { showSpecial } from './special.ts'
 import { testChange } from './test.ts'
 
 /** The kinds of steps between the documents' branch and merged code. */
@@ -22,5 +23,6 @@ export const milestoneSteps = (ports: MilestonePorts): Readonly<Record<string, S
   'milestone-publish': publishChange(ports),
   'milestone-checks': awaitChecks(ports),
   'milestone-show': showChange,
+  'milestone-special': showSpecial,
   'milestone-merge': mergeMilestone(ports),
 })
