@@ -143,11 +143,11 @@ const usd = (name: string, fallback: number | null) => {
 }
 
 /** A number of tokens; 0 caps nothing. */
-const most = (name: string) =>
+const most = (name: string, fallback = 0) =>
   z
     .string()
     .regex(/^\d{1,12}$/, `${name} must be a whole number of tokens; 0 for no cap.`)
-    .default('0')
+    .default(`${fallback}`)
     .transform((text) => (Number(text) === 0 ? null : Number(text)))
 
 const isZone = (name: string): boolean => {
@@ -211,8 +211,8 @@ const Variables = z
     QP_TIME_ZONE: z.string().refine(isZone, 'QP_TIME_ZONE must be a time zone such as Europe/Berlin.').default('UTC'),
     QP_DAY_USD: usd('QP_DAY_USD', 50),
     QP_DAY_TOKENS: most('QP_DAY_TOKENS'),
-    QP_HOUR_USD: usd('QP_HOUR_USD', null),
-    QP_MINUTE_TOKENS: most('QP_MINUTE_TOKENS'),
+    QP_HOUR_USD: usd('QP_HOUR_USD', 20),
+    QP_MINUTE_TOKENS: most('QP_MINUTE_TOKENS', 2_000_000),
     QP_ACTOR_DAY_USD: usd('QP_ACTOR_DAY_USD', null),
     QP_PROJECT_DAY_USD: usd('QP_PROJECT_DAY_USD', null),
     QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),

@@ -14,6 +14,8 @@ export type ModelSource = {
   readonly apiKey: string | null
   /** Null: the provider's own. */
   readonly baseUrl: string | null
+  /** The operator's own price, in US dollars for a million tokens; left out: the table's. */
+  readonly price?: { readonly input: number; readonly output: number }
 }
 
 const isLocal = ({ hostname }: URL): boolean => ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
@@ -45,6 +47,13 @@ export const modelVariables = {
       'QP_MODEL must name models with commas between, each as openai/…, anthropic/…, google/… or compatible/…, such as openai/gpt-5.5.',
     )
     .optional(),
+  QP_MODEL_PRICES: z
+    .string()
+    .regex(
+      /^\s*[^\s,=]+=\d+(?:\.\d+)?\/\d+(?:\.\d+)?(?:\s*,\s*[^\s,=]+=\d+(?:\.\d+)?\/\d+(?:\.\d+)?)*\s*$/,
+      'QP_MODEL_PRICES must give dollars for a million tokens of input and output, such as compatible/llama3=0.20/0.60, with commas between.',
+    )
+    .optional(),
   OPENAI_API_KEY: key('OPENAI_API_KEY'),
   OPENAI_BASE_URL: address('OPENAI_BASE_URL'),
   ANTHROPIC_API_KEY: key('ANTHROPIC_API_KEY'),
@@ -70,10 +79,14 @@ export const keyNameOf = (provider: Provider): string => variables[provider].api
 /** The models to ask, the first one first; empty where none is named. Half a configuration is refused in a sentence. */
 export function readModels(values: Values): Result<readonly ModelSource[]> {
   const models: ModelSource[] = []
+  const prices = pricesIn(values.QP_MODEL_PRICES ?? '')
   for (const name of (values.QP_MODEL ?? '').split(',').flatMap((part) => part.trim() || [])) {
     const provider = name.slice(0, name.indexOf('/')) as Provider
     const { apiKey, baseUrl } = variables[provider]
-    const source = {
+    const price = prices.get(name)
+    prices.delete(name)
+    const source: ModelSource = {
+      ...(price ? { price } : {}),
       name,
       provider,
       model: name.slice(provider.length + 1),
@@ -87,5 +100,20 @@ export function readModels(values: Values): Result<readonly ModelSource[]> {
       )
     models.push(source)
   }
+  const [stray] = prices.keys()
+  if (stray !== undefined)
+    return refused(
+      'invalid_input',
+      `QP_MODEL_PRICES has a price for ${stray}, which QP_MODEL does not name: correct one of them.`,
+    )
   return accepted(models)
 }
+
+/** `compatible/llama3=0.20/0.60, …` by model. */
+const pricesIn = (text: string): Map<string, NonNullable<ModelSource['price']>> =>
+  new Map(
+    text.split(',').flatMap((part) => {
+      const [, name, input, output] = /^\s*([^\s=]+)=([\d.]+)\/([\d.]+)\s*$/.exec(part) ?? []
+      return name === undefined ? [] : [[name, { input: Number(input), output: Number(output) }]]
+    }),
+  )

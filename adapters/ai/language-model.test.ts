@@ -4,7 +4,7 @@ import { LLMock } from '@copilotkit/aimock'
 import { expect, onTestFinished, test } from 'vitest'
 import { Fault } from '../../core/model/problem.ts'
 import type { ModelRequest } from '../../core/ports.ts'
-import type { ModelSource, Provider } from './environment.ts'
+import { type ModelSource, type Provider, readModels } from './environment.ts'
 import { createLanguageModel } from './language-model.ts'
 
 const question: ModelRequest = {
@@ -176,4 +176,18 @@ test('the most a call may cost counts every byte, grows into dearer tiers, and i
   const unknown = await createLanguageModel(sourceOf('openai', 'gpt-of-tomorrow-99x', 'http://127.0.0.1:9/v1'))
   expect(unknown.worstCase(question)).toMatchObject({ micros: 0, tokens: expect.any(Number) })
   expect(unknown.worstCase(question).tokens).toBeGreaterThan(50)
+})
+
+test('a price of the operator’s own holds for models that no table knows, and is held to their model', async () => {
+  const values = { QP_MODEL: 'compatible/llama3', QP_MODEL_BASE_URL: 'http://127.0.0.1:9/v1' }
+  const read = readModels({ ...values, QP_MODEL_PRICES: 'compatible/llama3=0.20/0.60' })
+  const [source] = read.ok ? read.value : []
+  if (!source) throw new Error('no model')
+  const model = await createLanguageModel(source)
+  const { micros, tokens } = model.worstCase({ ...question, prompt: 'x'.repeat(10_000), maxOutputTokens: 1_000 })
+  expect(micros).toBe(Math.ceil((tokens - 1_000) * 0.2 + 1_000 * 0.6))
+  expect(readModels({ ...values, QP_MODEL_PRICES: 'compatible/llama=1/2' })).toMatchObject({
+    ok: false,
+    refusal: { message: expect.stringContaining('compatible/llama, which QP_MODEL does not name') },
+  })
 })

@@ -21,12 +21,15 @@ export async function loadPrices(): Promise<void> {
 }
 
 /**
- * What that much costs at the table's price for the tier it falls in, rounded up; no micros where the table does not know
+ * What that much costs at the operator's own price, or at the table's for the tier it falls in, rounded up; no micros where the table does not know
  * the model, so that tokens alone are capped. `loadPrices` comes before.
  */
-export function costOf({ provider, model }: ModelSource, { input, cached, written = 0, output }: Usage): Amount {
+export function costOf(source: ModelSource, { input, cached, written = 0, output }: Usage): Amount {
   assert(calculate, 'prices are loaded before they are asked for')
+  const { provider, model, price: own } = source
   const tokens = input + output
+  // A dollar for a million tokens is a millionth of a dollar for each. What a cache would save is not known here.
+  if (own) return { micros: Math.ceil(input * own.input + output * own.output), tokens }
   if (provider === 'compatible') return { micros: 0, tokens }
   const used = {
     input_tokens: input,
