@@ -231,6 +231,8 @@ export function sayReply(reply: Reply): readonly string[] {
       return reply.lines.map((line) =>
         `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
       )
+    case 'calls':
+      return sayCalls(reply)
     case 'artifacts':
       return reply.artifacts.length === 0
         ? ['Nothing yet.']
@@ -252,6 +254,26 @@ export function sayReply(reply: Reply): readonly string[] {
     default:
       return sayPersonal(reply)
   }
+}
+
+function sayCalls({ handle, calls, page, hasMore }: Extract<Reply, { kind: 'calls' }>): readonly string[] {
+  if (calls.length === 0) return [page > 1 ? 'No more calls.' : `Run ${handle} has called no model yet.`]
+  const rows = calls.map((call) => [
+    call.at.toISOString().slice(0, 19).replace('T', ' '),
+    call.id.slice(-8),
+    quoted(call.step),
+    quoted(call.model),
+    call.prompt ? `${call.prompt.id}@${call.prompt.version}` : '(agent)',
+    call.inputTokens?.toLocaleString('en-US') ?? '?',
+    call.outputTokens?.toLocaleString('en-US') ?? '?',
+    call.costMicros === null ? '?' : sayMoney(call.costMicros),
+    sayDuration(call.durationMs),
+    call.outcome,
+    quoted(call.requestId ?? '–'),
+  ])
+  const heads = ['at (UTC)', 'call', 'step', 'model', 'prompt', 'in', 'out', 'cost', 'took', 'outcome', 'request']
+  const lines = table(heads, rows)
+  return hasMore ? [...lines, `More: /calls ${handle} ${page + 1}`] : lines
 }
 
 function sayWebhooks({ did, webhooks, secret }: Extract<Reply, { kind: 'webhooks' }>): readonly string[] {

@@ -16,7 +16,9 @@ import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
 import type { People } from '../store/people.ts'
 import { readOutput } from '../store/run.ts'
+import type { CallBook } from './call-book.ts'
 import type { Lease } from './lease.ts'
+import type { ProgressBoard } from './progress-board.ts'
 import type { Purse } from './purse.ts'
 
 /** Where a try runs: whose lease, which run and step, and the signal that stops it. */
@@ -25,6 +27,8 @@ export type Place = {
   readonly people: People
   readonly lease: Lease
   readonly purse: Purse
+  readonly calls: CallBook
+  readonly progress: ProgressBoard
   readonly run: Run
   readonly item: StepItem
   readonly signal: AbortSignal
@@ -59,6 +63,8 @@ export function stepContext(place: Place): StepContext {
         .filter((effect) => effect.state === 'done')
         .map(({ kind, target, undo, result }) => ({ kind, target, undo, result })),
     reserve: (amount, purpose, within) => reserve(place, amount, { purpose, within }),
+    recall: (asked) => place.calls.recall(run.id, item.id, asked),
+    progress: (text) => place.progress.say({ run: run.id, step: item.id, text, signal }),
     spent: async () => {
       const [ledger] = await db.run(readBudget, { run: run.id })
       return { micros: ledger?.spentMicros ?? 0, tokens: ledger?.spentTokens ?? 0 }
@@ -139,7 +145,7 @@ export class LeaseLost extends Error {
 const uncapped: Within = { zone: null, caps: {} }
 
 async function reserve(
-  { purse, run, item, lease }: Place,
+  { purse, calls, run, item, lease }: Place,
   amount: Amount,
   { purpose, within = uncapped }: { readonly purpose: string; readonly within: Within | undefined },
 ): Promise<Reservation> {
@@ -148,5 +154,9 @@ async function reserve(
   if (granted === 'lost' || (granted instanceof Fault && !lease.holds)) throw new LeaseLost()
   if (granted instanceof Fault) throw granted
   const { id } = granted
-  return { id, settle: (used) => purse.settle({ run: run.id, id, ...used }, purpose) }
+  return {
+    id,
+    settle: (used) => purse.settle({ run: run.id, id, ...used }, purpose),
+    record: (call) => calls.record(run.id, item.id, { id, call }),
+  }
 }

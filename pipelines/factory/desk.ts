@@ -17,5 +17,7 @@ export function deskFor(ctx: StepContext, { steps, limits }: Settings, { step, m
   return {
     signal: ctx.signal,
     reserve: (amount, purpose) => ctx.reserve(amount, purpose, { zone: limits?.time_zone ?? null, caps }),
+    recall: (asked) => ctx.recall(asked),
+    progress: (text) => ctx.progress(text),
   }
 }
