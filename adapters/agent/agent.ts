@@ -57,7 +57,8 @@ export function createCodingAgent(options: AgentOptions): CodingAgent {
       const chosen = able.find(({ meter }) => meter.name === task.model || meter.model === task.model) ?? able[0]
       if (installation === null || chosen === undefined)
         throw new Fault({ code: 'PRECONDITION_FAILED', message: program.whenMissing, retryable: false })
-      const line = await chosen.meter.open(chosen.spoken, desk)
+      const progress = (text: string): void => desk.progress(`${program.name}: ${text}`)
+      const line = await chosen.meter.open(chosen.spoken, { ...desk, progress })
       try {
         return await work(options, { task, desk, line, installation, ...chosen })
       } finally {

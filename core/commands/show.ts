@@ -33,6 +33,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     reasonCode: row.reasonCode,
     reason: row.state === 'rejected' ? await whyRejected({ db, people }, row) : row.reason,
     phase: phaseOf(row.plan, row.position),
+    progress: row.progress,
     tries: row.failures,
     startedAt: row.createdAt,
     elapsedMs: row.elapsedMs,

@@ -17,6 +17,8 @@ export type RunCard = {
   readonly reason: string | null
   /** Where it stands: item n of m of its plan, and what that item is. */
   readonly phase: { readonly n: number; readonly of: number; readonly title: string }
+  /** What the step under way says it is doing; untrusted, and null when it says nothing. */
+  readonly progress: string | null
   readonly tries: number
   readonly startedAt: Date
   readonly elapsedMs: number
