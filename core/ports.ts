@@ -343,6 +343,8 @@ export interface LanguageModel {
 export interface Circuit {
   /** 0: call, and say how it went. Else the milliseconds after which it is worth asking again. */
   enter(): Promise<number>
+  /** The same without entering: for whoever has others to ask. */
+  waitMs(): Promise<number>
   /** The other side did not do its part: it was away, too slow, or broken. */
   failed(): Promise<void>
   passed(): Promise<void>

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { Config } from '../config.ts'
 import type { Reply } from '../core/commands/command.ts'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { logTo } from '../main/log.ts'

@@ -18,7 +18,13 @@ type Seen = {
 }
 
 /** A provider that answers every call alike, and keeps what it was sent. */
-async function openProvider(answer: { status?: number; type?: string; chunks: readonly string[]; cut?: boolean }) {
+async function openProvider(answer: {
+  status?: number
+  type?: string
+  headers?: Record<string, string>
+  chunks: readonly string[]
+  cut?: boolean
+}) {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
@@ -26,7 +32,10 @@ async function openProvider(answer: { status?: number; type?: string; chunks: re
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString()
       seen.push({ url: request.url ?? '', headers: request.headers, body: JSON.parse(text) as Seen['body'], text })
-      response.writeHead(answer.status ?? 200, { 'content-type': answer.type ?? 'application/json' })
+      response.writeHead(answer.status ?? 200, {
+        'content-type': answer.type ?? 'application/json',
+        ...answer.headers,
+      })
       for (const chunk of answer.chunks) response.write(chunk)
       if (answer.cut) setTimeout(() => response.destroy(), 20)
       else response.end()
@@ -72,7 +81,12 @@ async function openLine(provider: Provider, speaks: ModelInterface, url: string,
     progress: (text: string) => void said.push(text),
   }
   const never = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
-  const circuit = { enter: () => Promise.resolve(0), failed: () => Promise.resolve(), passed: () => Promise.resolve() }
+  const circuit = {
+    enter: () => Promise.resolve(0),
+    waitMs: () => Promise.resolve(0),
+    failed: () => Promise.resolve(),
+    passed: () => Promise.resolve(),
+  }
   const model = usual[provider]
   const source = { name: `${provider}/${model}`, provider, model, apiKey: 'the-real-key', baseUrl: url }
   const meter = await createMeter({
@@ -277,4 +291,17 @@ test('a model without a price is capped by its tokens', async () => {
   await send(line.socket, '/v1/chat/completions', { messages: [] })
   expect(settled).toEqual([{ micros: 0, tokens: 120 }])
   expect(reserved().tokens).toBeGreaterThan(1_000)
+})
+
+test('a provider that wants no calls for longer than agents wait says so on the line; a shorter while is the agent’s to wait', async () => {
+  for (const [seconds, isLimited] of [
+    ['20', false],
+    ['3600', true],
+  ] as const) {
+    const busy = await openProvider({ chunks: ['{"error":{}}'], status: 429, headers: { 'retry-after': seconds } })
+    const { line } = await openLine('openai', 'openai-chat', busy.url)
+    expect((await send(line.socket, '/v1/chat/completions', { messages: [] })).status).toBe(429)
+    expect(line.limited.aborted, seconds).toBe(isLimited)
+    expect(line.refused.aborted).toBe(false)
+  }
 })

@@ -37,6 +37,7 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     name: source.name,
     model: source.model,
     speaks: speaks[source.provider],
+    waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk) => {
       // Closed to other accounts, as mkdtemp makes it.
       const folder = await mkdtemp(join(tmpDir, 'qp-meter-'))
@@ -50,13 +51,14 @@ type Line = MeterOptions & { readonly spoken: ModelInterface; readonly desk: Aut
 /** What every call of a line sees and adds to. */
 type Book = {
   readonly refusal: AbortController
+  readonly limit: AbortController
   readonly closing: AbortSignal
   add(used: Amount): void
 }
 
 async function openLine(line: Line, folder: string): Promise<MeterLine> {
   const socket = join(folder, 'model.sock')
-  const refusal = new AbortController()
+  const [refusal, limit] = [new AbortController(), new AbortController()]
   const closing = new AbortController()
   let calls = 0
   let used: Amount = { micros: 0, tokens: 0 }
@@ -66,7 +68,7 @@ async function openLine(line: Line, folder: string): Promise<MeterLine> {
     const count = `${calls} ${calls === 1 ? 'call' : 'calls'}`
     line.desk.progress(`${count} of ${line.source.name}, ${used.tokens.toLocaleString('en-US')} tokens`)
   }
-  const book: Book = { refusal, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
+  const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
   const under = new Set<Promise<void>>()
   const server = createServer((request, response) => {
     const served = serve(line, book, { request, response }).catch((error: unknown) => fail(response, book, error))
@@ -80,6 +82,7 @@ async function openLine(line: Line, folder: string): Promise<MeterLine> {
   return {
     socket,
     refused: refusal.signal,
+    limited: limit.signal,
     total: () => ({ calls, used }),
     close: async () => {
       closing.abort()
@@ -113,6 +116,7 @@ async function serve(line: Line, book: Book, { request, response }: Exchange): P
   const body = dialect.tamed(given, wanted)
   if (typeof body === 'string') return refuse(response, 400, body)
   const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
+  if (closedMs > agentWaitsMs) book.limit.abort()
   if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
   const text = JSON.stringify(body)
   const cap = dialect.capOf(body)
@@ -154,7 +158,7 @@ async function forward(call: Call): Promise<void> {
       // Turned away: it cost nothing.
       await settle({ micros: 0, tokens: 0 })
       record({ ...nothing, requestId, costMicros: 0, outcome: codeOf(answer.status) })
-      await learn(line.guards, answer)
+      if ((await learn(line.guards, answer)) > agentWaitsMs) book.limit.abort()
       return await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
     }
     await line.guards.circuit.passed()
@@ -238,10 +242,17 @@ const isRefused = (error: unknown): boolean =>
 
 const unnamedWaitMs = 10_000
 
-async function learn({ gate, circuit }: Guards, { status, headers }: Response): Promise<void> {
+/** Agents try again for about so long before they give up. */
+const agentWaitsMs = 30_000
+
+/** Tells the others what a provider said; answers for how many milliseconds it wants no calls. */
+async function learn({ gate, circuit }: Guards, { status, headers }: Response): Promise<number> {
+  if (status >= 500) await circuit.failed()
+  if (status !== 429) return 0
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-  if (status === 429) await gate.close(seconds > 0 ? Math.ceil(seconds * 1_000) : unnamedWaitMs)
-  else if (status >= 500) await circuit.failed()
+  const waitMs = seconds > 0 ? Math.ceil(seconds * 1_000) : unnamedWaitMs
+  await gate.close(waitMs)
+  return waitMs
 }
 
 type Passing = { readonly abort: () => void; readonly idleMs: number; readonly onBytes?: (bytes: Uint8Array) => void }
