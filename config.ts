@@ -11,6 +11,7 @@ import type { MailSettings } from './bot/mail/settings.ts'
 import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
 import { httpEnvironment } from './bot/http/environment.ts'
 import { nearest } from './core/model/nearest.ts'
+import { secretsAmong } from './core/model/redact.ts'
 import { accepted, type Result, refused } from './core/model/problem.ts'
 import type { ServerPolicy } from './pipelines/factory/settings/settings.ts'
 import { parseCeiling, sayFindings } from './pipelines/factory/settings/settings.ts'
@@ -64,6 +65,10 @@ export type Config = {
   readonly agent: AgentSettings | null
   /** The most that may be spent above the runs. */
   readonly money: MoneySettings
+  /** Whether questions to models and their answers are kept for as long as their run, or their digests alone. */
+  readonly keepsModelTexts: boolean
+  /** What no text of ours may show: every secret of this configuration. */
+  readonly secretValues: readonly string[]
   /** The address people reach this server under; null: it has none. */
   readonly publicUrl: string | null
   /** Null: no mail is sent. */
@@ -229,6 +234,7 @@ const Variables = z
     ...slackVariables,
     ...gitHubVariables,
     ...modelVariables,
+    QP_MODEL_TEXTS: z.enum(['keep', 'none'], 'QP_MODEL_TEXTS must be keep or none.').default('keep'),
     ...agentVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
@@ -339,6 +345,8 @@ function configOf(
     secret: values.QP_SECRET ?? null,
     childEnvironment: childEnvironmentOf(given),
     money: moneyOf(values),
+    keepsModelTexts: values.QP_MODEL_TEXTS === 'keep',
+    secretValues: secretsAmong(Object.entries(values).filter(([name]) => secrets.includes(name))),
   }
 }
 

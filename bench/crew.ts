@@ -24,6 +24,7 @@ const settings: EngineSettings = {
   deathsAloneAllowed: 3,
   graceMs: 5_000,
   money: { zone: 'UTC', projectDay: noCap, actorDay: noCap, instanceDay: noCap, hour: noCap, minute: noCap },
+  texts: { areKept: true, redact: (text) => text },
 }
 
 /** A worker that knows one recipe, under production times unless told otherwise. */

@@ -19,6 +19,12 @@ const batch = 50
 /** Whatever a network says, it is not asked again at once. */
 const leastWaitMs = 100
 
+/**
+ * What a step is doing is shown after so much silence at a place, behind its pace: fifteen edits a minute. A
+ * group of Telegram takes twenty messages (https://core.telegram.org/bots/faq), and decisions must find room among them.
+ */
+const liveMs = 3_000
+
 /** Tries that a message gets which the network refuses for what it says. */
 const triesOfBad = 5
 
@@ -73,7 +79,7 @@ export class CardRelay {
 
   async #serve(board: Board): Promise<void> {
     const { db } = this.#options
-    await db.run(refreshRunning, {})
+    await db.run(refreshRunning, { liveMs })
     for (;;) {
       const taken = await db.run(takeCards, { surface: board.name, most: batch, forMs: takenForMs })
       if (taken.length === 0) return
@@ -105,6 +111,7 @@ export class CardRelay {
       place,
       shown: card.wanted,
       seenSeq: card.eventSeq,
+      seenProgress: card.progressSeq,
       sha256,
       isFinal,
       paceMs: isNews ? board.paceMs : 0,

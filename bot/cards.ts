@@ -57,6 +57,7 @@ export function drawRun(card: RunCard, key: string): Drawing {
   const lines = [sayRunLine(card)]
   if (card.project) lines.push(quoted(card.project.address))
   lines.push(`${sayState(card.state, card.waitingFor)}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`)
+  if (card.progress) lines.push(quoted(card.progress))
   if (card.behind) lines.push(`queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`tried ${card.tries} times without success so far`)
   lines.push(sayBudget(card.money))

@@ -32,6 +32,7 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   cancel: { usage: 'cancel <run>', says: 'stop for good and clean up' },
   budget: { usage: 'budget <run> [+amount]', says: 'what a run has spent; +5 asks for five dollars more' },
   logs: { usage: 'logs <run>', says: 'what happened, line by line' },
+  calls: { usage: 'calls <run> [page]', says: 'each call of a model: what asked, what it cost, what came of it' },
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },
   webhook: {
@@ -207,6 +208,10 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
       return buildBudget(first, rest[0])
     case 'webhook':
       return buildWebhook(words, flags)
+    case 'calls':
+      return /^[1-9]\d{0,4}$/.test(rest[0] ?? '1')
+        ? withRun(kind, first, (run) => ({ kind, run, page: Number(rest[0] ?? 1) }))
+        : usage(kind)
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:

@@ -44,6 +44,7 @@ const card: RunCard = {
   reasonCode: null,
   reason: null,
   phase: { n: 3, of: 6, title: 'waiting for a decision' },
+  progress: null,
   tries: 0,
   startedAt: at,
   elapsedMs: 5_800,

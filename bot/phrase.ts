@@ -70,6 +70,7 @@ export function sayCard(card: RunCard): readonly string[] {
   const lines = [sayRunLine(card)]
   if (card.project) lines.push(`  ${quoted(card.project.name)}  ${quoted(card.project.address)}`)
   lines.push(`  ${sayState(card.state, card.waitingFor)}${card.reason ? `: ${quotedLines(card.reason)}` : ''}`)
+  if (card.progress) lines.push(`  ${quoted(card.progress)}`)
   if (card.behind) lines.push(`  queued behind ${card.behind}, which works on the same repository and branch`)
   if (card.tries > 0 && card.state !== 'failed') lines.push(`  tried ${card.tries} times without success so far`)
   lines.push(`  ${sayBudget(card.money)}`)
@@ -250,6 +251,8 @@ export function sayReply(reply: Reply): readonly string[] {
       return reply.lines.map((line) =>
         `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
       )
+    case 'calls':
+      return sayCalls(reply)
     case 'artifacts':
       return reply.artifacts.length === 0
         ? ['Nothing yet.']
@@ -271,6 +274,26 @@ export function sayReply(reply: Reply): readonly string[] {
     default:
       return sayPersonal(reply)
   }
+}
+
+function sayCalls({ handle, calls, page, hasMore }: Extract<Reply, { kind: 'calls' }>): readonly string[] {
+  if (calls.length === 0) return [page > 1 ? 'No more calls.' : `Run ${handle} has called no model yet.`]
+  const rows = calls.map((call) => [
+    call.at.toISOString().slice(0, 19).replace('T', ' '),
+    call.id.slice(-8),
+    quoted(call.step),
+    quoted(call.model),
+    call.prompt ? `${call.prompt.id}@${call.prompt.version}` : '(agent)',
+    call.inputTokens?.toLocaleString('en-US') ?? '?',
+    call.outputTokens?.toLocaleString('en-US') ?? '?',
+    call.costMicros === null ? '?' : sayMoney(call.costMicros),
+    sayDuration(call.durationMs),
+    call.outcome,
+    quoted(call.requestId ?? '–'),
+  ])
+  const heads = ['at (UTC)', 'call', 'step', 'model', 'prompt', 'in', 'out', 'cost', 'took', 'outcome', 'request']
+  const lines = table(heads, rows)
+  return hasMore ? [...lines, `More: /calls ${handle} ${page + 1}`] : lines
 }
 
 function sayWebhooks({ did, webhooks, secret }: Extract<Reply, { kind: 'webhooks' }>): readonly string[] {

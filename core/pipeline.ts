@@ -5,7 +5,7 @@ import type { ArtifactRef, Outcome } from './model/outcome.ts'
 import type { GatePolicy, Plan, StepItem } from './model/plan.ts'
 import type { RetryClass } from './model/retry.ts'
 import type { Resume } from './model/run.ts'
-import type { DecisionRecord } from './ports.ts'
+import type { AskedBefore, DecisionRecord, HeldMoney } from './ports.ts'
 
 /** How pipelines are declared. A pipeline is a recipe under a version; a run pins the version it started with. */
 export type Pipeline<Input extends Json = Json> = {
@@ -78,6 +78,10 @@ export type StepContext = {
   effect<T extends Json>(effect: Effect<T>): Promise<T>
   /** Sets money aside before a call. Throws BUDGET_EXCEEDED, which pauses the run, when the cap would not hold. */
   reserve(amount: Amount, purpose: string, within?: Within): Promise<Reservation>
+  /** What a model has answered to the same question in an earlier try of this step, in any of its rounds; null: nothing. Never throws. */
+  recall(asked: AskedBefore): Promise<string | null>
+  /** Says what the step is doing, for whoever watches: as often as it likes, and the last word counts. Never fails. */
+  progress(text: string): void
   /** What the run has done to the outside so far, oldest first, and how each is undone. */
   effects(): Promise<readonly MadeEffect[]>
   /** What the run has cost so far. */
@@ -115,11 +119,7 @@ export type Within = {
 
 type Cap = { readonly capMicros: number | null; readonly capTokens: number | null }
 
-export type Reservation = {
-  readonly id: string
-  /** Books what the call really used. Must follow every call whose outcome is known. */
-  settle(used: Amount): Promise<void>
-}
+export type Reservation = HeldMoney & { readonly id: string }
 
 /** Something the run has made; `result` is what its `make` answered. */
 export type MadeEffect = {

@@ -5,6 +5,7 @@
 
 import type { Amount } from './model/amount.ts'
 import type { Json } from './model/json.ts'
+import type { FaultCode } from './model/problem.ts'
 
 /** A repository at one commit of one branch. `address` is as the operator typed it, made absolute when it is a folder. */
 export type Snapshot = {
@@ -114,8 +115,52 @@ export type Writing = {
 export type AuthorDesk = {
   readonly signal: AbortSignal
   /** Sets money aside before a call; throws BUDGET_EXCEEDED where the run's cap would not hold. */
-  reserve(amount: Amount, purpose: string): Promise<{ settle(used: Amount): Promise<void> }>
+  reserve(amount: Amount, purpose: string): Promise<HeldMoney>
+  /** What the same question was answered with before, in this run and step, so that nobody pays twice; null: ask. Never throws. */
+  recall(asked: AskedBefore): Promise<string | null>
+  /** Says what is being done, for whoever watches. Cheap, may be said often, never fails; the last one counts. */
+  progress(text: string): void
 }
+
+/** Money that was set aside for one call. */
+export type HeldMoney = {
+  /** Books what the call used. Must follow every call whose outcome is known. */
+  settle(used: Amount): Promise<void>
+  /** Keeps what the call was, whatever came of it. Resolves once that is kept, or was not to be; never throws. */
+  record(call: ModelCall): Promise<void>
+}
+
+/** What makes a question the same one: the whole of its text, to one of these models, under the same parameters. */
+export type AskedBefore = {
+  readonly models: readonly string[]
+  readonly temperature: number | null
+  readonly maxOutputTokens: number
+  readonly questionSha256: string
+}
+
+/** One call of a model as it is kept, so that it can be made again. */
+export type ModelCall = {
+  readonly model: string
+  readonly requestId: string | null
+  readonly temperature: number | null
+  readonly maxOutputTokens: number
+  /** Of the JSON Schema that the answer had to follow; null: free text. */
+  readonly schemaSha256: string | null
+  /** Null where an agent asked in its own words. */
+  readonly prompt: { readonly id: string; readonly version: string; readonly sha256: string } | null
+  readonly question: CallText
+  /** Null where none came. */
+  readonly answer: CallText | null
+  /** By the provider's count; null when it did not say. */
+  readonly tokens: { readonly input: number; readonly cached: number; readonly output: number } | null
+  /** What was booked; null where nobody knows. */
+  readonly costMicros: number | null
+  readonly durationMs: number
+  readonly outcome: 'answered' | 'cut' | FaultCode
+}
+
+/** A question or an answer. Its text is kept without the secrets in it; null: by its digest alone. */
+export type CallText = { readonly sha256: string; readonly bytes: number; readonly text: string | null }
 
 /** What writing everything will cost, in millionths of a US dollar, and take. */
 export type Forecast = {
@@ -276,6 +321,8 @@ export type ModelAnswer = {
   /** By the provider's own count and the price table; micros are 0 where no price is known. */
   readonly used: Amount
   readonly inputTokens: number
+  /** Of the input, what the provider had kept from before. */
+  readonly cachedTokens: number
   readonly outputTokens: number
   /** The provider's id of the call, for reconciling; null when it gave none. */
   readonly requestId: string | null
@@ -298,6 +345,8 @@ export interface LanguageModel {
 export interface Circuit {
   /** 0: call, and say how it went. Else the milliseconds after which it is worth asking again. */
   enter(): Promise<number>
+  /** The same without entering: for whoever has others to ask. */
+  waitMs(): Promise<number>
   /** The other side did not do its part: it was away, too slow, or broken. */
   failed(): Promise<void>
   passed(): Promise<void>

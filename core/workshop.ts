@@ -207,6 +207,8 @@ export type MeterLine = {
   readonly socket: string
   /** Aborts once a call was refused for money; its reason is the Fault. */
   readonly refused: AbortSignal
+  /** Aborts once the provider wants no calls for longer than an agent would wait for it. */
+  readonly limited: AbortSignal
   /** What went through so far. */
   total(): { readonly calls: number; readonly used: Amount }
   /** Ends what is under way; unknown outcomes stay reserved. */
@@ -220,5 +222,7 @@ export interface ModelMeter {
   readonly model: string
   /** The interfaces it can be reached by. */
   readonly speaks: readonly ModelInterface[]
+  /** Milliseconds until calls are worth making; 0: now. */
+  waitMs(): Promise<number>
   open(speaks: ModelInterface, desk: AuthorDesk): Promise<MeterLine>
 }

@@ -38,6 +38,7 @@ import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 import { endAll } from './end-all.ts'
 import { workshopOf } from './workshop.ts'
+import { redactOf } from './redact.ts'
 import { linkToken, readSecret, webhookSecret } from './secret.ts'
 
 /** The folder of the program itself: of the checkout, or of the installed package. */
@@ -301,6 +302,7 @@ export function engineSettings(config: Config): EngineSettings {
     deathsAloneAllowed: 3,
     graceMs,
     money: config.money,
+    texts: { areKept: config.keepsModelTexts, redact: redactOf(config) },
   }
 }
 

@@ -15,6 +15,7 @@ const question: ModelRequest = { system: '', prompt: '', maxOutputTokens: 1, tem
 const answer = {
   text: 'yes',
   used: { micros: 1, tokens: 2 },
+  cachedTokens: 0,
   inputTokens: 1,
   outputTokens: 1,
   requestId: null,

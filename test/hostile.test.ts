@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { Config } from '../config.ts'
 import type { Reply } from '../core/commands/command.ts'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { logTo } from '../main/log.ts'
@@ -61,6 +60,7 @@ const cardOf = (text: string): RunCard => ({
   reasonCode: null,
   reason: text,
   phase: { n: 3, of: 6, title: 'writing the documents' },
+  progress: text,
   tries: 0,
   startedAt: at,
   elapsedMs: 5_800,
@@ -185,7 +185,7 @@ describe('the log', () => {
   test('has one line of JSON for each event, whatever is in it', () => {
     const written: string[] = []
     vi.spyOn(process.stderr, 'write').mockImplementation((line) => written.push(String(line)) > 0)
-    const log = logTo({ logLevel: 'info' } as Config)
+    const log = logTo({ logLevel: 'info', secretValues: [] })
     for (const text of hostile) log('warn', 'an event', { [text.slice(0, 50)]: text, error: new Error(text) })
     const lines = written.join('').split('\n')
     expect(lines.pop()).toBe('')
@@ -194,5 +194,13 @@ describe('the log', () => {
       const { level, message, error } = JSON.parse(lines[n] ?? '') as Record<string, unknown>
       expect({ level, message, error }).toEqual({ level: 'warn', message: 'an event', error: text })
     }
+  })
+
+  test('shows no secret of the configuration, whoever said it', () => {
+    const written: string[] = []
+    vi.spyOn(process.stderr, 'write').mockImplementation((line) => written.push(String(line)) > 0)
+    const log = logTo({ logLevel: 'info', secretValues: ['our-own "secret"'] })
+    log('warn', 'an event', { error: new Error('the server said: our-own "secret" is wrong') })
+    expect(written).toEqual([expect.stringContaining('the server said: [redacted] is wrong')])
   })
 })

@@ -71,7 +71,13 @@ const fill = `
   insert into app.budgets (scope, scope_id, cap_micros, cap_tokens) select 'run', id, 0, 0 from app.runs;
   insert into app.spending (level, key) select 'step', id::text from app.runs;
   insert into app.reservations (run_id, id, step_id, purpose, reserved_micros, reserved_tokens)
-    select id, gen_random_uuid(), 's', 'call', 0, 0 from app.runs;`
+    select id, gen_random_uuid(), 's', 'call', 0, 0 from app.runs;
+  insert into app.model_calls
+    (run_id, id, step_id, model, max_output_tokens, question_sha256, question_bytes, duration_ms, outcome)
+    select id, id, 's', 'm', 1, md5('') || md5(''), 1, 1, 'answered' from app.runs;
+  insert into app.model_texts (run_id, sha256, text, is_redacted)
+    select id, md5('') || md5(''), '', false from app.runs;
+  insert into app.progress (run_id, step_id, text) select id, 's', '' from app.runs;`
 
 type Node = {
   readonly 'Node Type': string

@@ -55,18 +55,61 @@ export function createCodingAgent(options: AgentOptions): CodingAgent {
     work: async (task, desk) => {
       const installation = await findInstallation(program.executables, options)
       const able = usable(options)
-      const chosen = able.find(({ meter }) => meter.name === task.model || meter.model === task.model) ?? able[0]
-      if (installation === null || chosen === undefined)
+      if (installation === null || able.length === 0)
         throw new Fault({ code: 'PRECONDITION_FAILED', message: program.whenMissing, retryable: false })
-      const line = await chosen.meter.open(chosen.spoken, desk)
-      try {
-        return await work(options, { task, desk, line, installation, ...chosen })
-      } finally {
-        await line.close()
-      }
+      const isWanted = ({ meter }: Spoken): boolean => meter.name === task.model || meter.model === task.model
+      const inOrder = [...able.filter(isWanted), ...able.filter((each) => !isWanted(each))]
+      return await workWith(options, { task, desk, installation }, inOrder)
     },
   }
 }
+
+/** With the first model that can be had. Where its provider wants no calls for long and another does, that one goes on. */
+async function workWith(options: AgentOptions, order: Order, able: readonly Spoken[]): Promise<AgentReport> {
+  const chosen = await firstReady(able)
+  if (typeof chosen === 'number') throw noneReady(options, chosen)
+  const others = able.filter(({ meter }) => meter !== chosen.meter)
+  const progress = (text: string): void => order.desk.progress(`${options.program.name}: ${text}`)
+  const line = await chosen.meter.open(chosen.spoken, { ...order.desk, progress })
+  const change = new AbortController()
+  const onLimit = async (): Promise<void> => {
+    if (typeof (await firstReady(others)) !== 'number')
+      change.abort(new DOMException('another model goes on', 'AbortError'))
+  }
+  // What cannot be found out changes nothing: the agent waits for its model, or gives up.
+  line.limited.addEventListener('abort', () => void onLimit().catch(() => undefined))
+  try {
+    return await work(options, { ...order, line, change: change.signal, ...chosen })
+  } catch (error) {
+    if (!change.signal.aborted || order.desk.signal.aborted || line.refused.aborted) throw error
+  } finally {
+    await line.close()
+  }
+  const before = line.total()
+  const report = await workWith(options, order, others)
+  const { micros, tokens } = report.used
+  const used = { micros: before.used.micros + micros, tokens: before.used.tokens + tokens }
+  return { ...report, calls: before.calls + report.calls, used }
+}
+
+/** The first that can be called now, or in how many milliseconds one can. */
+async function firstReady(able: readonly Spoken[]): Promise<Spoken | number> {
+  let leastMs = Number.POSITIVE_INFINITY
+  for (const each of able) {
+    const waitMs = await each.meter.waitMs()
+    if (waitMs <= 0) return each
+    leastMs = Math.min(leastMs, waitMs)
+  }
+  return leastMs
+}
+
+const noneReady = ({ program }: AgentOptions, waitMs: number): Fault =>
+  new Fault({
+    code: 'RATE_LIMIT',
+    message: `No model that ${program.name} can speak to wants calls for now: the run goes on in ${Math.ceil(waitMs / 1_000)} s, and nothing is to be done.`,
+    retryable: true,
+    retryAfterMs: waitMs,
+  })
 
 /** The models that this agent can speak to, and how. */
 function usable({ program, meters }: AgentOptions): readonly Spoken[] {
@@ -78,16 +121,18 @@ function usable({ program, meters }: AgentOptions): readonly Spoken[] {
 
 type Spoken = { readonly meter: ModelMeter; readonly spoken: ModelInterface }
 
-type Job = Spoken & {
-  readonly task: AgentTask
-  readonly desk: AuthorDesk
-  readonly line: MeterLine
-  readonly installation: Installation
-}
+type Order = { readonly task: AgentTask; readonly desk: AuthorDesk; readonly installation: Installation }
+
+type Job = Spoken &
+  Order & {
+    readonly line: MeterLine
+    /** Aborts where another model shall go on. */
+    readonly change: AbortSignal
+  }
 
 async function work(options: AgentOptions, job: Job): Promise<AgentReport> {
   const { program, sandbox, stateDir } = options
-  const { task, desk, line, installation, meter, spoken } = job
+  const { task, desk, line, installation, meter, spoken, change } = job
   const baseUrl = `http://127.0.0.1:${port}`
   const call = program.command({ prompt: task.prompt, model: meter.model, baseUrl, speaks: spoken, dummyKey })
   await mkdir(stateDir, { recursive: true })
@@ -104,7 +149,7 @@ async function work(options: AgentOptions, job: Job): Promise<AgentReport> {
       bridge: { socket: line.socket, port },
       limits: { ...limits, timeoutMs: task.timeoutMs },
     }
-    const signal = AbortSignal.any([desk.signal, line.refused])
+    const signal = AbortSignal.any([desk.signal, line.refused, change])
     return reportOf(program, await sandbox.run(order, signal), line)
   } finally {
     await rm(home, { recursive: true, force: true })

@@ -116,5 +116,6 @@ function bill(source: ModelSource, request: ModelRequest, counted: Counted) {
         output: counted.outputTokens ?? most.output,
       }
     : most
-  return { used: costOf(source, usage), inputTokens: usage.input, outputTokens: usage.output }
+  const { input, cached, output } = usage
+  return { used: costOf(source, usage), inputTokens: input, cachedTokens: cached, outputTokens: output }
 }

@@ -9,7 +9,7 @@ import { createBuiltinAuthor } from './author.ts'
 
 const author = createBuiltinAuthor()
 const reserve = () => Promise.reject(new Error('the built-in author spends nothing'))
-const desk = { signal: new AbortController().signal, reserve }
+const desk = { signal: new AbortController().signal, reserve, recall: async () => null, progress: () => undefined }
 
 function requestFor(readme: string | Uint8Array, over: Partial<AuthorRequest> = {}): AuthorRequest {
   return {

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { FaultCode } from '../../core/model/problem.ts'
 import { Fault } from '../../core/model/problem.ts'
-import type { AuthorDesk, LanguageModel, ModelRequest } from '../../core/ports.ts'
+import type { AuthorDesk, CallText, HeldMoney, LanguageModel, ModelCall, ModelRequest } from '../../core/ports.ts'
+import type { Prompt } from './prompt.ts'
 
 /** Where the next model is asked: this one cannot be had now. Money, or a question that is refused, is the same for all. */
 const passing: ReadonlySet<FaultCode> = new Set([
@@ -13,16 +15,28 @@ const passing: ReadonlySet<FaultCode> = new Set([
 /** After these nothing was spent for sure: the provider has turned the call away. */
 const unspent: ReadonlySet<FaultCode> = new Set(['RATE_LIMIT', 'PRECONDITION_FAILED', 'VALIDATION_ERROR'])
 
+/** A question as it is asked: `system` of the request is the text of the prompt. */
+export type Asked = { readonly request: ModelRequest; readonly prompt: Prompt; readonly purpose: string }
+
 /**
- * Asks the first model that can be had, with the most it may cost set aside before. What a call has cost is settled; where
- * nobody can know whether it cost anything, what was set aside stays so.
+ * Asks the first model that can be had, with the most it may cost set aside before, unless one of them has answered this
+ * question in an earlier try. What a call has cost is settled; where nobody can know whether it cost anything, what was set
+ * aside stays so. Every call leaves a record.
  */
 export const askOf =
   (models: readonly LanguageModel[], desk: AuthorDesk) =>
-  async (request: ModelRequest, purpose: string): Promise<string> => {
+  async (asked: Asked): Promise<string> => {
+    const question = questionOf(asked)
+    const before = await desk.recall({
+      models: models.map(({ name }) => name),
+      temperature: asked.request.temperature,
+      maxOutputTokens: asked.request.maxOutputTokens,
+      questionSha256: question.sha256,
+    })
+    if (before !== null) return before
     for (const [index, model] of models.entries()) {
       try {
-        return await askOne(model, { request, purpose, desk })
+        return await askOne(model, { asked, question, desk })
       } catch (error) {
         const isLast = index === models.length - 1
         if (isLast || !(error instanceof Fault) || !passing.has(error.code)) throw error
@@ -31,17 +45,64 @@ export const askOf =
     throw new Fault({ code: 'FATAL', message: 'There is no model to ask.', retryable: false })
   }
 
-type Question = { readonly request: ModelRequest; readonly purpose: string; readonly desk: AuthorDesk }
+type Call = { readonly asked: Asked; readonly question: CallText; readonly desk: AuthorDesk }
 
-async function askOne(model: LanguageModel, { request, purpose, desk }: Question): Promise<string> {
-  const reservation = await desk.reserve(model.worstCase(request), `${purpose} with ${model.name}`)
+async function askOne(model: LanguageModel, { asked, question, desk }: Call): Promise<string> {
+  const { request, purpose } = asked
+  const held = await desk.reserve(model.worstCase(request), `${purpose} with ${model.name}`)
+  const record = recorderOf(model, held, { asked, question })
   try {
-    const { text, used, isCut } = await model.ask(request, desk.signal)
-    await reservation.settle(used)
+    const { text, used, isCut, ...answer } = await model.ask(request, desk.signal, (characters) =>
+      desk.progress(`${purpose} with ${model.name}, ${characters.toLocaleString('en-US')} characters`),
+    )
+    const { requestId, inputTokens: input, cachedTokens: cached, outputTokens: output } = answer
+    // At once: an answer that is paid for is also there for the next try.
+    await Promise.all([
+      held.settle(used),
+      record({
+        requestId,
+        answer: textOf(text),
+        tokens: { input, cached, output },
+        costMicros: used.micros,
+        outcome: isCut ? 'cut' : 'answered',
+      }),
+    ])
     // Half a document is none: the lint finds so, and asks once more.
     return isCut ? '' : text
   } catch (error) {
-    if (error instanceof Fault && unspent.has(error.code)) await reservation.settle({ micros: 0, tokens: 0 })
+    if (!(error instanceof Fault)) throw error
+    const isUnspent = unspent.has(error.code)
+    const nothing = { requestId: null, answer: null, tokens: null, costMicros: isUnspent ? 0 : null }
+    await Promise.all([
+      isUnspent ? held.settle({ micros: 0, tokens: 0 }) : null,
+      record({ ...nothing, outcome: error.code }),
+    ])
     throw error
   }
 }
+
+type Outcome = Pick<ModelCall, 'requestId' | 'answer' | 'tokens' | 'costMicros' | 'outcome'>
+
+function recorderOf({ name }: LanguageModel, held: HeldMoney, { asked, question }: Omit<Call, 'desk'>) {
+  const { request, prompt } = asked
+  const began = performance.now()
+  return (outcome: Outcome): Promise<void> =>
+    held.record({
+      model: name,
+      temperature: request.temperature,
+      maxOutputTokens: request.maxOutputTokens,
+      schemaSha256: request.answer === null ? null : sha256Of(JSON.stringify(request.answer)),
+      prompt: { id: prompt.id, version: String(prompt.version), sha256: prompt.fingerprint },
+      question,
+      durationMs: Math.round(performance.now() - began),
+      ...outcome,
+    })
+}
+
+/** All that the model sees, as JSON: whoever asks again reads the request from it. */
+const questionOf = ({ request: { system, prompt, answer } }: Asked): CallText =>
+  textOf(JSON.stringify({ system, prompt, answer }))
+
+const textOf = (text: string): CallText => ({ sha256: sha256Of(text), bytes: Buffer.byteLength(text), text })
+
+const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
-import type { AuthorDesk, AuthorRequest, LanguageModel, ModelRequest } from '../../core/ports.ts'
+import type { AuthorDesk, AuthorRequest, LanguageModel, ModelCall, ModelRequest } from '../../core/ports.ts'
 import { createBuiltinAuthor } from '../builtin-author/author.ts'
 import { createModelAuthor } from './author.ts'
 import { asData, readPrompt } from './prompt.ts'
@@ -40,6 +40,7 @@ function modelOf(name: string, answer: (request: ModelRequest) => Answer) {
         text,
         used,
         inputTokens: 40,
+        cachedTokens: 0,
         outputTokens: 10,
         requestId: 'r',
         isCut: typeof said !== 'string',
@@ -53,15 +54,21 @@ function modelOf(name: string, answer: (request: ModelRequest) => Answer) {
 /** A desk that remembers what was set aside, and as what it was settled. */
 function aDesk() {
   const ledger: { purpose: string; reserved: number; settled: number | null }[] = []
+  const records: ModelCall[] = []
   const desk: AuthorDesk = {
     signal: new AbortController().signal,
     reserve: async ({ micros }, purpose) => {
       const line = { purpose, reserved: micros, settled: null as number | null }
       ledger.push(line)
-      return { settle: async (used) => void (line.settled = used.micros) }
+      return {
+        settle: async (used) => void (line.settled = used.micros),
+        record: async (call) => void records.push(call),
+      }
     },
+    recall: () => Promise.resolve(null),
+    progress: () => undefined,
   }
-  return { desk, ledger }
+  return { desk, ledger, records }
 }
 
 /** The body of the draft that a question holds. */

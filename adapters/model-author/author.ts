@@ -9,7 +9,7 @@ import type {
   WrittenDocument,
   Writing,
 } from '../../core/ports.ts'
-import { askOf } from './ask.ts'
+import { type Asked, askOf } from './ask.ts'
 import type { Prompt } from './prompt.ts'
 import { asData, readPrompt } from './prompt.ts'
 
@@ -62,7 +62,7 @@ function modelsFor(models: Options['models'], { tuning }: AuthorRequest): Option
 type Revision = {
   readonly prompt: Prompt
   readonly request: AuthorRequest
-  readonly ask: (request: ModelRequest, purpose: string) => Promise<string>
+  readonly ask: (asked: Asked) => Promise<string>
 }
 
 /** Writes one document anew; one that was written before and that the lint had nothing against is kept as it was. */
@@ -71,8 +71,12 @@ async function revise({ prompt, request, ask }: Revision, document: WrittenDocum
   const before = request.previous.find(({ path }) => path === document.path)
   if (before && findings.length === 0) return before
   const { head, body } = partsOf(document.text)
-  const question = questionOf(prompt, request, { ...document, text: body, before: before?.text ?? null, findings })
-  const answer = await ask(question, `writing ${document.path}`)
+  const subject = { ...document, text: body, before: before?.text ?? null, findings }
+  const answer = await ask({
+    request: questionOf(prompt, request, subject),
+    prompt,
+    purpose: `writing ${document.path}`,
+  })
   return { path: document.path, text: `${head}${bare(answer)}\n` }
 }
 

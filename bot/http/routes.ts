@@ -280,6 +280,16 @@ export const routes: readonly Route[] = [
   }),
   route({
     method: 'GET',
+    path: '/api/v1/runs/:run/calls',
+    summary: 'calls of models, newest first, a page at a time',
+    scope: 'read',
+    params: ofRun,
+    query: paged,
+    answer: replyOf('calls'),
+    command: ({ params, query }) => ({ kind: 'calls', run: params.run, page: query.page }),
+  }),
+  route({
+    method: 'GET',
     path: '/api/v1/runs/:run/artifacts',
     summary: 'what a run made',
     scope: 'read',

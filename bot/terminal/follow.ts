@@ -28,7 +28,8 @@ export async function follow(screen: Screen, ask: Ask, handle: string, signal: A
     if (card.outlook && !isOutlookSaid && card.phase.n <= 2)
       screen.print(...[capital(sayOutlook(card.outlook)), ...sayClamped(card.outlook)].map(harmless))
     isOutlookSaid ||= card.outlook !== null
-    screen.live(harmless(sayRunLine(card)), `${hasSettled(card) ? card.state : 'under way'} ${card.phase.n}`)
+    const line = [sayRunLine(card), card.progress ?? []].flat().join(' · ')
+    screen.live(harmless(line), `${hasSettled(card) ? card.state : 'under way'} ${card.phase.n}`)
     if (hasSettled(card) || signal.aborted) {
       screen.settle()
       return { ok: true, value: card }

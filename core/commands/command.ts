@@ -1,4 +1,4 @@
-import type { ArtifactLine, GateCard, LedgerLine, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
+import type { ArtifactLine, CallLine, GateCard, LedgerLine, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
 import { decidingRoles } from '../model/plan.ts'
 import type { GateVerdict, PublicEventKind } from '../model/transition.ts'
@@ -49,6 +49,7 @@ export type Command =
   | { readonly kind: 'cancel'; readonly run: string }
   | { readonly kind: 'budget'; readonly run: string; readonly raiseMicros: number | null }
   | { readonly kind: 'logs'; readonly run: string }
+  | { readonly kind: 'calls'; readonly run: string; readonly page: number }
   | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
   | { readonly kind: 'diff'; readonly run: string }
   | {
@@ -140,6 +141,13 @@ export type Reply =
       readonly asked: GateCard | null
     }
   | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }
+  | {
+      readonly kind: 'calls'
+      readonly handle: string
+      readonly calls: readonly CallLine[]
+      readonly page: number
+      readonly hasMore: boolean
+    }
   | { readonly kind: 'artifacts'; readonly handle: string; readonly artifacts: readonly ArtifactLine[] }
   | { readonly kind: 'file'; readonly name: string; readonly sha256: string; readonly text: string }
   | { readonly kind: 'diff'; readonly handle: string; readonly files: readonly FileDiff[] }
@@ -226,6 +234,7 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   cancel: ['operator', 'admin'],
   budget: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   logs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
+  calls: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   artifacts: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   diff: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   whoami: 'anyone',

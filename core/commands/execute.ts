@@ -17,7 +17,7 @@ import { manageKeys } from './keys.ts'
 import { mailbox } from './mailbox.ts'
 import { privacy } from './privacy.ts'
 import { link, manageActors, standIn } from './people.ts'
-import { drawAnswer, showArtifacts, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
+import { drawAnswer, showArtifacts, showCalls, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
 import { drawWebhooks, webhook } from './webhook.ts'
 import { pseudonymOf } from '../store/gate.ts'
@@ -48,9 +48,21 @@ async function answerTo({ desk, actor, command, deliveryId }: Omit<Request, 'tx'
   return accepted(value.kind === 'webhook' ? await drawWebhooks(desk, value) : await drawAnswer(desk, value))
 }
 
-type Reading = Extract<Command, { kind: 'status' | 'runs' | 'gates' | 'logs' | 'artifacts' | 'diff' | 'whoami' }>
+type Reading = Extract<
+  Command,
+  { kind: 'status' | 'runs' | 'gates' | 'logs' | 'calls' | 'artifacts' | 'diff' | 'whoami' }
+>
 
-const readingKinds: ReadonlySet<string> = new Set(['status', 'runs', 'gates', 'logs', 'artifacts', 'diff', 'whoami'])
+const readingKinds: ReadonlySet<string> = new Set([
+  'status',
+  'runs',
+  'gates',
+  'logs',
+  'calls',
+  'artifacts',
+  'diff',
+  'whoami',
+])
 
 const isReading = (command: Command): command is Reading => readingKinds.has(command.kind)
 
@@ -190,6 +202,8 @@ async function read(request: Request<Reading>): Promise<Result<Reply>> {
       return showGates(request.desk)
     case 'logs':
       return showLogs(request.tx, command.run)
+    case 'calls':
+      return showCalls(request.tx, command.run, command.page)
     case 'artifacts':
       return showArtifacts(request.tx, command.run, command.name)
     case 'diff':

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { systemActor } from '../model/actor.ts'
-import type { GateCard, RunCard, RunLine } from '../model/card.ts'
+import type { CallLine, GateCard, RunCard, RunLine } from '../model/card.ts'
 import { listLedger } from '../store/budget.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Plan, PlanItem } from '../model/plan.ts'
@@ -9,6 +9,7 @@ import { accepted, assert, refused } from '../model/problem.ts'
 import { listArtifacts, loadArtifact } from '../store/artifact.ts'
 import type { Executor } from '../store/database.ts'
 import { listDecisions } from '../store/gate.ts'
+import { listCalls } from '../store/model-call.ts'
 import type { Registry } from '../store/people.ts'
 import { erased } from '../store/people.ts'
 import { findRun, listLog, listOpenGates, listRuns, listShownVersions, viewGates, viewRun } from '../store/view.ts'
@@ -32,6 +33,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     reasonCode: row.reasonCode,
     reason: row.state === 'rejected' ? await whyRejected({ db, people }, row) : row.reason,
     phase: phaseOf(row.plan, row.position),
+    progress: row.progress,
     tries: row.failures,
     startedAt: row.createdAt,
     elapsedMs: row.elapsedMs,
@@ -107,6 +109,26 @@ export async function showLogs(db: Executor, handle: string): Promise<Result<Rep
   if (!id.ok) return id
   const lines = await db.run(listLog, { run: id.value, most: logLength })
   return accepted({ kind: 'logs', handle, lines })
+}
+
+const callsShown = 20
+
+/** A page of a run's calls of models, newest first. */
+export async function showCalls(db: Executor, handle: string, page: number): Promise<Result<Reply>> {
+  const id = await idOf(db, handle)
+  if (!id.ok) return id
+  const rows = await db.run(listCalls, { run: id.value, most: callsShown + 1, skip: (page - 1) * callsShown })
+  const calls = rows.slice(0, callsShown).map(callLine)
+  return accepted({ kind: 'calls', handle, calls, page, hasMore: rows.length > callsShown })
+}
+
+function callLine(row: z.infer<typeof listCalls.row>): CallLine {
+  const { id, step, purpose, model, requestId, costMicros, durationMs, outcome, questionSha256, answerSha256 } = row
+  const { promptId, promptVersion, inputTokens, cachedTokens, outputTokens, madeAt: at } = row
+  const prompt = promptId === null ? null : { id: promptId, version: promptVersion ?? '' }
+  const tokens = { inputTokens, cachedTokens, outputTokens }
+  const result = { costMicros, durationMs, outcome, requestId, questionSha256, answerSha256 }
+  return { id, at, step, purpose, model, prompt, ...tokens, ...result }
 }
 
 export async function showArtifacts(db: Executor, handle: string, name: string | null): Promise<Result<Reply>> {

@@ -1,13 +1,9 @@
 import { MoneyRefused } from '../model/money-request.ts'
 import type { Outcome } from '../model/outcome.ts'
-import type { StepItem } from '../model/plan.ts'
 import { Defect, Fault } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import type { StepKind } from '../pipeline.ts'
-import type { Database } from '../store/database.ts'
-import type { People } from '../store/people.ts'
-import type { Lease } from './lease.ts'
-import type { Purse } from './purse.ts'
+import type { Place } from './step-context.ts'
 import { LeaseLost, stepContext } from './step-context.ts'
 
 /** Why a try was stopped from outside. */
@@ -40,14 +36,7 @@ export class Attempt {
    * Runs the step's body. Always resolves: with what the body returned, or with what its failure means. A body that
    * ignores its signal is left behind after `patienceMs`; its result is thrown away.
    */
-  async run(place: {
-    readonly db: Database
-    readonly people: People
-    readonly lease: Lease
-    readonly purse: Purse
-    readonly run: Run
-    readonly item: StepItem
-  }): Promise<Outcome> {
+  async run(place: Omit<Place, 'signal'>): Promise<Outcome> {
     const timers = this.#timers(place.run)
     const left = this.#leftBehind()
     try {

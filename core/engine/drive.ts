@@ -11,7 +11,9 @@ import { listSignals } from '../store/run.ts'
 import type { StartDraft } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { Attempt, deadlineFault } from './attempt.ts'
+import type { CallBook } from './call-book.ts'
 import type { Lease } from './lease.ts'
+import type { ProgressBoard } from './progress-board.ts'
 import type { Purse } from './purse.ts'
 import type { SettleLane } from './settle-lane.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
@@ -24,6 +26,8 @@ export type Vehicle = {
   readonly lease: Lease
   readonly lane: SettleLane
   readonly purse: Purse
+  readonly calls: CallBook
+  readonly progress: ProgressBoard
   readonly recipes: Recipes
   readonly settings: EngineSettings
   readonly log: EngineLog
@@ -109,9 +113,9 @@ export class Drive {
       return { kind: 'defect', message: `pipeline ${recipe.name} has no step of kind ${item.id}` }
     if (this.#run.deadlineInMs !== null && this.#run.deadlineInMs <= 0) return deadlineFault
     if (this.#run.interrupt && this.#run.interrupt !== 'hold') return { kind: 'aborted' }
-    const { db, people, lease, purse } = this.#vehicle
+    const { db, people, lease, purse, calls, progress } = this.#vehicle
     this.#attempt = new Attempt(kind)
-    return this.#attempt.run({ db, people, lease, purse, run: this.#run, item })
+    return this.#attempt.run({ db, people, lease, purse, calls, progress, run: this.#run, item })
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Redact } from '../model/redact.ts'
 import type { Backoff } from '../model/retry.ts'
 
 /** The engine's times and bounds; the same code runs under production and test figures. */
@@ -16,6 +17,14 @@ export type EngineSettings = {
   /** How long a stopping worker waits for steps that finish rather than abort. */
   readonly graceMs: number
   readonly money: MoneySettings
+  readonly texts: TextSettings
+}
+
+/** What is kept of questions to models and their answers, besides their digests. */
+export type TextSettings = {
+  readonly areKept: boolean
+  /** Goes over each text before it is kept. */
+  readonly redact: Redact
 }
 
 /** The most that may be spent above the runs; null caps nothing. Millionths of a dollar, and tokens. */

@@ -10,9 +10,11 @@ import type { StartDraft } from '../store/start.ts'
 import { startRuns } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { insertWorker, requeueOwn, stopWorker } from '../store/worker.ts'
+import { CallBook } from './call-book.ts'
 import { Drive } from './drive.ts'
 import { Lane } from './lane.ts'
 import { Lease } from './lease.ts'
+import { ProgressBoard } from './progress-board.ts'
 import { Purse } from './purse.ts'
 import type { EngineLog, EngineSettings } from './settings.ts'
 import { SettleLane } from './settle-lane.ts'
@@ -38,6 +40,8 @@ export class Shift {
   readonly #lease: Lease
   readonly #lane: SettleLane
   readonly #purse: Purse
+  readonly #calls: CallBook
+  readonly #progress: ProgressBoard
   readonly #births: Lane<StartDraft, Run>
   readonly #aboard = new Map<Drive, Promise<void>>()
   #stopping = false
@@ -47,6 +51,8 @@ export class Shift {
     this.#lease = lease
     this.#lane = new SettleLane(place.db, lease)
     this.#purse = new Purse(place.db, lease, { money: place.settings.money, log: place.log })
+    this.#calls = new CallBook(place.db, { texts: place.settings.texts, log: place.log })
+    this.#progress = new ProgressBoard(place.db, place.log)
     this.#births = new Lane((drafts) => this.#born(drafts), 512)
   }
 
@@ -168,7 +174,8 @@ export class Shift {
     const { onParked, ...place } = this.#place
     const { log } = place
     const hands = { lease: this.#lease, lane: this.#lane, purse: this.#purse }
-    const vehicle = { ...place, ...hands, stopping: () => this.#stopping }
+    const books = { calls: this.#calls, progress: this.#progress }
+    const vehicle = { ...place, ...hands, ...books, stopping: () => this.#stopping }
     const drive = new Drive(vehicle, run)
     const ride = drive
       .toTheEnd()

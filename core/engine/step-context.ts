@@ -18,7 +18,9 @@ import { listDecisions } from '../store/gate.ts'
 import { listEarlierRuns, listSpentBySteps } from '../store/history.ts'
 import type { People } from '../store/people.ts'
 import { readOutput } from '../store/run.ts'
+import type { CallBook } from './call-book.ts'
 import type { Lease } from './lease.ts'
+import type { ProgressBoard } from './progress-board.ts'
 import type { Purse } from './purse.ts'
 
 /** Where a try runs: whose lease, which run and step, and the signal that stops it. */
@@ -27,6 +29,8 @@ export type Place = {
   readonly people: People
   readonly lease: Lease
   readonly purse: Purse
+  readonly calls: CallBook
+  readonly progress: ProgressBoard
   readonly run: Run
   readonly item: StepItem
   readonly signal: AbortSignal
@@ -64,6 +68,8 @@ export function stepContext(place: Place): StepContext {
         .filter((effect) => effect.state === 'done')
         .map(({ kind, target, undo, result }) => ({ kind, target, undo, result })),
     reserve: (amount, purpose, within) => reserve(place, amount, { purpose, within }),
+    recall: (asked) => place.calls.recall(run.id, item.id, asked),
+    progress: (text) => place.progress.say({ run: run.id, step: item.id, text, signal }),
     spent: async () => {
       const [ledger] = await db.run(readBudget, { run: run.id })
       return { micros: ledger?.spentMicros ?? 0, tokens: ledger?.spentTokens ?? 0 }
@@ -153,14 +159,18 @@ async function reserve(
   amount: Amount,
   { purpose, within = uncapped }: { readonly purpose: string; readonly within: Within | undefined },
 ): Promise<Reservation> {
-  const { purse, run, item, lease } = place
+  const { purse, calls, run, item, lease } = place
   if (within.costly) await requireConsent(place, amount, within.costly)
   const payer = { run: run.id, fence: run.fence, step: item.id, project: run.projectId, actor: run.startedBy }
   const granted = await purse.reserve(payer, amount, { purpose, within })
   if (granted === 'lost' || (granted instanceof Fault && !lease.holds)) throw new LeaseLost()
   if (granted instanceof Fault) throw granted
   const { id } = granted
-  return { id, settle: (used) => purse.settle({ run: run.id, id, ...used }, purpose) }
+  return {
+    id,
+    settle: (used) => purse.settle({ run: run.id, id, ...used }, purpose),
+    record: (call) => calls.record(run.id, item.id, { id, call }),
+  }
 }
 
 /** A call that is dear by itself is made only after a person has said yes to calls of this step of that price. */

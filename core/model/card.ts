@@ -17,6 +17,8 @@ export type RunCard = {
   readonly reason: string | null
   /** Where it stands: item n of m of its plan, and what that item is. */
   readonly phase: { readonly n: number; readonly of: number; readonly title: string }
+  /** What the step under way says it is doing; untrusted, and null when it says nothing. */
+  readonly progress: string | null
   readonly tries: number
   readonly startedAt: Date
   readonly elapsedMs: number
@@ -77,6 +79,28 @@ export type LedgerLine = {
   readonly spentTokens: number
   /** Of calls under way, or whose cost nobody knows. */
   readonly reservedMicros: number
+}
+
+/** One call of a model. Null: its provider did not say, or nobody knows. */
+export type CallLine = {
+  readonly id: string
+  readonly at: Date
+  readonly step: string
+  /** What it was for; null once nobody remembers. */
+  readonly purpose: string | null
+  readonly model: string
+  /** Null: an agent asked in its own words. */
+  readonly prompt: { readonly id: string; readonly version: string } | null
+  readonly inputTokens: number | null
+  readonly cachedTokens: number | null
+  readonly outputTokens: number | null
+  readonly costMicros: number | null
+  readonly durationMs: number
+  /** `answered`, `cut`, or the code of what went wrong. */
+  readonly outcome: string
+  readonly requestId: string | null
+  readonly questionSha256: string
+  readonly answerSha256: string | null
 }
 
 export type GateCard = {

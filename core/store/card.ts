@@ -93,16 +93,30 @@ export const placeCards = statement({
     select (select count(*)::integer from made) + (select count(*)::integer from asked) as cards`,
 })
 
-/** Asks for the cards of runs under way to be drawn anew when their run went on since. */
+/**
+ * Asks for the cards of runs under way to be drawn anew when their run went on since; where only its progress is new, one
+ * card of a place that has been written nothing for `liveMs` and has nothing else to hear.
+ */
 export const refreshRunning = statement({
   name: 'refresh_running',
-  params: [],
+  params: ['liveMs'],
   row: z.object({ id: z.string() }),
   sql: `
+    with live as materialized (
+      select distinct on (c.destination_id) c.run_id, c.id
+      from app.runs r
+      join app.cards c on c.run_id = r.id and c.kind = 'run' and not c.is_final and c.shown = c.wanted
+      join app.destinations d on d.id = c.destination_id
+        and d.next_at <= app.clock_now() - :liveMs::float8 * interval '1 millisecond'
+      where r.state = 'running' and c.seen_progress <> (select p.n from app.progress p where p.run_id = r.id)
+        and not exists (select from app.cards o
+          where o.destination_id = c.destination_id and o.shown < o.wanted and o.gave_up is null)
+      order by c.destination_id, c.asked_at
+    )
     update app.cards c set wanted = c.wanted + 1, asked_at = app.clock_now()
     from app.runs r
     where r.state = 'running' and c.run_id = r.id and c.kind = 'run' and not c.is_final
-      and c.shown = c.wanted and c.seen_seq < r.event_seq
+      and c.shown = c.wanted and (c.seen_seq < r.event_seq or c.id = any(array(select live.id from live)))
     returning c.id`,
 })
 
@@ -124,6 +138,7 @@ const takenCard = z.object({
   failures: z.number(),
   shownSha256: z.string().nullable(),
   eventSeq: z.number(),
+  progressSeq: z.number(),
 })
 
 export type TakenCard = z.infer<typeof takenCard>
@@ -164,7 +179,8 @@ export const takeCards = statement({
       taken.is_quiet, c.kind, c.subject, c.topic, c.place,
       (select root.place from app.cards root where root.run_id = c.run_id and root.destination_id = c.destination_id
         and root.kind = 'run' and root.id <> c.id) as root,
-      c.wanted, c.failures, c.shown_sha256, r.event_seq
+      c.wanted, c.failures, c.shown_sha256, r.event_seq,
+      coalesce((select p.n from app.progress p where p.run_id = c.run_id), 0) as progress_seq
     from taken
     join pii.addresses a on a.destination_id = taken.id
     cross join lateral (
@@ -181,12 +197,12 @@ export const takeCards = statement({
 /** Says how a card was shown, and gives its place back for the next one after `paceMs`. */
 export const cardShown = statement({
   name: 'card_shown',
-  params: ['run', 'id', 'place', 'shown', 'seenSeq', 'sha256', 'isFinal', 'paceMs'],
+  params: ['run', 'id', 'place', 'shown', 'seenSeq', 'seenProgress', 'sha256', 'isFinal', 'paceMs'],
   row: z.object({ id: z.string() }),
   sql: `
     with shown as (
       update app.cards c set place = :place::jsonb, shown = greatest(c.shown, :shown::integer),
-        seen_seq = :seenSeq::integer, shown_sha256 = :sha256::text, is_final = :isFinal::boolean, failures = 0
+        seen_seq = :seenSeq::integer, seen_progress = :seenProgress::integer, shown_sha256 = :sha256::text, is_final = :isFinal::boolean, failures = 0
       where c.run_id = :run::uuid and c.id = :id::uuid
       returning c.destination_id
     )

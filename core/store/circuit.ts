@@ -71,6 +71,10 @@ export const openCircuit = (db: Database, key: string): Circuit => ({
     const [trial] = await db.run(tryCircuit, { key, most: trialsToClose, lapseMs: openMs })
     return trial ? 0 : trialWaitMs
   },
+  waitMs: async () => {
+    const [circuit] = await db.run(readCircuit, { key })
+    return circuit && !circuit.isClosed ? circuit.waitMs : 0
+  },
   failed: async () => void (await db.run(failCircuit, { key, most: failuresToOpen, openMs })),
   passed: async () => void (await db.run(passCircuit, { key, most: trialsToClose })),
 })

@@ -3,7 +3,7 @@ import { statement } from './statement.ts'
 
 /**
  * What removes runs for good. Run as `purgerRole`: the running program may delete nothing. Its rights are listed in
- * `migrations/0023_grants.sql`, whose list replaced those before it.
+ * `migrations/0025_grants.sql`, whose list replaced those before it.
  */
 
 /** Days a finished run is kept where its project names none. */
@@ -93,6 +93,9 @@ export const purgeTraces = statement({
     cards as (delete from app.cards t where t.run_id = any(:runs::uuid[])),
     deliveries as (delete from app.deliveries t where t.run_id = any(:runs::uuid[])),
     artifacts as (delete from app.run_artifacts t where t.run_id = any(:runs::uuid[])),
+    calls as (delete from app.model_calls t where t.run_id = any(:runs::uuid[])),
+    texts as (delete from app.model_texts t where t.run_id = any(:runs::uuid[])),
+    progress as (delete from app.progress t where t.run_id = any(:runs::uuid[])),
     levels as (
       delete from app.spending t using (
         select distinct k.value->>0 as level, k.value->>1 as key

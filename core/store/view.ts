@@ -78,6 +78,7 @@ export const viewRun = statement({
       .nullable(),
     pullRequest: z.object({ number: z.number(), url: z.string() }).nullable(),
     pullRequestEnd: z.enum(['merged', 'closed']).nullable(),
+    progress: z.string().nullable(),
   }),
   sql: `
     select ${lineColumns}, r.correlation_id, r.failures,
@@ -93,7 +94,9 @@ export const viewRun = statement({
        where a.run_id = r.id and a.outcome = 'done' and a.output ? 'pullRequest' order by a.position desc limit 1) as pull_request,
       (select replace(e.kind, 'pull_request_', '') from app.events e
        where e.run_id = r.id and e.kind in ('pull_request_merged', 'pull_request_closed')
-       order by e.seq desc limit 1) as pull_request_end
+       order by e.seq desc limit 1) as pull_request_end,
+      (select g.text from app.progress g
+       where g.run_id = r.id and r.state = 'running' and g.step_id = p.steps->r.position->>'id') as progress
     from app.runs r
     join app.plans p on p.run_id = r.id and p.version = r.plan_version
     left join app.budgets b on b.scope = 'run' and b.scope_id = r.id

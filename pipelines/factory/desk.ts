@@ -25,5 +25,10 @@ export function deskFor(ctx: StepContext, policy: Policy, { step, milestone }: W
       ? {}
       : { costly: { micros: Math.round(dear * 1_000_000), policy: gatePolicy(policy, costlyPrompt) } }),
   }
-  return { signal: ctx.signal, reserve: (amount, purpose) => ctx.reserve(amount, purpose, within) }
+  return {
+    signal: ctx.signal,
+    reserve: (amount, purpose) => ctx.reserve(amount, purpose, within),
+    recall: (asked) => ctx.recall(asked),
+    progress: (text) => ctx.progress(text),
+  }
 }

@@ -43,6 +43,7 @@ test.runIf(isInstalled).each([['codex', codex] as const, ['opencode', opencode] 
     const never = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
     const circuit = {
       enter: () => Promise.resolve(0),
+      waitMs: () => Promise.resolve(0),
       failed: () => Promise.resolve(),
       passed: () => Promise.resolve(),
     }

@@ -5,6 +5,8 @@ import { sendSignal } from '../../core/commands/send-signal.ts'
 import { signIn } from '../../core/commands/sign-in.ts'
 import { Drive } from '../../core/engine/drive.ts'
 import { Lease } from '../../core/engine/lease.ts'
+import { CallBook } from '../../core/engine/call-book.ts'
+import { ProgressBoard } from '../../core/engine/progress-board.ts'
 import { Purse } from '../../core/engine/purse.ts'
 import { SettleLane } from '../../core/engine/settle-lane.ts'
 import { reap, wake } from '../../core/engine/sweep.ts'
@@ -354,6 +356,8 @@ export class Real implements Distant {
       lease,
       lane,
       purse: new Purse(db, lease, { money: testSettings.money, log: () => undefined }),
+      calls: new CallBook(db, { texts: testSettings.texts, log: () => undefined }),
+      progress: new ProgressBoard(db, () => undefined),
       recipes: (name: string) => known[name] ?? null,
       settings: { ...testSettings, backoff: { baseMs: 0, capMs: 0 } },
       log: (_: string, message: string, fields: unknown) =>

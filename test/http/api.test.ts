@@ -167,7 +167,7 @@ test('a program starts a run, reads what it made, and decides its gate by the di
   const late = await served.call(`/api/v1/gates/${gate.gateId}/reject`, { key, body: { sha256, reason: 'no' } })
   expect(late).toMatchObject({ status: 409, body: { code: 'already_decided' } })
   expect(late.body['detail']).toContain('tester')
-  for (const part of ['', '/gates', '/budget', '/logs', '/artifacts', '/diff'])
+  for (const part of ['', '/gates', '/budget', '/logs', '/calls', '/artifacts', '/diff'])
     expect((await served.call(`/api/v1/runs/${run}${part}`, { key })).status, part).toBe(200)
   expect((await served.call('/api/v1/projects', { key })).body['projects']).toHaveLength(1)
 })

@@ -66,6 +66,7 @@ test.runIf(hasSandbox)(
     const never = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
     const circuit = {
       enter: () => Promise.resolve(0),
+      waitMs: () => Promise.resolve(0),
       failed: () => Promise.resolve(),
       passed: () => Promise.resolve(),
     }

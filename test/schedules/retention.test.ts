@@ -61,6 +61,11 @@ async function lay({ connection }: TestDatabase, name: string, grave: Grave): Pr
      b as (insert into app.budgets (scope, scope_id, cap_micros, cap_tokens) select 'run', id, 0, 0 from r),
      w as (insert into app.reservations (run_id, id, step_id, purpose, reserved_micros, reserved_tokens)
        select id, gen_random_uuid(), 's', 'p', 0, 0 from r),
+     c as (insert into app.model_calls
+       (run_id, id, step_id, model, max_output_tokens, question_sha256, question_bytes, duration_ms, outcome)
+       select id, id, 's', 'm', 1, ${sha}, 0, 1, 'answered' from r),
+     t as (insert into app.model_texts (run_id, sha256, text, is_redacted) select id, ${sha}, 'why', false from r),
+     z as (insert into app.progress (run_id, step_id, text) select id, 's', 'at it' from r),
      x as (insert into app.artifacts (sha256, bytes, media_type, created_at) values (${sha}, '', 'text/plain', '${began}'), 
        (encode(sha256('shared'), 'hex'), '', 'text/plain', '${began}') on conflict do nothing),
      n as (insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
@@ -112,7 +117,7 @@ const receivedIn = async ({ connection }: TestDatabase): Promise<Readonly<Record
 
 /** How many rows there are of runs in each table that has some, and how many audit entries. */
 async function countRows({ connection }: TestDatabase): Promise<Readonly<Record<string, unknown>>> {
-  const tables = `plans attempts events gates votes signals outbox effects reservations run_artifacts budgets artifacts`
+  const tables = `plans attempts events gates votes signals outbox effects reservations run_artifacts budgets artifacts model_calls model_texts progress`
   const counts = tables.split(' ').map((table) => `(select count(*)::integer from app.${table}) as ${table}`)
   const remarks = '(select count(*)::integer from pii.remarks) as remarks'
   const [row] = await administer(connection, `select ${[...counts, remarks].join(', ')}`)

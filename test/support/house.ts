@@ -15,6 +15,7 @@ import { Worker } from '../../core/engine/worker.ts'
 import type { Actor } from '../../core/model/actor.ts'
 import type { RunCard } from '../../core/model/card.ts'
 import type { Refusal, Result } from '../../core/model/problem.ts'
+import { redactor } from '../../core/model/redact.ts'
 import { isOver } from '../../core/model/run.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { Author, CodeHost } from '../../core/ports.ts'
@@ -55,6 +56,7 @@ export const testSettings: EngineSettings = {
   deathsAloneAllowed: 3,
   graceMs: 2_000,
   money: uncapped,
+  texts: { areKept: true, redact: redactor([]) },
 }
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

@@ -1,28 +1,41 @@
+import { createHash } from 'node:crypto'
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
+import type { ModelCall } from '../../../core/ports.ts'
 import type { ModelInterface } from '../../../core/workshop.ts'
 import type { Provider } from '../environment.ts'
 import { createMeter } from './meter.ts'
 
-type Seen = { readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: Record<string, unknown> }
+type Seen = {
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: Record<string, unknown>
+  readonly text: string
+}
 
 /** A provider that answers every call alike, and keeps what it was sent. */
-async function openProvider(answer: { status?: number; type?: string; chunks: readonly string[]; cut?: boolean }) {
+async function openProvider(answer: {
+  status?: number
+  type?: string
+  headers?: Record<string, string>
+  chunks: readonly string[]
+  cut?: boolean
+}) {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      seen.push({
-        url: request.url ?? '',
-        headers: request.headers,
-        body: JSON.parse(Buffer.concat(chunks).toString()) as Seen['body'],
+      const text = Buffer.concat(chunks).toString()
+      seen.push({ url: request.url ?? '', headers: request.headers, body: JSON.parse(text) as Seen['body'], text })
+      response.writeHead(answer.status ?? 200, {
+        'content-type': answer.type ?? 'application/json',
+        ...answer.headers,
       })
-      response.writeHead(answer.status ?? 200, { 'content-type': answer.type ?? 'application/json' })
       for (const chunk of answer.chunks) response.write(chunk)
       if (answer.cut) setTimeout(() => response.destroy(), 20)
       else response.end()
@@ -44,6 +57,8 @@ const usual: Record<Provider, string> = {
 async function openLine(provider: Provider, speaks: ModelInterface, url: string, holds = Number.POSITIVE_INFINITY) {
   const open = new Set<number>()
   const settled: Amount[] = []
+  const records: ModelCall[] = []
+  const said: string[] = []
   let reserved: Amount = { micros: 0, tokens: 0 }
   let count = 0
   const desk = {
@@ -59,11 +74,19 @@ async function openLine(provider: Provider, speaks: ModelInterface, url: string,
           open.delete(id)
           settled.push(used)
         },
+        record: async (call: ModelCall) => void records.push(call),
       }
     },
+    recall: () => Promise.resolve(null),
+    progress: (text: string) => void said.push(text),
   }
   const never = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
-  const circuit = { enter: () => Promise.resolve(0), failed: () => Promise.resolve(), passed: () => Promise.resolve() }
+  const circuit = {
+    enter: () => Promise.resolve(0),
+    waitMs: () => Promise.resolve(0),
+    failed: () => Promise.resolve(),
+    passed: () => Promise.resolve(),
+  }
   const model = usual[provider]
   const source = { name: `${provider}/${model}`, provider, model, apiKey: 'the-real-key', baseUrl: url }
   const meter = await createMeter({
@@ -74,7 +97,7 @@ async function openLine(provider: Provider, speaks: ModelInterface, url: string,
   })
   const line = await meter.open(speaks, desk)
   onTestFinished(() => line.close())
-  return { line, open, settled, reserved: () => reserved }
+  return { line, open, settled, records, said, reserved: () => reserved }
 }
 
 /** What an agent in the sandbox would send through the bridge. */
@@ -152,7 +175,7 @@ describe.each(interfaces)('%s, %s', (provider, speaks, path, body, stream, whole
     ['as a whole', [JSON.stringify(whole)], 'application/json'],
   ] as const)('what it says it used %s is settled, and the key stays here', async (_, chunks, type) => {
     const upstream = await openProvider({ chunks, type })
-    const { line, open, settled, reserved } = await openLine(provider, speaks, upstream.url)
+    const { line, open, settled, records, said, reserved } = await openLine(provider, speaks, upstream.url)
     const answer = await send(line.socket, path, { ...body, stream: true, model: 'another' })
     expect([answer.status, answer.text]).toEqual([200, chunks.join('')])
     await expect.poll(() => settled.length).toBe(1)
@@ -166,6 +189,19 @@ describe.each(interfaces)('%s, %s', (provider, speaks, path, body, stream, whole
     expect(JSON.stringify(seen?.body)).not.toContain('9999')
     expect(JSON.stringify(seen?.body)).toMatch(/max\w+":1000/i)
     expect(JSON.stringify([seen?.body, seen?.url])).toContain(usual[provider])
+    const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+    await expect.poll(() => records.length).toBe(1)
+    expect(records[0]).toMatchObject({
+      model: `${provider}/${usual[provider]}`,
+      maxOutputTokens: 1_000,
+      prompt: null,
+      question: { sha256: sha256(seen?.text ?? ''), text: seen?.text },
+      answer: { sha256: sha256(chunks.join('')), text: null },
+      tokens: { input: 100, output: 20 },
+      costMicros: settled[0]?.micros,
+      outcome: 'answered',
+    })
+    expect(said).toEqual([`1 call of ${provider}/${usual[provider]}, 120 tokens`])
   })
 })
 
@@ -231,10 +267,14 @@ test('an answer that is cut before it says what it used stays reserved; one that
   await send(first.line.socket, '/v1/chat/completions', { messages: [], stream: true }).catch(() => undefined)
   await expect.poll(() => cut.seen.length).toBe(1)
   expect([first.open.size, first.settled]).toEqual([1, []])
+  await expect
+    .poll(() => first.records)
+    .toMatchObject([{ costMicros: null, tokens: null, outcome: 'TRANSIENT_NETWORK' }])
   const away = await openProvider({ chunks: ['{"error":{}}'], status: 429 })
   const second = await openLine('openai', 'openai-chat', away.url)
   expect((await send(second.line.socket, '/v1/chat/completions', { messages: [] })).status).toBe(429)
   expect(second.settled).toEqual([{ micros: 0, tokens: 0 }])
+  expect(second.records).toMatchObject([{ costMicros: 0, answer: null, outcome: 'RATE_LIMIT' }])
   const closed = createServer()
   await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
   const { port } = closed.address() as AddressInfo
@@ -242,6 +282,7 @@ test('an answer that is cut before it says what it used stays reserved; one that
   const gone = await openLine('openai', 'openai-chat', `http://127.0.0.1:${port}/v1`)
   expect((await send(gone.line.socket, '/v1/chat/completions', { messages: [] })).status).toBe(502)
   expect(gone.settled).toEqual([{ micros: 0, tokens: 0 }])
+  expect(gone.records).toMatchObject([{ costMicros: 0, outcome: 'TRANSIENT_NETWORK' }])
 })
 
 test('a model without a price is capped by its tokens', async () => {
@@ -250,4 +291,17 @@ test('a model without a price is capped by its tokens', async () => {
   await send(line.socket, '/v1/chat/completions', { messages: [] })
   expect(settled).toEqual([{ micros: 0, tokens: 120 }])
   expect(reserved().tokens).toBeGreaterThan(1_000)
+})
+
+test('a provider that wants no calls for longer than agents wait says so on the line; a shorter while is the agent’s to wait', async () => {
+  for (const [seconds, isLimited] of [
+    ['20', false],
+    ['3600', true],
+  ] as const) {
+    const busy = await openProvider({ chunks: ['{"error":{}}'], status: 429, headers: { 'retry-after': seconds } })
+    const { line } = await openLine('openai', 'openai-chat', busy.url)
+    expect((await send(line.socket, '/v1/chat/completions', { messages: [] })).status).toBe(429)
+    expect(line.limited.aborted, seconds).toBe(isLimited)
+    expect(line.refused.aborted).toBe(false)
+  }
 })

@@ -10,6 +10,7 @@ import type { Guards } from '../guard.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
 import { listener } from './answer.ts'
 import { addressIn, type Body, dialects, type Heard } from './dialect.ts'
+import { codeOf, digest, recorderOf, requestIdOf } from './record.ts'
 
 export type MeterOptions = {
   readonly source: ModelSource
@@ -36,6 +37,7 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     name: source.name,
     model: source.model,
     speaks: speaks[source.provider],
+    waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk) => {
       // Closed to other accounts, as mkdtemp makes it.
       const folder = await mkdtemp(join(tmpDir, 'qp-meter-'))
@@ -49,21 +51,24 @@ type Line = MeterOptions & { readonly spoken: ModelInterface; readonly desk: Aut
 /** What every call of a line sees and adds to. */
 type Book = {
   readonly refusal: AbortController
+  readonly limit: AbortController
   readonly closing: AbortSignal
   add(used: Amount): void
 }
 
 async function openLine(line: Line, folder: string): Promise<MeterLine> {
   const socket = join(folder, 'model.sock')
-  const refusal = new AbortController()
+  const [refusal, limit] = [new AbortController(), new AbortController()]
   const closing = new AbortController()
   let calls = 0
   let used: Amount = { micros: 0, tokens: 0 }
   const add = ({ micros, tokens }: Amount): void => {
     calls++
     used = { micros: used.micros + micros, tokens: used.tokens + tokens }
+    const count = `${calls} ${calls === 1 ? 'call' : 'calls'}`
+    line.desk.progress(`${count} of ${line.source.name}, ${used.tokens.toLocaleString('en-US')} tokens`)
   }
-  const book: Book = { refusal, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
+  const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
   const under = new Set<Promise<void>>()
   const server = createServer((request, response) => {
     const served = serve(line, book, { request, response }).catch((error: unknown) => fail(response, book, error))
@@ -77,6 +82,7 @@ async function openLine(line: Line, folder: string): Promise<MeterLine> {
   return {
     socket,
     refused: refusal.signal,
+    limited: limit.signal,
     total: () => ({ calls, used }),
     close: async () => {
       closing.abort()
@@ -110,17 +116,17 @@ async function serve(line: Line, book: Book, { request, response }: Exchange): P
   const body = dialect.tamed(given, wanted)
   if (typeof body === 'string') return refuse(response, 400, body)
   const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
+  if (closedMs > agentWaitsMs) book.limit.abort()
   if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
   const text = JSON.stringify(body)
-  const reservation = await desk.reserve(
-    costOf(source, mostOfText(text, dialect.capOf(body))),
-    `agent with ${source.name}`,
-  )
+  const cap = dialect.capOf(body)
+  const held = await desk.reserve(costOf(source, mostOfText(text, cap)), `agent with ${source.name}`)
   const settle = async (used: Amount): Promise<void> => {
     book.add(used)
-    await reservation.settle(used)
+    await held.settle(used)
   }
-  await forward({ line, book, settle, onward, text, exchange: { request, response } })
+  const record = recorderOf(held, { model: source.name, text, maxOutputTokens: cap })
+  await forward({ line, book, settle, record, onward, text, exchange: { request, response } })
 }
 
 type Call = {
@@ -128,6 +134,7 @@ type Call = {
   readonly book: Book
   /** Books what the call cost; not called where nobody can know. */
   readonly settle: (used: Amount) => Promise<void>
+  readonly record: ReturnType<typeof recorderOf>
   readonly onward: string
   readonly text: string
   readonly exchange: Exchange
@@ -137,7 +144,7 @@ type Call = {
 const usualPatience = { totalMs: 900_000, idleMs: 180_000 }
 
 async function forward(call: Call): Promise<void> {
-  const { line, book, settle, exchange } = call
+  const { line, book, settle, record, exchange } = call
   const patience = line.patience ?? usualPatience
   const stop = new AbortController()
   const abort = (): void => stop.abort()
@@ -146,27 +153,41 @@ async function forward(call: Call): Promise<void> {
   const signal = AbortSignal.any([stop.signal, book.closing])
   try {
     const answer = await send(call, signal)
+    const requestId = requestIdOf(answer)
     if (answer.status >= 400) {
       // Turned away: it cost nothing.
       await settle({ micros: 0, tokens: 0 })
-      await learn(line.guards, answer)
+      record({ ...nothing, requestId, costMicros: 0, outcome: codeOf(answer.status) })
+      if ((await learn(line.guards, answer)) > agentWaitsMs) book.limit.abort()
       return await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
     }
     await line.guards.circuit.passed()
     const isEvents = (answer.headers.get('content-type') ?? '').includes('text/event-stream')
     const ears = listener(dialects[line.spoken], isEvents)
+    const sum = digest()
+    const onBytes = (bytes: Uint8Array): void => {
+      ears.push(bytes)
+      sum.push(bytes)
+    }
     try {
-      await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs, onBytes: ears.push })
+      await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs, onBytes })
     } finally {
       const heard = ears.end()
+      const cost = heard.isWhole ? costOf(line.source, usageOf(heard)) : null
       // Said before it was cut is said; without a last word nobody knows, and what was set aside stays so.
-      if (heard.isWhole) await settle(costOf(line.source, usageOf(heard)))
+      if (cost) await settle(cost)
+      const { input, cached, output } = heard
+      const tokens = cost && { input, cached, output }
+      const outcome = cost ? 'answered' : 'TRANSIENT_NETWORK'
+      record({ requestId, answer: sum.end(), tokens, costMicros: cost?.micros ?? null, outcome })
     }
   } finally {
     clearTimeout(total)
     exchange.response.off('close', abort)
   }
 }
+
+const nothing = { requestId: null, answer: null, tokens: null }
 
 const usageOf = ({ input, cached, written, output }: Heard) => ({ input, cached, written, output })
 
@@ -177,7 +198,7 @@ const usualBase: Readonly<Record<Provider, string>> = {
   compatible: '',
 }
 
-async function send({ line, onward, text, exchange, settle }: Call, signal: AbortSignal): Promise<Response> {
+async function send({ line, onward, text, exchange, settle, record }: Call, signal: AbortSignal): Promise<Response> {
   const { source } = line
   const base = (source.baseUrl ?? usualBase[source.provider]).replace(/\/$/, '')
   try {
@@ -189,7 +210,9 @@ async function send({ line, onward, text, exchange, settle }: Call, signal: Abor
       redirect: 'error',
     })
   } catch (error) {
-    if (isRefused(error)) await settle({ micros: 0, tokens: 0 })
+    const isUnspent = isRefused(error)
+    if (isUnspent) await settle({ micros: 0, tokens: 0 })
+    record({ ...nothing, costMicros: isUnspent ? 0 : null, outcome: 'TRANSIENT_NETWORK' })
     await line.guards.circuit.failed()
     throw error
   }
@@ -219,10 +242,17 @@ const isRefused = (error: unknown): boolean =>
 
 const unnamedWaitMs = 10_000
 
-async function learn({ gate, circuit }: Guards, { status, headers }: Response): Promise<void> {
+/** Agents try again for about so long before they give up. */
+const agentWaitsMs = 30_000
+
+/** Tells the others what a provider said; answers for how many milliseconds it wants no calls. */
+async function learn({ gate, circuit }: Guards, { status, headers }: Response): Promise<number> {
+  if (status >= 500) await circuit.failed()
+  if (status !== 429) return 0
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-  if (status === 429) await gate.close(seconds > 0 ? Math.ceil(seconds * 1_000) : unnamedWaitMs)
-  else if (status >= 500) await circuit.failed()
+  const waitMs = seconds > 0 ? Math.ceil(seconds * 1_000) : unnamedWaitMs
+  await gate.close(waitMs)
+  return waitMs
 }
 
 type Passing = { readonly abort: () => void; readonly idleMs: number; readonly onBytes?: (bytes: Uint8Array) => void }

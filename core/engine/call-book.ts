@@ -1,0 +1,58 @@
+import { rootOf } from '../model/plan.ts'
+import type { AskedBefore, CallText, ModelCall } from '../ports.ts'
+import type { Database } from '../store/database.ts'
+import type { CallRecord, KeptText } from '../store/model-call.ts'
+import { findAnswer, insertCalls } from '../store/model-call.ts'
+import { Lane } from './lane.ts'
+import type { EngineLog, TextSettings } from './settings.ts'
+
+/** Keeps what calls of models were, for all the runs of one worker; what comes at once goes to the database at once. */
+export class CallBook {
+  readonly #db: Database
+  readonly #texts: TextSettings
+  readonly #log: EngineLog
+  readonly #records: Lane<CallRecord, true>
+
+  constructor(db: Database, { texts, log }: { readonly texts: TextSettings; readonly log: EngineLog }) {
+    this.#db = db
+    this.#texts = texts
+    this.#log = log
+    // Each may carry a question of some hundred thousand characters.
+    this.#records = new Lane(async (records) => {
+      await insertCalls(db, records)
+      return records.map(() => true as const)
+    }, 16)
+  }
+
+  /** Never rejects: a record that cannot be kept is an error in the log, and no reason to lose an answer. */
+  async record(
+    run: string,
+    step: string,
+    { id, call }: { readonly id: string; readonly call: ModelCall },
+  ): Promise<void> {
+    try {
+      const texts = [call.question, ...(call.answer ? [call.answer] : [])].flatMap((text) => this.#kept(text))
+      await this.#records.submit({ run, id, step, call, texts })
+    } catch (error) {
+      this.#log('error', 'a call of a model could not be recorded', { run, call: id, error })
+    }
+  }
+
+  /** What the same question was answered with before; null too where nobody can say now. */
+  async recall(run: string, step: string, asked: AskedBefore): Promise<string | null> {
+    if (!this.#texts.areKept) return null
+    try {
+      return await findAnswer(this.#db, { run, rootStep: rootOf(step) }, asked)
+    } catch (error) {
+      this.#log('warn', 'earlier answers could not be looked up', { run, error })
+      return null
+    }
+  }
+
+  #kept({ sha256, text }: CallText): readonly KeptText[] {
+    if (!this.#texts.areKept || text === null) return []
+    const kept = this.#texts.redact(text)
+    // Postgres holds no NUL: a text that had one is not what it was either.
+    return [{ sha256, text: kept.replaceAll('\0', ''), isRedacted: kept !== text || text.includes('\0') }]
+  }
+}
