@@ -1,4 +1,4 @@
-import { Fault } from '../../core/model/problem.ts'
+import { join } from 'node:path'
 import type {
   Author,
   AuthorDesk,
@@ -9,13 +9,13 @@ import type {
   WrittenDocument,
   Writing,
 } from '../../core/ports.ts'
-import { askOf } from './ask.ts'
-import type { Prompt } from './prompt.ts'
-import { asData, readPrompt } from './prompt.ts'
+import type { Answered, Chain } from '../asking/ask.ts'
+import { askOf, chainOf } from '../asking/ask.ts'
+import type { Prompt } from '../asking/prompt.ts'
+import { asData, readPrompt } from '../asking/prompt.ts'
 
 type Options = {
-  /** Asked in this order: the next one where one cannot be had. */
-  readonly models: readonly [LanguageModel, ...LanguageModel[]]
+  readonly models: Chain
   /** Makes the drafts, and writes what no model gets right. */
   readonly draft: Author
 }
@@ -31,10 +31,10 @@ const abreast = 4
  * matter, questions and the count of requirements stay those of the draft.
  */
 export function createModelAuthor({ models, draft }: Options): Author {
-  const prompt = readPrompt('revise')
+  const prompt = readPrompt(join(import.meta.dirname, 'prompts'), 'revise')
   const [first] = models
   const rewrite = (request: AuthorRequest, desk: AuthorDesk) => async (writing: Writing) => {
-    const ask = askOf(modelsFor(models, request), desk)
+    const ask = askOf(chainOf(models, request.tuning.model, 'models.arch.model'), desk)
     const documents = await inTurn(writing.documents, (document) => revise({ prompt, request, ask }, document))
     return { ...writing, documents }
   }
@@ -47,22 +47,10 @@ export function createModelAuthor({ models, draft }: Options): Author {
   }
 }
 
-/** A project may choose among the models of the server, and put one of them first. */
-function modelsFor(models: Options['models'], { tuning }: AuthorRequest): Options['models'] {
-  if (tuning.model === null) return models
-  const wanted = models.find(({ name }) => name === tuning.model || name.endsWith(`/${tuning.model}`))
-  if (wanted) return [wanted, ...models.filter((model) => model !== wanted)]
-  throw new Fault({
-    code: 'VALIDATION_ERROR',
-    message: `quantapilot.yml asks for the model ${tuning.model}, which this server does not have: name one of ${models.map(({ name }) => name).join(', ')} in models.arch.model, or leave it out.`,
-    retryable: false,
-  })
-}
-
 type Revision = {
   readonly prompt: Prompt
   readonly request: AuthorRequest
-  readonly ask: (request: ModelRequest, purpose: string) => Promise<string>
+  readonly ask: (request: ModelRequest, purpose: string) => Promise<Answered>
 }
 
 /** Writes one document anew; one that was written before and that the lint had nothing against is kept as it was. */
@@ -72,8 +60,9 @@ async function revise({ prompt, request, ask }: Revision, document: WrittenDocum
   if (before && findings.length === 0) return before
   const { head, body } = partsOf(document.text)
   const question = questionOf(prompt, request, { ...document, text: body, before: before?.text ?? null, findings })
-  const answer = await ask(question, `writing ${document.path}`)
-  return { path: document.path, text: `${head}${bare(answer)}\n` }
+  const { text, isCut } = await ask(question, `writing ${document.path}`)
+  // Half a document is none: the lint finds so, and asks once more.
+  return { path: document.path, text: `${head}${isCut ? '' : bare(text)}\n` }
 }
 
 type Subject = WrittenDocument & { readonly before: string | null; readonly findings: readonly string[] }
