@@ -208,6 +208,20 @@ export type MergeOrder = {
   readonly base: { readonly branch: string; readonly commit: string }
 }
 
+/** An issue as people find it. */
+export type Issue = { readonly number: number; readonly url: string }
+
+export type IssueDraft = {
+  readonly address: string
+  /** Plain text. */
+  readonly title: string
+  /** Markdown. */
+  readonly body: string
+  readonly labels: readonly string[]
+  /** Idempotency key, kept in the body where people do not see it. */
+  readonly key: string
+}
+
 /** What a branch asks of those who want to change it. */
 export type BranchProtection = {
   readonly isProtected: boolean
@@ -222,6 +236,8 @@ export interface CodeHost {
   /** Opens a pull request, or adopts the one there is of this key or this branch. */
   openPullRequest(draft: PullRequestDraft, signal: AbortSignal): Promise<PullRequest>
   comment(draft: CommentDraft, signal: AbortSignal): Promise<void>
+  /** Opens an issue, or answers with the one of this key, whatever became of it. */
+  openIssue(draft: IssueDraft, signal: AbortSignal): Promise<Issue>
   setCheck(draft: CheckDraft, signal: AbortSignal): Promise<void>
   /** Merges and answers with the commit that came of it. Throws PRECONDITION_FAILED when the branch has moved or may not be merged. */
   merge(order: MergeOrder, signal: AbortSignal): Promise<{ readonly commit: string }>
