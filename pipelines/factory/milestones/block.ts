@@ -1,5 +1,5 @@
 import type { GatePolicy, Plan, StepItem } from '../../../core/model/plan.ts'
-import { idOf, type Milestone } from './shapes.ts'
+import { idOf, type Milestone, type MilestoneStep } from './shapes.ts'
 
 /** Holds until the step before the gate has read the project's own policy. */
 const policy: GatePolicy = {
@@ -62,13 +62,16 @@ export function workBlock(id: string, carry: boolean): Plan {
   ]
 }
 
+/** Behind the merge, where there is something to open and a person has seen what. */
+export const issuesBlock = (id: string): Plan => [step(id, 'issues', `opening issues found with ${id}`)]
+
 /** Back to the agent, and up to the step that sent it back. */
 export function againUpTo(id: string, last: 'test' | 'review' | 'checks'): Plan {
   const block = workBlock(id, false)
   return block.slice(0, 1 + block.findIndex((item) => item.id === idOf(id, last)))
 }
 
-type WorkStep = 'plan' | 'implement' | 'test' | 'review' | 'publish' | 'checks' | 'show' | 'merge'
+type WorkStep = Exclude<MilestoneStep, 'gate'>
 
 const step = (id: string, name: WorkStep, title: string): StepItem => ({
   type: 'step',
