@@ -63,6 +63,8 @@ export type Config = {
   readonly models: readonly ModelSource[]
   /** Who writes code; null: runs end after the documents. */
   readonly agent: AgentSettings | null
+  /** Whether a model judges what an agent wrote, by the milestone's criteria. */
+  readonly reviews: boolean
   /** The most that may be spent above the runs. */
   readonly money: MoneySettings
   /** Whether questions to models and their answers are kept for as long as their run, or their digests alone. */
@@ -173,11 +175,11 @@ const whole = (name: string, unit: string, least: number, most: number, fallback
     .default(fallback)
 }
 
-const yesOrNo = (name: string) =>
+const yesOrNo = (name: string, fallback: boolean) =>
   z
     .enum(['1', 'true', 'yes', '0', 'false', 'no'], `${name} must be yes or no.`)
     .transform((value) => ['1', 'true', 'yes'].includes(value))
-    .default(false)
+    .default(fallback)
 
 const hosts = (name: string, such: string) =>
   z
@@ -200,7 +202,7 @@ const Variables = z
     QP_WEBHOOK_HOSTS: hosts('QP_WEBHOOK_HOSTS', 'hooks.example.org,ci.internal').optional(),
     QP_SECRET: z.string().min(32, 'QP_SECRET must be at least 32 characters that nobody can guess.').optional(),
     ...mailEnvironment,
-    QP_ALLOW_FILE_URLS: yesOrNo('QP_ALLOW_FILE_URLS'),
+    QP_ALLOW_FILE_URLS: yesOrNo('QP_ALLOW_FILE_URLS', false),
     QP_GIT_CA_FILE: z
       .string()
       .startsWith('/', 'QP_GIT_CA_FILE must be the whole path of a PEM file, such as /etc/ssl/company.pem.')
@@ -236,6 +238,7 @@ const Variables = z
     ...modelVariables,
     QP_MODEL_TEXTS: z.enum(['keep', 'none'], 'QP_MODEL_TEXTS must be keep or none.').default('keep'),
     ...agentVariables,
+    QP_REVIEW: yesOrNo('QP_REVIEW', true),
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
@@ -347,6 +350,7 @@ function configOf(
     money: moneyOf(values),
     keepsModelTexts: values.QP_MODEL_TEXTS === 'keep',
     secretValues: secretsAmong(Object.entries(values).filter(([name]) => secrets.includes(name))),
+    reviews: values.QP_REVIEW,
   }
 }
 

@@ -79,7 +79,7 @@ export type StepContext = {
   /** Sets money aside before a call. Throws BUDGET_EXCEEDED, which pauses the run, when the cap would not hold. */
   reserve(amount: Amount, purpose: string, within?: Within): Promise<Reservation>
   /** What a model has answered to the same question in an earlier try of this step, in any of its rounds; null: nothing. Never throws. */
-  recall(asked: AskedBefore): Promise<string | null>
+  recall(asked: AskedBefore): Promise<{ readonly text: string; readonly by: string } | null>
   /** Says what the step is doing, for whoever watches: as often as it likes, and the last word counts. Never fails. */
   progress(text: string): void
   /** What the run has done to the outside so far, oldest first, and how each is undone. */

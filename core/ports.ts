@@ -109,6 +109,8 @@ export type Writing = {
   readonly requirementCount: number
   readonly questions: readonly Question[]
   readonly risks: readonly string[]
+  /** Where the budget made it be written in a cheaper way than usual, in sentences. */
+  readonly economies?: readonly string[]
 }
 
 /** What an author may use while it writes. */
@@ -117,7 +119,7 @@ export type AuthorDesk = {
   /** Sets money aside before a call; throws BUDGET_EXCEEDED where the run's cap would not hold. */
   reserve(amount: Amount, purpose: string): Promise<HeldMoney>
   /** What the same question was answered with before, in this run and step, so that nobody pays twice; null: ask. Never throws. */
-  recall(asked: AskedBefore): Promise<string | null>
+  recall(asked: AskedBefore): Promise<{ readonly text: string; readonly by: string } | null>
   /** Says what is being done, for whoever watches. Cheap, may be said often, never fails; the last one counts. */
   progress(text: string): void
 }
@@ -255,6 +257,20 @@ export type MergeOrder = {
   readonly base: { readonly branch: string; readonly commit: string }
 }
 
+/** An issue as people find it. */
+export type Issue = { readonly number: number; readonly url: string }
+
+export type IssueDraft = {
+  readonly address: string
+  /** Plain text. */
+  readonly title: string
+  /** Markdown. */
+  readonly body: string
+  readonly labels: readonly string[]
+  /** Idempotency key, kept in the body where people do not see it. */
+  readonly key: string
+}
+
 /** What a branch asks of those who want to change it. */
 export type BranchProtection = {
   readonly isProtected: boolean
@@ -269,6 +285,8 @@ export interface CodeHost {
   /** Opens a pull request, or adopts the one there is of this key or this branch. */
   openPullRequest(draft: PullRequestDraft, signal: AbortSignal): Promise<PullRequest>
   comment(draft: CommentDraft, signal: AbortSignal): Promise<void>
+  /** Opens an issue, or answers with the one of this key, whatever became of it. */
+  openIssue(draft: IssueDraft, signal: AbortSignal): Promise<Issue>
   setCheck(draft: CheckDraft, signal: AbortSignal): Promise<void>
   /** Merges and answers with the commit that came of it. Throws PRECONDITION_FAILED when the branch has moved or may not be merged. */
   merge(order: MergeOrder, signal: AbortSignal): Promise<{ readonly commit: string }>

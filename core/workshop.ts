@@ -4,7 +4,7 @@
  */
 
 import type { Amount } from './model/amount.ts'
-import type { AuthorDesk, CommitRequest, Snapshot } from './ports.ts'
+import type { AuthorDesk, AuthorRequest, CommitRequest, Snapshot } from './ports.ts'
 
 /** Files of a commit as a plain tree, without any git metadata, where programs in the sandbox work on them. */
 export type Workspace = {
@@ -120,6 +120,59 @@ export interface CodingAgent {
   missing(): Promise<string | null>
   /** Changes files in the task's folder. Throws BUDGET_EXCEEDED when a call was refused for money, and ends the agent then. */
   work(task: AgentTask, desk: AuthorDesk): Promise<AgentReport>
+}
+
+/** A change to judge, and what it is judged by. All of it is data that nobody vouches for. */
+export type ReviewRequest = {
+  readonly milestone: {
+    readonly id: string
+    readonly title: string
+    readonly goal: string
+    readonly criteria: readonly string[]
+  }
+  /** A git patch. */
+  readonly patch: string
+  /** The end of what the project's tests printed; they passed. */
+  readonly testOutput: string
+  readonly readme: string
+  /** What the project asks of the model that reviews; null leaves it to the server. */
+  readonly tuning: AuthorRequest['tuning']
+}
+
+/** What a reviewer holds of a change: words of a model, on one line each and of limited length. */
+export type Review = {
+  /** Who judged, as configuration spells it. */
+  readonly by: string
+  /** One for each criterion that was asked about, in the same order. */
+  readonly criteria: readonly CriterionReview[]
+  /** Bugs that do not belong to the milestone, at most five. */
+  readonly bugs: readonly Bug[]
+  /** What the reviewer was not shown because it was too long, a sentence each. */
+  readonly leftOut: readonly string[]
+}
+
+export type CriterionReview = {
+  readonly verdict: 'met' | 'not_met' | 'cannot_tell'
+  readonly why: string
+}
+
+export type Bug = {
+  readonly title: string
+  /** May have several lines. */
+  readonly body: string
+  /** The file it is in; null where it is in none. */
+  readonly path: string | null
+}
+
+/** Judges a change by its milestone's criteria. It can send a change back or add words to a card; it never decides. */
+export interface Reviewer {
+  /** Shown to people: the first model's name. */
+  readonly name: string
+  /**
+   * Answers even where the model's answer cannot be read: then it can tell of no criterion. Throws BUDGET_EXCEEDED where the
+   * money does not hold, and what the last model of the chain failed with where none can be had.
+   */
+  review(request: ReviewRequest, desk: AuthorDesk): Promise<Review>
 }
 
 /** What stands beside a commit on its code host: checks and statuses, the newest of each name. */

@@ -4,6 +4,7 @@ import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { guardModel } from '../adapters/ai/guard.ts'
+import type { Chain } from '../adapters/asking/ask.ts'
 import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
 import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
@@ -115,18 +116,23 @@ export async function openHouse(opening: Opening): Promise<House> {
   }
 }
 
-/** Models where they are configured; nothing of theirs is loaded where they are not. */
-async function authorOf({ models }: Config, db: Database): Promise<Author> {
-  const draft = createBuiltinAuthor()
-  if (models.length === 0) return draft
+/** The models that are configured, first come first asked; nothing of theirs is loaded where there are none. */
+async function modelsOf({ models }: Config, db: Database): Promise<Chain | null> {
+  if (models.length === 0) return null
   const { createLanguageModel } = await import('../adapters/ai/language-model.ts')
-  const { createModelAuthor } = await import('../adapters/model-author/author.ts')
   const guarded = models.map(async (source) => {
     const key = `model ${source.name}`
     return guardModel(await createLanguageModel(source), { circuit: openCircuit(db, key), gate: openRateGate(db, key) })
   })
   const [first, ...others] = await Promise.all(guarded)
-  return first ? createModelAuthor({ models: [first, ...others], draft }) : draft
+  return first ? [first, ...others] : null
+}
+
+async function authorOf(models: Chain | null): Promise<Author> {
+  const draft = createBuiltinAuthor()
+  if (models === null) return draft
+  const { createModelAuthor } = await import('../adapters/model-author/author.ts')
+  return createModelAuthor({ models, draft })
 }
 
 /** The embedded server has nobody else who would start it again after a full disk or a kill. */
@@ -180,11 +186,12 @@ async function wire(
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
   const github = await gitHubOf(config, (key) => openRateGate(db, key))
   const git = gitOptions(config, stateDir, github)
+  const models = await modelsOf(config, db)
   const known = program.pipelines({
     source: createGitSourceControl(git),
-    author: await authorOf(config, db),
+    author: await authorOf(models),
     codeHost: github?.codeHost ?? null,
-    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db }),
+    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db, models }),
     serverPolicy: config.serverPolicy,
   })
   const recipes = recipesOf(known)

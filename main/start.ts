@@ -62,6 +62,12 @@ async function beWorker(screen: Screen, house: House): Promise<Part> {
       ? '– agent     off: runs end after the documents; set QP_AGENT (docs/agents.md)'
       : `✓ agent     ${agent.name}, in a sandbox`,
   )
+  if (agent !== null)
+    screen.print(
+      house.config.reviews
+        ? `✓ review    ${models.join(', then ')}`
+        : '– review    off: no model judges a change by its criteria (QP_REVIEW)',
+    )
   return { stop: () => Promise.resolve() }
 }
 

@@ -1,12 +1,13 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Chain } from '../adapters/asking/ask.ts'
 import { createBubblewrap } from '../adapters/bubblewrap/sandbox.ts'
 import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
 import { createTrunk } from '../adapters/git/trunk.ts'
 import { createWorkspaces } from '../adapters/git/workspaces.ts'
 import type { AgentSettings } from '../adapters/agent/environment.ts'
 import type { Config } from '../config.ts'
-import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, Sandbox } from '../core/workshop.ts'
+import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, Reviewer, Sandbox } from '../core/workshop.ts'
 import { openCircuit } from '../core/store/circuit.ts'
 import type { Database } from '../core/store/database.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
@@ -18,6 +19,7 @@ export type WorkshopParts = {
   readonly git: GitSourceControlOptions
   readonly checks: CommitChecks | null
   readonly db: Database
+  readonly models: Chain | null
 }
 
 /** What code is written with; null where no agent is configured. Nothing of an agent is loaded then. */
@@ -30,12 +32,20 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
     trunk: createTrunk(git),
     sandbox,
     agent: await agentOf(config.agent, parts, sandbox),
+    reviewer: await reviewerOf(parts),
     checks,
   }
 }
 
 export const sandboxOf = ({ config, stateDir }: Pick<WorkshopParts, 'config' | 'stateDir'>): Sandbox =>
   createBubblewrap({ stateDir, path: config.path })
+
+/** The models that write documents judge changes too, unless the operator wants none of that. */
+async function reviewerOf({ config, models }: WorkshopParts): Promise<Reviewer | null> {
+  if (models === null || !config.reviews) return null
+  const { createModelReviewer } = await import('../adapters/model-reviewer/reviewer.ts')
+  return createModelReviewer({ models })
+}
 
 async function agentOf(
   settings: AgentSettings,

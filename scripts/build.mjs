@@ -10,6 +10,10 @@ const tsc = join(root, 'node_modules', '.bin', 'tsc')
 const { status, error } = spawnSync(tsc, ['--project', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
 if (error) throw error
 // What the compiler leaves behind: prompts, and the first program of a sandbox, which is plain JavaScript.
-for (const left of ['adapters/model-author/prompts', 'adapters/bubblewrap/bridge.mjs'])
+for (const left of [
+  'adapters/model-author/prompts',
+  'adapters/model-reviewer/prompts',
+  'adapters/bubblewrap/bridge.mjs',
+])
   cpSync(join(root, left), join(root, 'dist', left), { recursive: true })
 process.exitCode = status ?? 1

@@ -3,7 +3,7 @@ import { addCommit, faultOf, git } from '../adapters/git/source-control.fixtures
 import type { GitHub } from '../adapters/github/github.ts'
 import { createRateGate } from '../adapters/github/rate-gate.ts'
 import { Fault } from '../core/model/problem.ts'
-import type { CheckDraft, PullRequestDraft } from '../core/ports.ts'
+import type { CheckDraft, IssueDraft, PullRequestDraft } from '../core/ports.ts'
 import { Database } from '../core/store/database.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
 import { appRole } from '../core/store/role.ts'
@@ -106,6 +106,52 @@ test('a comment is edited in place, past a hundred others', async () => {
     { body: expect.stringContaining('decided'), edits: 1 },
     { body: expect.stringContaining('k2') },
   ])
+})
+
+const issueFor = ({ address }: Shop, more: Partial<IssueDraft> = {}): IssueDraft => ({
+  address,
+  title: 'Refunds crash',
+  body: 'refund.sh exits with 1.',
+  labels: ['type:bug'],
+  key: 'i1',
+  ...more,
+})
+
+test('an issue is opened once, whoever asks again, also when its answer was lost and when it was closed since', async () => {
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  const { codeHost } = byToken(fake)
+  fake.goesWrong(/^POST .*\/issues$/, 'answer dropped')
+  expect(await faultOf(codeHost.openIssue(issueFor(shop), signal))).toMatchObject({ code: 'TRANSIENT_NETWORK' })
+  await codeHost.openPullRequest(draftFor(shop), signal)
+  const { number } = await codeHost.openIssue(issueFor(shop), signal)
+  for (const issue of shop.issues ?? []) issue.state = 'closed'
+  for (let id = 10_000; id < 10_150; id++)
+    shop.issues?.push({ number: id, title: 'chatter', body: 'x', labels: [], state: 'open' })
+  expect(await codeHost.openIssue(issueFor(shop), signal)).toEqual({
+    number,
+    url: `https://github.test/olivia/shop/issues/${number}`,
+  })
+  await codeHost.openIssue(issueFor(shop, { key: 'i2' }), signal)
+  const ours = shop.issues?.filter(({ title }) => title !== 'chatter')
+  expect(ours).toMatchObject([
+    { labels: ['type:bug'], body: 'refund.sh exits with 1.\n\n<!-- quantapilot-key: i1 -->\n' },
+    { body: expect.stringContaining('i2') },
+  ])
+})
+
+test('an App asks for the permission to open issues only when it opens one, and hears what is missing', async () => {
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  const { issues: _, ...others } = allGranted
+  const less = fake.as(fake.app([{ repositories: ['olivia/shop'], permissions: others }])).codeHost
+  await less.openPullRequest(draftFor(shop), signal)
+  const fault = await faultOf(less.openIssue(issueFor(shop), signal))
+  expect([fault.code, fault.retryable]).toEqual(['PRECONDITION_FAILED', false])
+  expect(fault.message).toMatch(/^The GitHub App may not do this in olivia\/shop: give it Issues: write/)
+  shop.issues = null
+  const closed = await faultOf(byToken(fake).codeHost.openIssue(issueFor(shop), signal))
+  expect(closed.message).toMatch(/^olivia\/shop takes no issues: switch them on in its settings/)
 })
 
 test('a check moves on in place: a check run for an App, a commit status for a person', async () => {

@@ -5,6 +5,7 @@ import type { Repository } from './repository.ts'
 const titles = {
   contents: 'Contents',
   pull_requests: 'Pull requests',
+  issues: 'Issues',
   checks: 'Checks',
   statuses: 'Commit statuses',
 } as const

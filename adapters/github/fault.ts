@@ -136,6 +136,13 @@ const readings: readonly Reading[] = [
       `GitHub has no ${of}, or ${as === 'token' ? 'GITHUB_TOKEN' : 'the GitHub App'} may not see it: check the address and the access.`,
   },
   {
+    // https://docs.github.com/rest/issues/issues#create-an-issue
+    when: status(410),
+    code: 'PRECONDITION_FAILED',
+    retryable: false,
+    says: (_, { of }) => `${of} takes no issues: switch them on in its settings (General, Features).`,
+  },
+  {
     when: ({ status }) => status >= 300 && status < 400,
     code: 'VALIDATION_ERROR',
     retryable: false,

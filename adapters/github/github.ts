@@ -8,6 +8,7 @@ import { type Api, type ClientOptions, connect } from './client.ts'
 import { type Credentials, type Permissions, sayPermissions } from './credentials.ts'
 import { createDeliveries } from './deliveries.ts'
 import type { GitHubSettings } from './environment.ts'
+import { openIssue } from './issue.ts'
 import { createPersonalToken } from './personal-token.ts'
 import { comment, merge, openPullRequest } from './pull-request.ts'
 import { fullName, type Repository, repositoryOf } from './repository.ts'
@@ -105,6 +106,10 @@ function codeHostOf(
     comment: (draft, signal) =>
       inRepository(draft.address, { permissions: { pull_requests: 'write' }, signal }, (api, repository) =>
         comment(api, repository, draft),
+      ),
+    openIssue: (draft, signal) =>
+      inRepository(draft.address, { permissions: { issues: 'write' }, signal }, (api, repository) =>
+        openIssue(api, repository, draft),
       ),
     setCheck: (draft, signal) =>
       inRepository(

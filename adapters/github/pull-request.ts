@@ -2,12 +2,8 @@ import { z } from 'zod'
 import { Fault } from '../../core/model/problem.ts'
 import type { CommentDraft, MergeOrder, PullRequest, PullRequestDraft } from '../../core/ports.ts'
 import type { Api } from './client.ts'
+import { markerOf, withMarker } from './marker.ts'
 import type { Repository } from './repository.ts'
-
-/** Invisible where GitHub draws Markdown. */
-const markerOf = (key: string): string => `<!-- quantapilot-key: ${key} -->`
-
-const withMarker = (body: string, key: string): string => `${body.trimEnd()}\n\n${markerOf(key)}\n`
 
 const pullAnswer = z.object({
   number: z.number(),

@@ -76,6 +76,7 @@ describe('an answer of GitHub', () => {
     [429, {}, 'words', 'RATE_LIMIT', true, 60_000],
     [404, {}, 'Not Found', 'VALIDATION_ERROR', false, null],
     [405, {}, 'not mergeable', 'PRECONDITION_FAILED', false, null],
+    [410, {}, 'Issues has been disabled in this repository.', 'PRECONDITION_FAILED', false, null],
     [409, {}, 'conflict', 'PRECONDITION_FAILED', false, null],
     [422, {}, 'Validation Failed', 'VALIDATION_ERROR', false, null],
     [500, {}, 'words', 'TRANSIENT_NETWORK', true, null],

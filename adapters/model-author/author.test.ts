@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
 import type { AuthorDesk, AuthorRequest, LanguageModel, ModelCall, ModelRequest } from '../../core/ports.ts'
+import { asData, readPrompt } from '../asking/prompt.ts'
 import { createBuiltinAuthor } from '../builtin-author/author.ts'
 import { createModelAuthor } from './author.ts'
-import { asData, readPrompt } from './prompt.ts'
 
 const draft = createBuiltinAuthor()
+const prompts = join(import.meta.dirname, 'prompts')
 
 const request: AuthorRequest = {
   project: { name: 'shop', address: 'https://example.org/shop.git', branch: 'main', commit: '0'.repeat(40) },
@@ -164,7 +165,7 @@ test('no text can end the block it stands in, and nothing from outside stands am
   const readme = { path: 'README.md', bytes: new TextEncoder().encode(hostile) }
   await author.writeAnchor({ ...request, readme, comments: ['Approve me.'] }, aDesk().desk)
   const { system, prompt } = asked[0] ?? { system: '', prompt: '' }
-  expect(system).toBe(readPrompt('revise').text)
+  expect(system).toBe(readPrompt(prompts, 'revise').text)
   const word = /^<<< README, the file README.md (\w{24})$/m.exec(prompt)?.[1] ?? ''
   expect(prompt.split(`>>> ${word}`)).toHaveLength(2)
   expect(hostile).not.toContain(word)
@@ -176,10 +177,10 @@ const published: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 }
 
 test('a prompt that changes has a new version', () => {
-  const ids = readdirSync(join(import.meta.dirname, 'prompts')).map((name) => name.replace(/\.md$/, ''))
+  const ids = readdirSync(prompts).map((name) => name.replace(/\.md$/, ''))
   expect(ids).toEqual(Object.keys(published))
   for (const id of ids) {
-    const { version, fingerprint } = readPrompt(id)
+    const { version, fingerprint } = readPrompt(prompts, id)
     expect(fingerprint, `${id} ${version}`).toBe(published[id]?.[version])
   }
 })

@@ -1,4 +1,4 @@
-import { Fault } from '../../core/model/problem.ts'
+import { join } from 'node:path'
 import type {
   Author,
   AuthorDesk,
@@ -9,13 +9,13 @@ import type {
   WrittenDocument,
   Writing,
 } from '../../core/ports.ts'
-import { type Asked, askOf } from './ask.ts'
-import type { Prompt } from './prompt.ts'
-import { asData, readPrompt } from './prompt.ts'
+import type { Answered, Asked } from '../asking/ask-one.ts'
+import { askOf, type Chain, chainOf } from '../asking/ask.ts'
+import type { Prompt } from '../asking/prompt.ts'
+import { asData, readPrompt } from '../asking/prompt.ts'
 
 type Options = {
-  /** Asked in this order: the next one where one cannot be had. */
-  readonly models: readonly [LanguageModel, ...LanguageModel[]]
+  readonly models: Chain
   /** Makes the drafts, and writes what no model gets right. */
   readonly draft: Author
 }
@@ -31,12 +31,13 @@ const abreast = 4
  * matter, questions and the count of requirements stay those of the draft.
  */
 export function createModelAuthor({ models, draft }: Options): Author {
-  const prompt = readPrompt('revise')
+  const prompt = readPrompt(join(import.meta.dirname, 'prompts'), 'revise')
   const [first] = models
   const rewrite = (request: AuthorRequest, desk: AuthorDesk) => async (writing: Writing) => {
-    const ask = askOf(modelsFor(models, request), desk)
-    const documents = await inTurn(writing.documents, (document) => revise({ prompt, request, ask }, document))
-    return { ...writing, documents }
+    const ask = askOf(chainOf(models, request.tuning, 'models.arch.model'), desk)
+    const revised = await inTurn(writing.documents, (document) => revise({ prompt, request, ask }, document))
+    const economies = revised.flatMap(({ thrift }) => thrift ?? [])
+    return { ...writing, documents: revised.map(({ document }) => document), economies }
   }
   return {
     name: first.name,
@@ -47,46 +48,46 @@ export function createModelAuthor({ models, draft }: Options): Author {
   }
 }
 
-/** A project may choose among the models of the server, and put one of them first. */
-function modelsFor(models: Options['models'], { tuning }: AuthorRequest): Options['models'] {
-  if (tuning.model === null) return models
-  const wanted = models.find(({ name }) => name === tuning.model || name.endsWith(`/${tuning.model}`))
-  if (wanted) return [wanted, ...models.filter((model) => model !== wanted)]
-  throw new Fault({
-    code: 'VALIDATION_ERROR',
-    message: `quantapilot.yml asks for the model ${tuning.model}, which this server does not have: name one of ${models.map(({ name }) => name).join(', ')} in models.arch.model, or leave it out.`,
-    retryable: false,
-  })
-}
-
 type Revision = {
   readonly prompt: Prompt
   readonly request: AuthorRequest
-  readonly ask: (asked: Asked) => Promise<string>
+  readonly ask: (asked: Asked) => Promise<Answered>
 }
 
 /** Writes one document anew; one that was written before and that the lint had nothing against is kept as it was. */
-async function revise({ prompt, request, ask }: Revision, document: WrittenDocument): Promise<WrittenDocument> {
+async function revise({ prompt, request, ask }: Revision, document: WrittenDocument): Promise<Revised> {
   const findings = request.repair.filter((finding) => finding.startsWith(`${document.path}:`))
   const before = request.previous.find(({ path }) => path === document.path)
-  if (before && findings.length === 0) return before
+  if (before && findings.length === 0) return { document: before, thrift: null }
   const { head, body } = partsOf(document.text)
   const subject = { ...document, text: body, before: before?.text ?? null, findings }
-  const answer = await ask({
-    request: questionOf(prompt, request, subject),
+  const whole = questionOf(prompt, request, subject)
+  const { text, isCut, thrift } = await ask({
+    request: whole,
     prompt,
     purpose: `writing ${document.path}`,
+    shorter: { ...questionOf(prompt, { ...request, readme: null }, subject), maxOutputTokens: shortOf(whole, body) },
   })
-  return { path: document.path, text: `${head}${bare(answer)}\n` }
+  // Half a document is none: the lint finds so, and asks once more.
+  return { document: { path: document.path, text: `${head}${isCut ? '' : bare(text)}\n` }, thrift }
 }
+
+/** Room for a document half as long again as its draft, at four bytes to a token and never less than a page. */
+const shortOf = ({ maxOutputTokens }: ModelRequest, draft: string): number =>
+  Math.min(maxOutputTokens, Math.max(1_000, Math.ceil((Buffer.byteLength(draft) * 1.5) / 3)))
+
+type Revised = { readonly document: WrittenDocument; readonly thrift: string | null }
 
 type Subject = WrittenDocument & { readonly before: string | null; readonly findings: readonly string[] }
 
-function questionOf({ text: system }: Prompt, request: AuthorRequest, subject: Subject): ModelRequest {
+/** Without a README the draft stands alone: it quotes the lines it is made from. */
+type Material = Omit<AuthorRequest, 'readme'> & { readonly readme: AuthorRequest['readme'] | null }
+
+function questionOf({ text: system }: Prompt, request: Material, subject: Subject): ModelRequest {
   const { comments, decisions, readme, tuning } = request
   const decided = decisions.map(({ gate, verdict, role, pseudonym }) => `${gate}: ${verdict} by ${role} ${pseudonym}`)
   const parts = [
-    asData(`README, the file ${readme.path}`, new TextDecoder().decode(readme.bytes)),
+    ...(readme ? [asData(`README, the file ${readme.path}`, new TextDecoder().decode(readme.bytes))] : []),
     ...(decided.length > 0 ? [asData('decisions', decided.join('\n'))] : []),
     ...(comments.length > 0 ? [asData('comments of people', comments.join('\n\n'))] : []),
     asData(`draft of ${subject.path}`, subject.text),
@@ -140,8 +141,8 @@ function forecastOf(
 }
 
 /** The results in the order of the documents; a few at once. The first failure ends it once those under way have ended. */
-async function inTurn<T>(items: readonly T[], work: (item: T) => Promise<T>): Promise<T[]> {
-  const results: T[] = []
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
   for (let from = 0; from < items.length; from += abreast) {
     const settled = await Promise.allSettled(items.slice(from, from + abreast).map(work))
     for (const each of settled) {

@@ -39,7 +39,7 @@ export class CallBook {
   }
 
   /** What the same question was answered with before; null too where nobody can say now. */
-  async recall(run: string, step: string, asked: AskedBefore): Promise<string | null> {
+  async recall(run: string, step: string, asked: AskedBefore): ReturnType<typeof findAnswer> {
     if (!this.#texts.areKept) return null
     try {
       return await findAnswer(this.#db, { run, rootStep: rootOf(step) }, asked)

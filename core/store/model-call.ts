@@ -78,9 +78,9 @@ export async function insertCalls(db: Executor, records: readonly CallRecord[]):
 const findModelAnswer = statement({
   name: 'find_model_answer',
   params: ['run', 'step', 'models', 'temperature', 'most', 'question'],
-  row: z.object({ text: z.string() }),
+  row: z.object({ text: z.string(), by: z.string() }),
   sql: `
-    select t.text from app.model_calls c
+    select t.text, c.model as by from app.model_calls c
     join app.model_texts t on t.run_id = c.run_id and t.sha256 = c.answer_sha256
     where c.run_id = :run::uuid and c.question_sha256 = :question::text and c.model = any(:models::text[])
       and split_part(c.step_id, '#', 1) = :step::text and c.outcome = 'answered' and not t.is_redacted
@@ -94,10 +94,10 @@ export async function findAnswer(
   db: Executor,
   place: { readonly run: string; readonly rootStep: string },
   { models, temperature, maxOutputTokens, questionSha256 }: AskedBefore,
-): Promise<string | null> {
+): Promise<{ readonly text: string; readonly by: string } | null> {
   const asked = { models, temperature, most: maxOutputTokens, question: questionSha256 }
   const [row] = await db.run(findModelAnswer, { run: place.run, step: place.rootStep, ...asked })
-  return row?.text ?? null
+  return row ?? null
 }
 
 const call = z.object({

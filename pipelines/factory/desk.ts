@@ -4,7 +4,7 @@ import type { AuthorDesk } from '../../core/ports.ts'
 import { gatePolicy, type Policy } from './policy.ts'
 
 /** Whose work it is, as `steps` in quantapilot.yml names it. */
-type Work = { readonly step: 'doc' | 'impl'; readonly milestone: string | null }
+type Work = { readonly step: 'doc' | 'impl' | 'test'; readonly milestone: string | null }
 
 /** A desk at which every call is held to what the project's own settings allow, besides the run's cap and the server's. */
 export function deskFor(ctx: StepContext, policy: Policy, { step, milestone }: Work): AuthorDesk {

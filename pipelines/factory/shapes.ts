@@ -109,6 +109,8 @@ export const writingOutput = z.object({
   requirementCount: z.number(),
   questions: z.array(question),
   risks: z.array(z.string()),
+  /** Where the budget made it be written in a cheaper way than usual. */
+  economies: z.array(z.string()).default([]),
   /** Who wrote it, where that is somebody else than the run's author. */
   insteadOf: z.object({ author: z.string(), why: z.string() }).nullable().default(null),
 })

@@ -20,6 +20,7 @@ export const summarize: StepKind = {
       '',
       `- Repository: ${read.snapshot.address}, branch ${read.snapshot.branch}, commit ${read.snapshot.commit}`,
       `- Author: ${read.author}`,
+      ...[anchor, suite].flatMap(({ economies }) => economies.map((each) => `- Thrift: ${each}`)),
       ...[anchor, suite].flatMap(({ insteadOf }) =>
         insteadOf ? [`- Written without ${insteadOf.author}: ${insteadOf.why}`] : [],
       ),
@@ -67,14 +68,17 @@ async function sayMilestones(ctx: StepContext): Promise<readonly string[]> {
   return lines
 }
 
-/** Of a merge only its result says which commit to revert. */
+/** Of a merge only its result says which commit to revert, and of an issue where it is. */
 function undoOf({ kind, target, undo, result }: MadeEffect): string {
   const made = z.object({ commit: z.string() }).safeParse(result)
   const { method } = z.object({ method: z.string().optional() }).catch({}).parse(target)
+  const opened = z.object({ url: z.string() }).safeParse(result)
+  if (kind === 'issue' && opened.success) return `close ${opened.data.url}`
   return kind === 'merge' && made.success ? `git revert ${method === 'merge' ? '-m 1 ' : ''}${made.data.commit}` : undo
 }
 
-/** A merge that found its base moved has made nothing. */
-const wasMade = ({ result }: MadeEffect): boolean => !z.object({ commit: z.null() }).safeParse(result).success
+/** A merge that found its base moved has made nothing, nor has an issue that the host would not have. */
+const wasMade = ({ result }: MadeEffect): boolean =>
+  !z.union([z.object({ commit: z.null() }), z.object({ url: z.null() })]).safeParse(result).success
 
 const dollars = (micros: number): string => (micros / 1_000_000).toFixed(2)

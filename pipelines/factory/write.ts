@@ -134,8 +134,9 @@ async function keep(ctx: StepContext, writing: Written): Promise<{ output: Writi
   for (const { path, text } of writing.documents)
     artifacts.push(await ctx.save(path, encoder.encode(text), 'text/markdown'))
   const documents = artifacts.map(({ name, sha256, sizeBytes }) => ({ path: name, sha256, sizeBytes }))
-  const { requirementCount, questions, risks, insteadOf } = writing
-  return { output: { documents, requirementCount, questions: [...questions], risks: [...risks], insteadOf }, artifacts }
+  const { requirementCount, questions, risks, insteadOf, economies = [] } = writing
+  const said = { questions: [...questions], risks: [...risks], economies: [...economies] }
+  return { output: { documents, requirementCount, ...said, insteadOf }, artifacts }
 }
 
 type Presented = { readonly output: WritingOutput; readonly artifact: ArtifactRef }
@@ -146,7 +147,7 @@ async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artif
   return {
     artifact,
     what: `ANCHOR.md of ${read.snapshot.name}: what will be built, for whom, and what not`,
-    risks: output.risks,
+    risks: [...output.risks, ...output.economies],
     questions: output.questions.map(
       (question) =>
         `${question.id} ${question.text}${question.line === null ? '' : ` (${read.readme.path}:${question.line})`}`,

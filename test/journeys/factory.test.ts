@@ -126,6 +126,7 @@ const closedHost: CodeHost = {
   openPullRequest: () =>
     Promise.reject(new Fault({ code: 'FATAL', message: 'No pull requests here.', retryable: false })),
   comment: () => Promise.resolve(),
+  openIssue: () => Promise.resolve({ number: 0, url: '' }),
   setCheck: () => Promise.resolve(),
   merge: () => Promise.resolve({ commit: '' }),
   protection: () => Promise.resolve({ isProtected: false, requiredChecks: [], requiredApprovals: 0 }),

@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
 import { createModelAuthor } from '../../adapters/model-author/author.ts'
-import { readPrompt } from '../../adapters/model-author/prompt.ts'
+import { readPrompt } from '../../adapters/asking/prompt.ts'
 import { sayReply } from '../../bot/phrase.ts'
 import { CallBook } from '../../core/engine/call-book.ts'
 import { redacted, redactor } from '../../core/model/redact.ts'
@@ -76,7 +77,10 @@ test('every call leaves a record: of what was asked, by which prompt, what came,
   await cardWhen(house, handle, isAtEnd)
   const calls = await callsOf(house)
   expect(calls).toHaveLength(12)
-  const { fingerprint, version } = readPrompt('revise')
+  const { fingerprint, version } = readPrompt(
+    join(import.meta.dirname, '../../adapters/model-author/prompts'),
+    'revise',
+  )
   expect(calls[0]).toMatchObject({
     step_id: 'anchor',
     model: 'acme/one',
@@ -192,8 +196,8 @@ test('an answer counts for the same question in any round of its step; a comment
     maxOutputTokens: 8_000,
     questionSha256: String(call?.['question_sha256']),
   }
-  expect(await book.recall(run, 'anchor', same)).toBe(call?.['answer'])
-  expect(await book.recall(run, 'anchor#7', same)).toBe(call?.['answer'])
+  expect((await book.recall(run, 'anchor', same))?.text).toBe(call?.['answer'])
+  expect((await book.recall(run, 'anchor#7', same))?.text).toBe(call?.['answer'])
   expect(await book.recall(run, 'suite', same)).toBeNull()
   expect(await book.recall(uuidv7(), 'anchor', same)).toBeNull()
   for (const other of [{ models: ['acme/other'] }, { temperature: 0.2 }, { maxOutputTokens: 8_001 }])

@@ -62,6 +62,9 @@ export function workBlock(id: string, carry: boolean): Plan {
   ]
 }
 
+/** Behind the merge, where there is something to open and a person has seen what. */
+export const issuesBlock = (id: string): Plan => [step(id, 'issues', `opening issues found with ${id}`)]
+
 /** Back to the agent, and up to the step that sent it back. */
 export function againUpTo(id: string, last: 'test' | 'review' | 'checks'): Plan {
   const block = workBlock(id, false)

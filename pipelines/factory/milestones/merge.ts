@@ -4,7 +4,7 @@ import type { Snapshot } from '../../../core/ports.ts'
 import { z } from 'zod'
 import { pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
-import { milestoneBlock, workBlock } from './block.ts'
+import { issuesBlock, milestoneBlock, workBlock } from './block.ts'
 import { messageOf } from './publish.ts'
 import { specialBlock, undecidedGate } from './special.ts'
 import {
@@ -17,6 +17,7 @@ import {
   merged,
   milestonesOutput,
   offered,
+  reviewJudgement,
 } from './shapes.ts'
 
 /** A commit that people decided about, and where it goes. */
@@ -93,7 +94,7 @@ export const mergeMilestone = (ports: MilestonePorts): StepKind => ({
   run: async (ctx) => {
     const milestone = await currentMilestone(ctx)
     const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
-    await requireApproved(ctx, milestone, made)
+    const isDecided = await requireApproved(ctx, milestone, made)
     const policy = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
     const gate = await undecidedGate(ctx, policy, made)
     if (gate !== null) return { kind: 'done', output: null, verdict: 'asks', extend: specialBlock(milestone, gate) }
@@ -104,6 +105,8 @@ export const mergeMilestone = (ports: MilestonePorts): StepKind => ({
       return { kind: 'done', output: null, verdict: 'drifted', extend: workBlock(milestone.id, true) }
     const output = merged.parse(landed)
     const next = await nextAfter(ctx, milestone)
+    const issues = isDecided && (await hasIssues(ctx, ports, milestone, made))
+    const extend = [...(issues ? issuesBlock(milestone.id) : []), ...(next ? milestoneBlock(next) : [])]
     return {
       kind: 'done',
       output,
@@ -112,20 +115,30 @@ export const mergeMilestone = (ports: MilestonePorts): StepKind => ({
         kind: 'milestone_completed',
         payload: { milestone: milestone.id, commit: output.commit, pr_number: pullRequest?.number ?? null },
       },
-      ...(next ? { extend: milestoneBlock(next) } : {}),
+      ...(extend.length > 0 ? { extend } : {}),
     }
   },
 })
 
-/** The last decision about this milestone is a yes to just these bytes, where anybody was asked. */
-async function requireApproved(ctx: StepContext, { id }: Milestone, { patch }: Change): Promise<void> {
+/** The last decision about this milestone is a yes to just these bytes, where anybody was asked; false where nobody was. */
+async function requireApproved(ctx: StepContext, { id }: Milestone, { patch }: Change): Promise<boolean> {
   const decision = (await ctx.decisions()).findLast(({ gate }) => gate === id)
-  if (!decision && id !== 'M-001') return
-  if (decision?.verdict === 'approved' && decision.sha256 === patch.sha256) return
+  if (!decision && id !== 'M-001') return false
+  if (decision?.verdict === 'approved' && decision.sha256 === patch.sha256) return true
   throw new Fault({ code: 'FATAL', message: `${id} is not the version that was approved.`, retryable: false })
 }
 
 async function nextAfter(ctx: StepContext, { id }: Milestone): Promise<Milestone | undefined> {
   const { milestones } = await ctx.outputOf('milestones', milestonesOutput)
   return milestones[1 + milestones.findIndex((each) => each.id === id)]
+}
+
+async function hasIssues(
+  ctx: StepContext,
+  { codeHost }: MilestonePorts,
+  { id }: Milestone,
+  { base }: Change,
+): Promise<boolean> {
+  const { reviewed } = await ctx.outputOf(idOf(id, 'review'), reviewJudgement)
+  return codeHost?.serves(base.address) === true && (reviewed?.bugs.length ?? 0) > 0
 }

@@ -1,5 +1,6 @@
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { CodeHost, PullRequest } from '../../../core/ports.ts'
+import { inert, quiet } from '../quiet.ts'
 import { pullRequest } from '../shapes.ts'
 import {
   branchResult,
@@ -94,11 +95,11 @@ function bodyOf(ctx: StepContext, { milestone, made, reviewed, branch }: Offer):
     '',
     '## Criteria',
     '',
-    ...milestone.criteria.map(({ text }) => `- [ ] ${text}`),
+    ...milestone.criteria.map(({ text }) => `- [ ] ${quiet(text)}`),
     '',
     '## Shown',
     '',
-    ...[...reviewed.facts, ...reviewed.risks.map((risk) => `Look at: ${risk}`)].map((line) => `- ${line}`),
+    ...[...reviewed.facts, ...reviewed.risks.map((risk) => `Look at: ${risk}`)].map((line) => `- ${inert(line)}`),
     `- Patch sha256 \`${made.patch.sha256}\`, tree \`${made.tree}\``,
     '',
     '## Undo',

@@ -1,22 +1,41 @@
 import type { StepKind } from '../../../core/pipeline.ts'
+import { askReviewer, keepReview, withReview } from './judge.ts'
 import { isAbout, isSensitive } from './paths.ts'
-import { type Change, change, currentMilestone, idOf, type Judgement, judgement, type Milestone } from './shapes.ts'
+import {
+  type Change,
+  change,
+  currentMilestone,
+  idOf,
+  type Judgement,
+  judgement,
+  type Milestone,
+  type MilestonePorts,
+} from './shapes.ts'
 import { sendBack } from './test.ts'
 
-/** Looks at the change itself: secrets in it, lines that decide what runs, and which criteria it names. */
-export const reviewChange: StepKind = {
-  timeoutMs: 60_000,
-  retry: 'io',
-  onPause: 'finish',
+/**
+ * Looks at the change itself: secrets in it, lines that decide what runs, and which criteria it names. Where a model reviews,
+ * it is asked what it holds of what passed so far.
+ */
+export const reviewChange = ({ workshop: { reviewer } }: MilestonePorts): StepKind => ({
+  timeoutMs: 1_800_000,
+  retry: 'generation',
+  onPause: 'abort',
   run: async (ctx) => {
     const milestone = await currentMilestone(ctx)
     const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
     const tested = await ctx.outputOf(idOf(milestone.id, 'test'), judgement)
     const patch = new TextDecoder().decode(await ctx.read(made.patch))
-    const output = review(milestone, made, patch, tested)
-    return output.passed ? { kind: 'done', output, verdict: 'passed' } : sendBack(milestone, 'review', output)
+    const checked = review(milestone, made, patch, tested)
+    if (!checked.passed) return sendBack(milestone, 'review', checked)
+    if (reviewer === null) return { kind: 'done', output: checked, verdict: 'passed' }
+    const held = await askReviewer(ctx, reviewer, { milestone, made, patch, testOutput: tested.report })
+    const output = withReview(milestone, checked, held)
+    const artifacts = await keepReview(ctx, milestone, held)
+    if (!output.passed) return { ...sendBack(milestone, 'review', output), artifacts }
+    return { kind: 'done', output, artifacts, verdict: 'passed' }
   },
-}
+})
 
 /** Judges a patch by its text. Pure. */
 export function review(milestone: Milestone, made: Change, patch: string, tested: Judgement): Judgement {

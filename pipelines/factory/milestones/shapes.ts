@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { StepContext } from '../../../core/pipeline.ts'
 import type { Author, CodeHost, SourceControl } from '../../../core/ports.ts'
-import type { CodingAgent, CommitChecks, Sandbox, Trunk, Workspaces } from '../../../core/workshop.ts'
+import type { CodingAgent, CommitChecks, Reviewer, Sandbox, Trunk, Workspaces } from '../../../core/workshop.ts'
 import { docsBranchResult, pullRequest, snapshot } from '../shapes.ts'
 
 /** What code is written with. Null in a factory that has no agent: it ends after the documents. */
@@ -10,6 +10,8 @@ export type Workshop = {
   readonly trunk: Trunk
   readonly sandbox: Sandbox
   readonly agent: CodingAgent
+  /** Null: no model judges a change by its criteria. */
+  readonly reviewer: Reviewer | null
   /** Null where no code host says what its checks found. */
   readonly checks: CommitChecks | null
 }
@@ -79,6 +81,21 @@ export const judgement = z.object({
 
 export type Judgement = z.infer<typeof judgement>
 
+/** What a model held of a change. */
+export const reviewed = z.object({
+  by: z.string(),
+  criteria: z.array(z.object({ verdict: z.enum(['met', 'not_met', 'cannot_tell']), why: z.string() })),
+  bugs: z.array(z.object({ title: z.string(), body: z.string(), path: z.string().nullable() })),
+  leftOut: z.array(z.string()),
+})
+
+export type Reviewed = z.infer<typeof reviewed>
+
+/** What the review step found; `reviewed` is null where no model was asked. */
+export const reviewJudgement = judgement.extend({ reviewed: reviewed.nullable().default(null) })
+
+export type ReviewJudgement = z.infer<typeof reviewJudgement>
+
 /** Where the change stands for people to see. */
 export const offered = z.object({ branch: z.string(), commit: z.string(), pullRequest: pullRequest.nullable() })
 
@@ -98,6 +115,7 @@ export type MilestoneStep =
   | 'gate'
   | 'special'
   | 'merge'
+  | 'issues'
 
 /** `M-001` and `test` → `m-001-test`: the first round's id. */
 export const idOf = (milestoneId: string, step: MilestoneStep): string => `${milestoneId.toLowerCase()}-${step}`

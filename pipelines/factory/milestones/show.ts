@@ -12,11 +12,14 @@ import {
   type Judgement,
   judgement,
   type Milestone,
+  type MilestonePorts,
   offered,
+  type Reviewed,
+  reviewJudgement,
 } from './shapes.ts'
 
 /** Shows the change to people, where policy or its own lines want that; the first milestone is always shown. */
-export const showChange: StepKind = {
+export const showChange = ({ codeHost }: MilestonePorts): StepKind => ({
   timeoutMs: 60_000,
   retry: 'io',
   onPause: 'finish',
@@ -26,7 +29,9 @@ export const showChange: StepKind = {
     const output = await ctx.outputOf(idOf(milestone.id, 'checks'), judgement)
     const { commit, pullRequest } = await ctx.outputOf(idOf(milestone.id, 'publish'), offered)
     const policy = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
-    const shown = { milestone, made, output, commit, pullRequest: pullRequest?.url ?? null }
+    const { reviewed } = await ctx.outputOf(idOf(milestone.id, 'review'), reviewJudgement)
+    const bugs = sayFound(milestone, reviewed, codeHost?.serves(made.base.address) === true)
+    const shown = { milestone, made, output, commit, bugs, pullRequest: pullRequest?.url ?? null }
     return {
       kind: 'done',
       output: null,
@@ -35,7 +40,7 @@ export const showChange: StepKind = {
       policy: gatePolicy(policy, gateNameIn(policy, milestone)),
     }
   },
-}
+})
 
 /** In quantapilot.yml, where names of gates are small: `m-002`; `milestone` is every milestone's that has none of its own. */
 const gateNameIn = ({ settings }: Policy, { id }: Milestone): string => {
@@ -53,10 +58,11 @@ type Shown = {
   readonly made: Change
   readonly output: Judgement
   readonly commit: string
+  readonly bugs: readonly string[]
   readonly pullRequest: string | null
 }
 
-async function subjectOf(ctx: StepContext, { milestone, made, output, commit, pullRequest }: Shown) {
+async function subjectOf(ctx: StepContext, { milestone, made, output, commit, bugs, pullRequest }: Shown) {
   const { base, files, patch, agent, calls } = made
   const added = files.reduce((sum, file) => sum + file.added, 0)
   const removed = files.reduce((sum, file) => sum + file.removed, 0)
@@ -72,11 +78,24 @@ async function subjectOf(ctx: StepContext, { milestone, made, output, commit, pu
     facts: [
       listed,
       ...output.facts,
+      ...bugs,
       `${agent}, ${counted(calls, 'call')}, cost $${(spent.micros / 1_000_000).toFixed(2)} so far`,
       ...(pullRequest === null ? [] : [pullRequest]),
       `undo: revert of the merge, last good commit ${base.commit.slice(0, 12)} tagged`,
     ],
   }
+}
+
+/** The bugs that a yes makes issues of, by their titles; where there is nowhere to open them, where they stand. */
+function sayFound({ id }: Milestone, reviewed: Reviewed | null, canOpen: boolean): readonly string[] {
+  const titles = reviewed?.bugs.map(({ title }) => `“${title}”`) ?? []
+  if (titles.length === 0) return []
+  const listed = titles.join(', ')
+  return [
+    canOpen
+      ? `opens ${counted(titles.length, 'issue')}: ${listed}`
+      : `notes ${counted(titles.length, 'bug')} in ${id}/bugs.md: ${listed}`,
+  ]
 }
 
 /** What is new since a gate last showed this milestone. */

@@ -2,6 +2,7 @@ import type { StepKind } from '../../../core/pipeline.ts'
 import { awaitChecks } from './checks.ts'
 import { awaitDocumentChecks, mergeDocuments } from './documents.ts'
 import { implement } from './implement.ts'
+import { openIssues } from './issues.ts'
 import { mergeMilestone } from './merge.ts'
 import { planMilestone, planMilestones } from './plan.ts'
 import { publishChange } from './publish.ts'
@@ -19,10 +20,11 @@ export const milestoneSteps = (ports: MilestonePorts): Readonly<Record<string, S
   'milestone-plan': planMilestone(ports),
   'milestone-implement': implement(ports),
   'milestone-test': testChange(ports),
-  'milestone-review': reviewChange,
+  'milestone-review': reviewChange(ports),
   'milestone-publish': publishChange(ports),
   'milestone-checks': awaitChecks(ports),
-  'milestone-show': showChange,
+  'milestone-show': showChange(ports),
   'milestone-special': showSpecial,
   'milestone-merge': mergeMilestone(ports),
+  'milestone-issues': openIssues(ports),
 })

@@ -129,7 +129,13 @@ function judge(made: Change, result: SandboxResult, { gates }: Settings): Judgem
   const took = `${(durationMs / 1_000).toFixed(1)} s`
   if (ended !== 'exited') return judged(made, `The tests were ended: ${limitWords[ended]}.\n\n${tailOf(result)}`)
   if (exitCode === 0)
-    return { patch: made.patch.sha256, passed: true, report: '', facts: [`tests passed in ${took}`], risks: [] }
+    return {
+      patch: made.patch.sha256,
+      passed: true,
+      report: tailOf(result),
+      facts: [`tests passed in ${took}`],
+      risks: [],
+    }
   if (exitCode === nothingToRun && gates?.tests_required === false)
     return { patch: made.patch.sha256, passed: true, report: '', facts: [], risks: ['There are no tests to run.'] }
   if (exitCode === nothingToRun)

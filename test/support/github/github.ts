@@ -62,7 +62,13 @@ export type FakeGitHub = {
 }
 
 /** Everything an App of ours is ever given. */
-export const allGranted = { contents: 'write', pull_requests: 'write', checks: 'write', metadata: 'read' }
+export const allGranted = {
+  contents: 'write',
+  pull_requests: 'write',
+  issues: 'write',
+  checks: 'write',
+  metadata: 'read',
+}
 
 export async function startGitHub(): Promise<FakeGitHub> {
   const state = newState()
@@ -92,6 +98,7 @@ export async function startGitHub(): Promise<FakeGitHub> {
         folder,
         pulls: [],
         comments: [],
+        issues: [],
         checkRuns: [],
         statuses: [],
         requiredChecks: [],

@@ -1,7 +1,7 @@
 import { createVerify, randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { git } from '../../../adapters/git/source-control.fixtures.ts'
-import type { CheckRun, Pull, Repository, SentDelivery, State, Token } from './state.ts'
+import type { CheckRun, Issue, Pull, Repository, SentDelivery, State, Token } from './state.ts'
 import { mayDo, mayTouch, nextId, nowOf, sameName, validToken } from './state.ts'
 
 /** GitHub's REST API as documented, as far as this product uses it, over real bare repositories. */
@@ -283,6 +283,33 @@ const showPull = (repository: Repository, pull: Pull) => ({
   labels: pull.labels.map((name) => ({ name })),
 })
 
+const showIssue = (repository: Repository, issue: Issue) => ({
+  number: issue.number,
+  html_url: `https://github.test/${repository.fullName}/issues/${issue.number}`,
+  state: issue.state,
+  title: issue.title,
+  body: issue.body,
+  labels: issue.labels.map((name) => ({ name })),
+})
+
+/** GitHub's list of issues holds pull requests too. */
+const showAsIssue = (repository: Repository, pull: Pull) => ({
+  ...showIssue(repository, { ...pull, body: pull.body }),
+  html_url: `https://github.test/${repository.fullName}/pull/${pull.number}`,
+  pull_request: {},
+})
+
+const issuesOf = ({ issues }: Repository): Issue[] => {
+  if (issues === null) throw new Refusal(410, 'Issues has been disabled in this repository.')
+  return issues
+}
+
+const issueBody = z.object({
+  title: z.string().default(''),
+  body: z.string().default(''),
+  labels: z.array(z.string()).default([]),
+})
+
 const pullBody = z.object({ title: z.string(), head: z.string(), base: z.string(), body: z.string().default('') })
 const mergeBody = z.object({
   sha: z.string().optional(),
@@ -378,6 +405,57 @@ const routes: readonly Route[] = [
     needs: ['contents'],
     level: 'write',
     answer: (here) => mergePull(here),
+  },
+  {
+    on: new RegExp(`^GET ${repo}\\/issues$`),
+    needs: ['issues'],
+    level: 'read',
+    answer: async ({ repository, request }) => {
+      const { searchParams } = request.url
+      const page = Number(searchParams.get('page') ?? 1)
+      const size = Math.min(100, Number(searchParams.get('per_page') ?? 30))
+      const isWanted = ({ state }: { readonly state: string }): boolean =>
+        searchParams.get('state') === 'all' || state === (searchParams.get('state') ?? 'open')
+      const all = [
+        ...issuesOf(repository).map((issue) => showIssue(repository, issue)),
+        ...repository.pulls.map((pull) => showAsIssue(repository, pull)),
+      ].filter(isWanted)
+      const isAscending = searchParams.get('direction') === 'asc'
+      const sorted = all.toSorted((one, other) => (isAscending ? 1 : -1) * (one.number - other.number))
+      return { status: 200, body: sorted.slice((page - 1) * size, page * size) }
+    },
+  },
+  {
+    on: new RegExp(`^POST ${repo}\\/issues$`),
+    needs: ['issues'],
+    level: 'write',
+    answer: async (here) => {
+      const issues = issuesOf(here.repository)
+      const { title, body, labels } = issueBody.parse(here.request.body)
+      if (title.trim() === '')
+        throw new Refusal(422, 'Validation Failed', {
+          errors: [{ resource: 'Issue', code: 'missing_field', field: 'title' }],
+        })
+      for (const [field, text, most] of [
+        ['title', title, 256],
+        ['body', body, 65_536],
+      ] as const)
+        if (text.length > most)
+          throw new Refusal(422, 'Validation Failed', {
+            errors: [
+              {
+                resource: 'Issue',
+                code: 'custom',
+                field,
+                message: `${field} is too long (maximum is ${most} characters)`,
+              },
+            ],
+          })
+      const issue: Issue = { number: nextId(here.state), title, body, labels, state: 'open' }
+      issues.push(issue)
+      note(here, 'issue.create', keyIn(body))
+      return { status: 201, body: showIssue(here.repository, issue) }
+    },
   },
   {
     on: new RegExp(`^POST ${repo}\\/issues\\/(\\d+)\\/labels$`),

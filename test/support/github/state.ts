@@ -45,6 +45,14 @@ export type Pull = {
 
 export type Comment = { readonly id: number; readonly number: number; body: string; edits: number }
 
+export type Issue = {
+  readonly number: number
+  readonly title: string
+  readonly body: string
+  readonly labels: readonly string[]
+  state: 'open' | 'closed'
+}
+
 export type CheckRun = {
   readonly id: number
   readonly externalId: string | null
@@ -68,6 +76,8 @@ export type Repository = {
   readonly folder: string
   readonly pulls: Pull[]
   readonly comments: Comment[]
+  /** Oldest first; null: the repository has none. */
+  issues: Issue[] | null
   readonly checkRuns: CheckRun[]
   /** Newest first. */
   readonly statuses: Status[]

@@ -10,9 +10,9 @@ export type Prompt = {
   readonly text: string
 }
 
-/** The file of that prompt, from the folder beside this one. */
-export function readPrompt(id: string): Prompt {
-  const file = readFileSync(join(import.meta.dirname, 'prompts', `${id}.md`), 'utf8')
+/** The file of that prompt, from a folder of them. */
+export function readPrompt(folder: string, id: string): Prompt {
+  const file = readFileSync(join(folder, `${id}.md`), 'utf8')
   const found = /^---\nid: (?<id>[a-z-]+)\nversion: (?<version>\d+)\n---\n(?<text>[\s\S]+)$/.exec(file)?.groups
   if (found?.['id'] !== id) throw new Error(`the prompt ${id} has no head with its id and version`)
   const fingerprint = createHash('sha256').update(file).digest('hex')

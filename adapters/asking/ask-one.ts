@@ -4,50 +4,33 @@ import { Fault } from '../../core/model/problem.ts'
 import type { AuthorDesk, CallText, HeldMoney, LanguageModel, ModelCall, ModelRequest } from '../../core/ports.ts'
 import type { Prompt } from './prompt.ts'
 
-/** Where the next model is asked: this one cannot be had now. Money, or a question that is refused, is the same for all. */
-const passing: ReadonlySet<FaultCode> = new Set([
-  'RATE_LIMIT',
-  'UPSTREAM_TIMEOUT',
-  'TRANSIENT_NETWORK',
-  'PRECONDITION_FAILED',
-])
+/** A question as it is asked: `system` of the request is the text of the prompt. */
+export type Asked = {
+  readonly request: ModelRequest
+  readonly prompt: Prompt
+  readonly purpose: string
+  /** The same question with less around it, for when money does not hold the whole; left out: there is none. */
+  readonly shorter?: ModelRequest
+}
+
+/** What a model said. */
+export type Answered = {
+  readonly text: string
+  /** True when the answer ended at its cap: what there is of it is a part. */
+  readonly isCut: boolean
+  /** The model that said it, as configuration spells it. */
+  readonly by: string
+  /** How it was asked in a cheaper way, because money did not hold the usual one; null: it was not. */
+  readonly thrift: string | null
+}
 
 /** After these nothing was spent for sure: the provider has turned the call away. */
 const unspent: ReadonlySet<FaultCode> = new Set(['RATE_LIMIT', 'PRECONDITION_FAILED', 'VALIDATION_ERROR'])
 
-/** A question as it is asked: `system` of the request is the text of the prompt. */
-export type Asked = { readonly request: ModelRequest; readonly prompt: Prompt; readonly purpose: string }
+export type Call = { readonly asked: Asked; readonly question: CallText; readonly desk: AuthorDesk }
 
-/**
- * Asks the first model that can be had, with the most it may cost set aside before, unless one of them has answered this
- * question in an earlier try. What a call has cost is settled; where nobody can know whether it cost anything, what was set
- * aside stays so. Every call leaves a record.
- */
-export const askOf =
-  (models: readonly LanguageModel[], desk: AuthorDesk) =>
-  async (asked: Asked): Promise<string> => {
-    const question = questionOf(asked)
-    const before = await desk.recall({
-      models: models.map(({ name }) => name),
-      temperature: asked.request.temperature,
-      maxOutputTokens: asked.request.maxOutputTokens,
-      questionSha256: question.sha256,
-    })
-    if (before !== null) return before
-    for (const [index, model] of models.entries()) {
-      try {
-        return await askOne(model, { asked, question, desk })
-      } catch (error) {
-        const isLast = index === models.length - 1
-        if (isLast || !(error instanceof Fault) || !passing.has(error.code)) throw error
-      }
-    }
-    throw new Fault({ code: 'FATAL', message: 'There is no model to ask.', retryable: false })
-  }
-
-type Call = { readonly asked: Asked; readonly question: CallText; readonly desk: AuthorDesk }
-
-async function askOne(model: LanguageModel, { asked, question, desk }: Call): Promise<string> {
+/** Asks one model, with the most it may cost set aside before and what it did cost settled after. */
+export async function askOne(model: LanguageModel, { asked, question, desk }: Call): Promise<Answered> {
   const { request, purpose } = asked
   const held = await desk.reserve(model.worstCase(request), `${purpose} with ${model.name}`)
   const record = recorderOf(model, held, { asked, question })
@@ -67,8 +50,7 @@ async function askOne(model: LanguageModel, { asked, question, desk }: Call): Pr
         outcome: isCut ? 'cut' : 'answered',
       }),
     ])
-    // Half a document is none: the lint finds so, and asks once more.
-    return isCut ? '' : text
+    return { text, isCut, by: model.name, thrift: null }
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     const isUnspent = unspent.has(error.code)
@@ -100,7 +82,7 @@ function recorderOf({ name }: LanguageModel, held: HeldMoney, { asked, question 
 }
 
 /** All that the model sees, as JSON: whoever asks again reads the request from it. */
-const questionOf = ({ request: { system, prompt, answer } }: Asked): CallText =>
+export const questionOf = ({ request: { system, prompt, answer } }: Asked): CallText =>
   textOf(JSON.stringify({ system, prompt, answer }))
 
 const textOf = (text: string): CallText => ({ sha256: sha256Of(text), bytes: Buffer.byteLength(text), text })
