@@ -57,6 +57,12 @@ test('a heartbeat too slow for its lease is refused', () => {
   expect(load({ QP_LEASE_MS: '3000', QP_BEAT_MS: '1000' })).toMatchObject({ leaseMs: 3000, beatMs: 1000 })
 })
 
+test('changes are reviewed unless the operator says no', () => {
+  expect(load({}).reviews).toBe(true)
+  expect(load({ QP_REVIEW: 'no' }).reviews).toBe(false)
+  expect(() => load({ QP_REVIEW: 'sometimes' })).toThrow('QP_REVIEW must be yes or no.')
+})
+
 test('a secret may come from a file', () => {
   expect(load({ DATABASE_URL_FILE: '/run/secrets/db' }, { '/run/secrets/db': 'postgres://a@b/c\n' }).databaseUrl).toBe(
     'postgres://a@b/c',

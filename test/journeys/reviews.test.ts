@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { createLanguageModel } from '../../adapters/ai/language-model.ts'
+import { createModelReviewer } from '../../adapters/model-reviewer/reviewer.ts'
 import type { GateCard, RunCard } from '../../core/model/card.ts'
 import type { Bug } from '../../core/workshop.ts'
 import { administer } from '../support/administer.ts'
@@ -100,7 +102,7 @@ test.runIf(hasSandbox)(
     const reviewer = await scriptedReviewer((question, n) =>
       n === 1
         ? sayOfAll(question, 'not_met', 'No line takes a card.', bugs)
-        : sayOfAll(question, 'met', 'See @olivia in #1 <b>', bugs),
+        : sayOfAll(question, 'cannot_tell', 'See @olivia in #1 <b>', bugs),
     )
     const workshop = workshopOf(scriptedAgent(passing), null, reviewer)
     const house = await openTestHouse({}, null, { ...fake.world(github), workshop })
@@ -130,7 +132,8 @@ test.runIf(hasSandbox)(
     expect(told.filter((effect) => effect === 'issue.create')).toHaveLength(2)
     expect(told.indexOf('issue.create')).toBeGreaterThan(told.lastIndexOf('pull.merge'))
     const body = shop.pulls.find(({ head }) => head.endsWith('/m-001'))?.body ?? ''
-    expect(body).toMatch(/^- 1 of 1 criteria judged met by compatible\/critic$/m)
+    expect(body).toMatch(/^- 0 of 1 criteria judged met by compatible\/critic$/m)
+    expect(body).toMatch(/^- Look at: .*: See @\u2060olivia in #\u20601 \\<b\\>$/m)
     const summary = await textOf(house, handle, 'summary.md')
     expect(summary).toContain(`- issue: \`close https://github.test/olivia/shop/issues/${issue?.number}\``)
     const writes = fake.state.tokens.map(({ permissions: held }) => held?.['issues'] ?? null)
@@ -228,4 +231,42 @@ test.runIf(hasSandbox)('a change that only moves to a newer base is not judged a
   await approve(house, handle, 'M-001')
   expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
   expect(reviewer.questions).toHaveLength(1)
+})
+
+test.runIf(hasSandbox)(
+  'where nobody is asked before a merge, what a reviewer found stays with the run, and nothing is opened',
+  async () => {
+    const fake = await startGitHub()
+    const two = `${files['README.md']}\n## Refunds\n\n- A clerk can refund an order.\n`
+    const shop = await fake.repository('olivia/shop', { ...files, 'README.md': two })
+    const reviewer = await scriptedReviewer((question) =>
+      sayOfAll(question, 'met', 'Line 2 does.', question.includes('criteria of M-002') ? bugs : []),
+    )
+    const workshop = workshopOf(scriptedAgent(passing), null, reviewer)
+    const github = fake.as({ kind: 'token', token: fake.personalToken() })
+    const house = await openTestHouse({}, null, { ...fake.world(github), workshop })
+    await house.work()
+    const handle = await startFactory(house, shop.address)
+    for (const gate of ['anchor', 'first-merge', 'M-001']) await approve(house, handle, gate)
+    expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+    expect(await textOf(house, handle, 'M-002/bugs.md')).toContain('## 1. Refunds crash')
+    expect(shop.issues).toEqual([])
+    expect(fake.state.requests.filter((line) => line.endsWith('/issues'))).toEqual([])
+  },
+)
+
+test.runIf(hasSandbox)('a reviewer that is away is no reason to go on without: the run fails and says so', async () => {
+  const baseUrl = 'http://127.0.0.1:9/v1'
+  const source = { name: 'compatible/m', provider: 'compatible', model: 'm', apiKey: null, baseUrl } as const
+  const reviewer = createModelReviewer({ models: [await createLanguageModel(source)] })
+  const workshop = workshopOf(scriptedAgent(passing), null, reviewer)
+  const house = await openTestHouse({}, null, { codeHost: null, git: {}, workshop })
+  const folder = await makeRepository(house, 'shop', files)
+  await house.work()
+  const handle = await startFactory(house, folder)
+  for (const gate of ['anchor', 'first-merge']) await approve(house, handle, gate)
+  const card = await cardWhen(house, handle, isAtEnd)
+  expect(card).toMatchObject({ state: 'failed', reasonCode: 'TRANSIENT_NETWORK' })
+  expect(card.reason).toContain('compatible/m')
+  expect(card.gates.some(({ name }) => name === 'M-001')).toBe(false)
 })

@@ -13,7 +13,8 @@ export async function scriptedReviewer(say: Saying): Promise<Reviewer & { readon
   const questions: string[] = []
   const usage = { prompt_tokens: 100, completion_tokens: 20, total_tokens: 120 }
   mock.on({ userMessage: /criteria of M-/ }, ({ messages }) => {
-    const question = String(messages.at(-1)?.content)
+    const content = messages.at(-1)?.content
+    const question = typeof content === 'string' ? content : ''
     questions.push(question)
     return { content: say(question, questions.length), usage, finishReason: 'stop' }
   })

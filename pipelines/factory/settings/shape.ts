@@ -170,7 +170,7 @@ export const settingsShape = z.strictObject(
         {
           arch: model.optional().describe('The model that plans and writes documents.'),
           dev: model.optional().describe('The model that writes code.'),
-          qa: model.optional().describe('The model that writes and reviews tests.'),
+          qa: model.optional().describe('The model that judges changes by their criteria.'),
         },
         block,
       )
