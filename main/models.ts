@@ -1,0 +1,24 @@
+import { guardModel } from '../adapters/ai/guard.ts'
+import type { ModelSource } from '../adapters/ai/environment.ts'
+import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
+import type { Config } from '../config.ts'
+import type { Author, LanguageModel } from '../core/ports.ts'
+import { openCircuit } from '../core/store/circuit.ts'
+import type { Database } from '../core/store/database.ts'
+import { openRateGate } from '../core/store/rate-gate.ts'
+
+/** Models where they are configured; nothing of theirs is loaded where they are not. */
+export async function authorOf({ models }: Config, db: Database): Promise<Author> {
+  const draft = createBuiltinAuthor()
+  if (models.length === 0) return draft
+  const { createModelAuthor } = await import('../adapters/model-author/author.ts')
+  const [first, ...others] = await Promise.all(models.map((source) => modelOf(source, db)))
+  return first ? createModelAuthor({ models: [first, ...others], draft }) : draft
+}
+
+/** A model that is left alone by every process while its provider is down or wants no calls. */
+export async function modelOf(source: ModelSource, db: Database): Promise<LanguageModel> {
+  const { createLanguageModel } = await import('../adapters/ai/language-model.ts')
+  const key = `model ${source.name}`
+  return guardModel(await createLanguageModel(source), { circuit: openCircuit(db, key), gate: openRateGate(db, key) })
+}
