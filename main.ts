@@ -91,6 +91,8 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
       return alone(shell, words, [], (opening) => doctor(shell.screen, opening, shell.json))
     case 'db':
       return database(shell, rest)
+    case 'replay':
+      return askAgain(shell, rest)
     case 'work-alone':
       return workAlone(shell, rest[0] ?? '')
     default:
@@ -176,6 +178,19 @@ async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promi
   )
 }
 
+/** `qp replay <run> [call]`; the run's latest call where none is named. */
+async function askAgain(shell: Shell, [run, call = '', ...more]: readonly string[]): Promise<number> {
+  if (run === undefined || more.length > 0 || !/^[0-9a-f-]{0,36}$/i.test(call))
+    return misused(shell, 'replay needs a run, and the call as calls shows it.', 'Usage: qp replay <run> [call]')
+  const { replay } = await import('./main/replay.ts')
+  return withOpening(shell, (opening) =>
+    inHouse(opening, async (house) => {
+      const actor = await signIn(house.desk, account())
+      return replay({ ...shell, house, actor, signal: opening.signal }, run, call)
+    }),
+  )
+}
+
 /** The process for a run that must run alone: this run, nothing else, then the end. */
 async function workAlone(shell: Shell, runId: string): Promise<number> {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(runId)) {
@@ -247,6 +262,7 @@ const ofProgram = [
   { usage: 'cron [--once <schedule>]', says: 'when each schedule ran last, or run one now' },
   { usage: 'demo [--yes]', says: 'the whole job on a bundled example' },
   { usage: 'doctor', says: 'check everything this needs' },
+  { usage: 'replay <run> [call]', says: 'ask a model once more what a run asked it, and compare; for admins' },
   { usage: 'lint <folder> [--against README.md]', says: 'judge a documentation suite' },
   { usage: 'db up|seed', says: 'bring the schema up to date, or fill it with an example' },
 ]

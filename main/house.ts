@@ -3,9 +3,6 @@ import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { guardModel } from '../adapters/ai/guard.ts'
-import type { Chain } from '../adapters/asking/ask.ts'
-import { createBuiltinAuthor } from '../adapters/builtin-author/author.ts'
 import { findProcess } from '../adapters/embedded-postgres/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
@@ -23,7 +20,7 @@ import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
-import type { Author, SentDeliveries } from '../core/ports.ts'
+import type { SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
 import type { RateGate } from '../core/ports.ts'
 import { newest } from '../core/store/draft-run.ts'
@@ -33,11 +30,11 @@ import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import { openPeople } from '../core/store/keyring.ts'
 import { migrate } from '../core/store/migrate.ts'
-import { openCircuit } from '../core/store/circuit.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
 import { chooseRole } from '../core/store/role.ts'
 import { pipelines } from '../pipelines/index.ts'
 import { endAll } from './end-all.ts'
+import { authorOf, modelsOf } from './models.ts'
 import { workshopOf } from './workshop.ts'
 import { redactOf } from './redact.ts'
 import { linkToken, readSecret, webhookSecret } from './secret.ts'
@@ -114,25 +111,6 @@ export async function openHouse(opening: Opening): Promise<House> {
     await stopServer()
     throw error
   }
-}
-
-/** The models that are configured, first come first asked; nothing of theirs is loaded where there are none. */
-async function modelsOf({ models }: Config, db: Database): Promise<Chain | null> {
-  if (models.length === 0) return null
-  const { createLanguageModel } = await import('../adapters/ai/language-model.ts')
-  const guarded = models.map(async (source) => {
-    const key = `model ${source.name}`
-    return guardModel(await createLanguageModel(source), { circuit: openCircuit(db, key), gate: openRateGate(db, key) })
-  })
-  const [first, ...others] = await Promise.all(guarded)
-  return first ? [first, ...others] : null
-}
-
-async function authorOf(models: Chain | null): Promise<Author> {
-  const draft = createBuiltinAuthor()
-  if (models === null) return draft
-  const { createModelAuthor } = await import('../adapters/model-author/author.ts')
-  return createModelAuthor({ models, draft })
 }
 
 /** The embedded server has nobody else who would start it again after a full disk or a kill. */

@@ -138,3 +138,22 @@ export const listCalls = statement({
     order by c.made_at desc, c.id desc
     limit :most::integer offset :skip::integer`,
 })
+
+const keptText = z.object({ text: z.string(), isRedacted: z.boolean() }).nullable()
+
+/** The call of a run whose id ends so, with its texts as they are kept; the newest of several. */
+export const readCall = statement({
+  name: 'read_call',
+  params: ['run', 'call'],
+  row: call.extend({ question: keptText, answer: keptText }),
+  sql: `
+    select ${callColumns},
+      (select jsonb_build_object('text', t.text, 'isRedacted', t.is_redacted) from app.model_texts t
+       where t.run_id = c.run_id and t.sha256 = c.question_sha256) as question,
+      (select jsonb_build_object('text', t.text, 'isRedacted', t.is_redacted) from app.model_texts t
+       where t.run_id = c.run_id and t.sha256 = c.answer_sha256) as answer
+    from app.model_calls c
+    where c.run_id = :run::uuid and right(c.id::text, length(:call::text)) = :call::text
+    order by c.made_at desc, c.id desc
+    limit 1`,
+})

@@ -41,15 +41,15 @@ function timed(board: Board): Board & { readonly at: number[] } {
 
 /** Shows what is due, again and again, until the test ends. */
 function keepShowing(chats: Chats): void {
-  let isOver = false
+  const over = new AbortController()
   const shown = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await chats.settle()
       await delay(50)
     }
   })()
   onTestFinished(async () => {
-    isOver = true
+    over.abort()
     await shown
   })
 }
