@@ -1,6 +1,7 @@
 import { access, constants, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import type { SandboxLimits } from '../../core/workshop.ts'
 
 /** Control groups of one sandbox: what the kernel itself counts there cannot be outrun. */
@@ -15,13 +16,16 @@ export type Group = {
 
 const mount = '/sys/fs/cgroup'
 
+/** Trees of version 1 that sandboxes are put into. */
+const kinds = ['pids', 'memory'] as const
+
 /**
  * A group for one sandbox where this account may make one, which takes root on the host: it is the only account whose
  * processes no `ulimit -u` counts. None (null) elsewhere: there that limit holds, and the watch is the second one.
  */
 export async function makeGroup(limits: SandboxLimits): Promise<Group | null> {
   if (process.getuid?.() !== 0) return null
-  const name = `quantapilot-${crypto.randomUUID()}`
+  const name = await ownName('quantapilot')
   const isUnified = await isThere(join(mount, 'cgroup.controllers'))
   const folders = isUnified ? await unified(name, limits) : await separate(name, limits)
   if (folders.length === 0) return null
@@ -37,6 +41,11 @@ export async function makeGroup(limits: SandboxLimits): Promise<Group | null> {
       for (const folder of folders) await removeEmpty(folder)
     },
   }
+}
+
+/** Takes away the groups of killed processes: the kernel keeps them until somebody does. */
+export async function sweepGroups(): Promise<void> {
+  for (const tree of [mount, ...kinds.map((kind) => join(mount, kind))]) await sweepLeftovers(tree, rmdir)
 }
 
 const isThere = (path: string): Promise<boolean> =>

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../core/ports.ts'
@@ -73,6 +73,22 @@ describe('a workspace', () => {
     await write(workspace, 'docs/.gitignore', '*\n')
     const { files } = await workspaces().patch(workspace, signal)
     expect(files.map(({ path }) => path)).toEqual(['docs/.gitignore', 'kept.js'])
+  })
+
+  test('is its own, whoever else opens one under the same name, and goes without the other', async () => {
+    const snapshot = await take()
+    const [late, fresh] = [await open(snapshot), await open(snapshot)]
+    await write(late, 'late.txt', 'of a worker that has lost its run')
+    await workspaces().remove(late)
+    await workspaces().remove(late)
+    expect((await workspaces().patch(fresh, signal)).files).toEqual([])
+    await workspaces().remove(fresh)
+    expect(await readdir(join(options().stateDir, 'work'))).toEqual([])
+  })
+
+  test('is not left behind where it could not be laid out', async () => {
+    await faultOf(open(await take(), new TextEncoder().encode('no patch')))
+    expect(await readdir(join(options().stateDir, 'work')).catch(() => [])).toEqual([])
   })
 
   test('with nothing changed gives an empty patch', async () => {
