@@ -37,15 +37,10 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
 }
 
 /** What a worker that was killed could not take away itself. */
-async function sweep({ stateDir }: WorkshopParts): Promise<void> {
+async function sweep({ stateDir, git }: WorkshopParts): Promise<void> {
   const { sweepMeters } = await import('../adapters/ai/meter/meter.ts')
   const { sweepHomes } = await import('../adapters/agent/agent.ts')
-  await Promise.all([
-    sweepWorkspaces(stateDir),
-    sweepHomes(join(stateDir, 'sandbox')),
-    sweepMeters(tmpdir()),
-    sweepGroups(),
-  ])
+  await Promise.all([sweepWorkspaces(git), sweepHomes(join(stateDir, 'sandbox')), sweepMeters(tmpdir()), sweepGroups()])
 }
 
 export const sandboxOf = ({ config, stateDir }: Pick<WorkshopParts, 'config' | 'stateDir'>): Sandbox =>
