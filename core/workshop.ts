@@ -32,15 +32,15 @@ export type PatchFile = {
 
 /** Lays out trees for agents and takes patches out of them; nothing that an agent wrote is ever run or obeyed by it. */
 export interface Workspaces {
-  /** The snapshot's files, and `patch` applied to them where there is one, in an empty folder of this name; one that was there before goes. */
+  /** The snapshot's files, and `patch` applied to them where there is one, in a folder of its own, however often one is opened under this name. */
   open(
     request: { readonly snapshot: Snapshot; readonly name: string; readonly patch: Uint8Array | null },
     signal: AbortSignal,
   ): Promise<Workspace>
   /** How the folder differs from the snapshot. Throws VALIDATION_ERROR for paths, kinds and sizes of files that are not taken. */
   patch(workspace: Workspace, signal: AbortSignal): Promise<Patch>
-  /** Absent is success. */
-  remove(name: string): Promise<void>
+  /** Absent is success. What a process leaves that is killed goes when the next one starts. */
+  remove(workspace: Workspace): Promise<void>
 }
 
 /** What runs in a sandbox, with what it may see and use. */

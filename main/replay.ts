@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrompt } from '../adapters/model-author/prompt.ts'
+import { type Prompt, readPrompt } from '../adapters/asking/prompt.ts'
 import { diffLines } from '../bot/diff.ts'
 import { sayMoney } from '../bot/phrase.ts'
 import type { Invocation } from '../bot/terminal/command-line.ts'
@@ -146,11 +147,22 @@ function show({ screen, json }: Replay, recorded: Recorded, { text, used, reques
 function promptNews({ promptId, promptVersion, promptSha256 }: Recorded): string | null {
   if (promptId === null) return null
   const was = `${promptId}@${promptVersion ?? ''}`
-  try {
-    const now = readPrompt(promptId)
-    if (now.fingerprint === promptSha256) return null
-    return `The prompt has changed since: ${was} then, ${promptId}@${now.version} now. The question is asked as it was.`
-  } catch {
-    return `The prompt ${was} is no longer there. The question is asked as it was.`
+  const now = promptNow(promptId)
+  if (now === null) return `The prompt ${was} is no longer there. The question is asked as it was.`
+  if (now.fingerprint === promptSha256) return null
+  return `The prompt has changed since: ${was} then, ${promptId}@${now.version} now. The question is asked as it was.`
+}
+
+/** Whoever asks models has a folder of prompts. */
+const askers = ['model-author', 'model-reviewer']
+
+function promptNow(id: string): Prompt | null {
+  for (const asker of askers) {
+    try {
+      return readPrompt(join(import.meta.dirname, '..', 'adapters', asker, 'prompts'), id)
+    } catch {
+      // It is another asker's, or nobody's any more.
+    }
   }
+  return null
 }

@@ -1,10 +1,11 @@
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Chain } from '../adapters/asking/ask.ts'
+import { sweepGroups } from '../adapters/bubblewrap/group.ts'
 import { createBubblewrap } from '../adapters/bubblewrap/sandbox.ts'
 import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
 import { createTrunk } from '../adapters/git/trunk.ts'
-import { createWorkspaces } from '../adapters/git/workspaces.ts'
+import { createWorkspaces, sweepWorkspaces } from '../adapters/git/workspaces.ts'
 import type { AgentSettings } from '../adapters/agent/environment.ts'
 import type { Config } from '../config.ts'
 import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, Reviewer, Sandbox } from '../core/workshop.ts'
@@ -27,6 +28,7 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
   const { config, git, checks } = parts
   if (config.agent === null) return null
   const sandbox = sandboxOf(parts)
+  await sweep(parts)
   return {
     workspaces: createWorkspaces(git),
     trunk: createTrunk(git),
@@ -35,6 +37,13 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
     reviewer: await reviewerOf(parts),
     checks,
   }
+}
+
+/** What a worker that was killed could not take away itself. */
+async function sweep({ stateDir, git }: WorkshopParts): Promise<void> {
+  const { sweepMeters } = await import('../adapters/ai/meter/meter.ts')
+  const { sweepHomes } = await import('../adapters/agent/agent.ts')
+  await Promise.all([sweepWorkspaces(git), sweepHomes(join(stateDir, 'sandbox')), sweepMeters(tmpdir()), sweepGroups()])
 }
 
 export const sandboxOf = ({ config, stateDir }: Pick<WorkshopParts, 'config' | 'stateDir'>): Sandbox =>

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Fault } from '../../core/model/problem.ts'
 import type { AuthorDesk } from '../../core/ports.ts'
@@ -14,6 +14,7 @@ import type {
   SandboxLimits,
   SandboxResult,
 } from '../../core/workshop.ts'
+import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import { findInstallation, type Installation, type Places } from './find.ts'
 
 export type AgentOptions = Places & {
@@ -130,13 +131,16 @@ type Job = Spoken &
     readonly change: AbortSignal
   }
 
+/** Takes away the homes that killed processes have left. */
+export const sweepHomes = (stateDir: string): Promise<void> => sweepLeftovers(stateDir)
+
 async function work(options: AgentOptions, job: Job): Promise<AgentReport> {
   const { program, sandbox, stateDir } = options
   const { task, desk, line, installation, meter, spoken, change } = job
   const baseUrl = `http://127.0.0.1:${port}`
   const call = program.command({ prompt: task.prompt, model: meter.model, baseUrl, speaks: spoken, dummyKey })
-  await mkdir(stateDir, { recursive: true })
-  const home = await mkdtemp(join(stateDir, 'agent-home-'))
+  const home = join(stateDir, await ownName('agent-home'))
+  await mkdir(home, { recursive: true, mode: 0o700 })
   try {
     await writeHome(home, call.files)
     const order = {

@@ -63,6 +63,6 @@ const environmentOf = ({ env }: SandboxOrder): Readonly<Record<string, string>> 
   ...env,
 })
 
-/** No core dumps, no file larger than the folder may be, and as many descriptors as builds need. */
+/** Behind others who want the processors, no core dumps, no file larger than the folder may be, and as many descriptors as builds need. */
 const limiter = ({ limits: { folderBytes, processes } }: SandboxOrder): readonly string[] =>
-  words(`/usr/bin/prlimit --core=0 --fsize=${folderBytes} --nofile=4096 --nproc=${processes} --`)
+  words(`/usr/bin/nice -n 10 /usr/bin/prlimit --core=0 --fsize=${folderBytes} --nofile=4096 --nproc=${processes} --`)

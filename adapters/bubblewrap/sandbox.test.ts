@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -159,6 +159,12 @@ describe.runIf(isThere === null)('in the sandbox', () => {
     ['time', 'sleep 60', { timeoutMs: 300 }],
     ['output', 'yes', {}],
     ['memory', `node -e 'const a = []; setInterval(() => a.push(Buffer.alloc(3e7, 1)), 5)'`, {}],
+    ['disk', 'i=0; while :; do : > empty$((i=i+1)); done', { folderBytes: 4_000_000 }],
+    [
+      'disk',
+      `python3 -c 'import os\nwhile True:\n os.mkdir("a" * 200)\n os.chdir("a" * 200)'; sleep 60`,
+      { folderBytes: 4_000_000_000 },
+    ],
     ['disk', 'i=0; while :; do i=$((i+1)); head -c 3000000 /dev/zero > big$i; done', {}],
   ] as const)('%s ends what takes too much: %s', async (ended, script, limits) => {
     const before = process.memoryUsage.rss()
@@ -166,7 +172,7 @@ describe.runIf(isThere === null)('in the sandbox', () => {
     expect(result.ended).toBe(ended)
     expect(result.durationMs).toBeLessThan(10_000)
     expect(process.memoryUsage.rss() - before).toBeLessThan(100_000_000)
-    for (const name of await readdir(folder)) await rm(join(folder, name), { force: true })
+    execFileSync('sh', ['-c', `rm -rf '${folder}'/*`])
   })
 
   test('a program that multiplies is held to its number, and the host goes on', async () => {
@@ -175,6 +181,17 @@ describe.runIf(isThere === null)('in the sandbox', () => {
     expect(outside.stdout).toBe('still here\n')
     expect((await going).durationMs).toBeLessThan(10_000)
     expect(execFileSync('sh', ['-c', 'ps ax -o args= | grep -c "[b]omb" || true']).toString()).toBe('0\n')
+  })
+
+  test.runIf(process.getuid?.() === 0)('it comes behind others who want the processors', async () => {
+    const going = run('nice; sleep 1')
+    const mine = `grep -ls . /sys/fs/cgroup/{cpu/,}quantapilot.*-${process.pid}-*/cgroup.procs`
+    const folders = () => execFileSync('bash', ['-c', `${mine} || true`]).toString()
+    await expect.poll(folders, { timeout: 5_000 }).not.toBe('')
+    const [folder = ''] = folders().split('/cgroup.procs')
+    const weights = execFileSync('sh', ['-c', `cat ${folder}/cpu.shares ${folder}/cpu.weight 2>/dev/null || true`])
+    expect(['256', '25']).toContain(weights.toString().trim())
+    expect((await going).stdout).toBe('10\n')
   })
 
   test('nothing of it is left when it has ended, whatever it has begun', async () => {

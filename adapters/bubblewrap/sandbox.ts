@@ -140,7 +140,7 @@ async function run(
       detached: true,
       whenMissing: notInstalled,
     })
-    const result = await supervise(child, order, signal)
+    const result = await supervise(child, { order, isCounted: group?.isWhole === true }, signal)
     const ended = result.ended === 'exited' && (await group?.ranOut()) ? 'memory' : result.ended
     return { ...result, ended, durationMs: Math.round(performance.now() - startedAt) }
   } finally {
@@ -159,7 +159,7 @@ function launched(args: readonly string[], group: Group | null) {
 /** Ends the sandbox at the first limit it passes, and returns once nothing of it is left. */
 async function supervise(
   child: RunningProcess,
-  order: SandboxOrder,
+  { order, isCounted }: { readonly order: SandboxOrder; readonly isCounted: boolean },
   signal: AbortSignal,
 ): Promise<Omit<SandboxResult, 'durationMs'>> {
   let ended: SandboxResult['ended'] = 'exited'
@@ -172,7 +172,7 @@ async function supervise(
   const timer = setTimeout(() => stop('time'), order.limits.timeoutMs)
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
-  const release = watchUse(child.pid, order, stop)
+  const release = watchUse(child.pid, { ...order, isCounted }, stop)
   const stdout = collect(child.stdout, order.limits.outputBytes, 'head', () => stop('output'))
   const stderr = collect(child.stderr, 64_000, 'tail', () => undefined)
   child.stdin?.on('error', () => undefined)

@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile } from 'node:fs/promises'
+import { lstat, opendir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SandboxLimits } from '../../core/workshop.ts'
 
@@ -9,7 +9,21 @@ const pageBytes = 4096
 const lookMs = 100
 const folderEvery = 10
 
+/** A look that takes long is followed by a rest of so many times that, up to so long: the worker has other runs. */
+const restTimes = 4
+const mostRestMs = 5_000
+
+/** What a file takes at least, so that a great many empty ones are found out too. */
+const entryBytes = 4096
+
 export type Overstep = 'memory' | 'disk'
+
+type Watched = {
+  readonly folder: string
+  readonly limits: SandboxLimits
+  /** The kernel itself counts processes and memory: only the folder is looked at. */
+  readonly isCounted: boolean
+}
 
 /**
  * Looks at what a sandbox uses, from outside, and says once when it is too much. A program can pass a limit for as long as
@@ -17,23 +31,29 @@ export type Overstep = 'memory' | 'disk'
  */
 export function watchUse(
   pid: number,
-  { folder, limits }: { readonly folder: string; readonly limits: SandboxLimits },
+  { folder, limits, isCounted }: Watched,
   onOverstep: (overstep: Overstep) => void,
 ): () => void {
   let looks = 0
   let timer: NodeJS.Timeout | null = null
   const look = async (): Promise<void> => {
-    const { processes, memoryBytes } = await useOf(pid, limits.processes)
-    if (processes > limits.processes || memoryBytes > limits.memoryBytes) return onOverstep('memory')
+    const from = performance.now()
+    if (!isCounted && (await usesTooMuch(pid, limits))) return onOverstep('memory')
     const isFull = looks++ % folderEvery === 0 && (await isLargerThan(folder, limits.folderBytes))
     if (isFull) return onOverstep('disk')
-    if (timer !== null) timer = setTimeout(() => void look(), lookMs)
+    const restMs = Math.min(mostRestMs, restTimes * (performance.now() - from))
+    if (timer !== null) timer = setTimeout(() => void look(), Math.max(lookMs, restMs))
   }
   timer = setTimeout(() => void look(), lookMs)
   return () => {
     clearTimeout(timer ?? undefined)
     timer = null
   }
+}
+
+async function usesTooMuch(pid: number, limits: SandboxLimits): Promise<boolean> {
+  const { processes, memoryBytes } = await useOf(pid, limits.processes)
+  return processes > limits.processes || memoryBytes > limits.memoryBytes
 }
 
 /** Everything that descends from a process: nothing leaves the tree, since the sandbox's own first process adopts orphans. */
@@ -57,16 +77,23 @@ async function useOf(root: number, most: number): Promise<{ processes: number; m
   return { processes, memoryBytes }
 }
 
-/** Stops counting as soon as the answer is known. */
+/** Stops counting as soon as the answer is known. What lies too deep to be looked at is too much, or it would be hidden there. */
 async function isLargerThan(folder: string, maxBytes: number): Promise<boolean> {
   let bytes = 0
   const left = [folder]
-  for (let path = left.pop(); path !== undefined && bytes <= maxBytes; path = left.pop()) {
-    for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
-      const each = join(path, entry.name)
-      if (entry.isDirectory()) left.push(each)
-      else bytes += ((await lstat(each).catch(() => null))?.blocks ?? 0) * 512
+  for (let path = left.pop(); path !== undefined; path = left.pop()) {
+    try {
+      // A few at a time: there may be a million in one folder.
+      for await (const entry of await opendir(path)) {
+        const each = join(path, entry.name)
+        if (entry.isDirectory()) left.push(each)
+        const blocks = entry.isDirectory() ? 0 : ((await lstat(each).catch(() => null))?.blocks ?? 0)
+        bytes += Math.max(entryBytes, blocks * 512)
+        if (bytes > maxBytes) return true
+      }
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENAMETOOLONG') return true
     }
   }
-  return bytes > maxBytes
+  return false
 }

@@ -5,7 +5,7 @@ import { runProcess } from '../process/run.ts'
 import type { Binaries } from './binaries.ts'
 import { explain } from './explain.ts'
 import { dataFolder, type Place } from './place.ts'
-import { isRunningStill, processName } from './process-table.ts'
+import { isRunningStill, processName } from '../process/process-table.ts'
 import { initialSettings, superuser } from './settings.ts'
 
 /**

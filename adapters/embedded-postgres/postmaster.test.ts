@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { explain } from './explain.ts'
 import { findUser } from './owner.ts'
 import { parsePostmaster } from './postmaster.ts'
-import { parseStat } from './process-table.ts'
+import { parseStat } from '../process/process-table.ts'
 
 test.each([
   ['', null],

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { findProcess } from './process-table.ts'
+import { findProcess } from '../process/process-table.ts'
 
 /** The server's main process as `postmaster.pid` describes it. */
 export type Postmaster = {

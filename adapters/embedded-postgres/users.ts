@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isRunningStill, processName } from './process-table.ts'
+import { isRunningStill, processName } from '../process/process-table.ts'
 
 /** A process that uses the server. */
 export type User = {

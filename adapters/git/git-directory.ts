@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import { copyFromFolder } from './folder.ts'
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
 import type { Git } from './git-command.ts'
@@ -22,16 +22,13 @@ const dayMs = 24 * 60 * 60 * 1_000
 /** Unused for so long, a snapshot goes; it is fetched again when it is wanted after all. */
 const keepSnapshotMs = 30 * dayMs
 
-/** Longer than any step with git may take: what a killed process left behind. */
-const keepScratchMs = 15 * 60 * 1_000
-
 /** Directories below `<stateDir>/git`, which is made when first needed and closed to other accounts. */
 export function createGitDirectories(git: Git, stateDir: string): GitDirectories {
   const root = join(stateDir, 'git')
   const scratch: GitDirectories['scratch'] = async (borrowFrom, work, signal) => {
-    const gitDir = join(root, 'scratch', `${randomUUID()}.git`)
+    const gitDir = join(root, 'scratch', await ownName('git'))
     try {
-      await sweep(join(root, 'scratch'), keepScratchMs)
+      await sweepLeftovers(join(root, 'scratch'))
       await mkdir(join(root, 'scratch'), { recursive: true, mode: 0o700 })
       await git.run({ args: ['init', '--quiet', '--bare', '--template='], gitDir, address: gitDir }, signal)
       if (borrowFrom !== null) await borrow(borrowFrom, gitDir)
@@ -100,7 +97,7 @@ async function touch(path: string): Promise<boolean> {
 }
 
 /** Removes what has not been touched for so long. */
-export async function sweep(folder: string, keepMs: number): Promise<void> {
+async function sweep(folder: string, keepMs: number): Promise<void> {
   const names = await readdir(folder).catch(() => [])
   for (const name of names) {
     const found = await stat(join(folder, name)).catch(() => null)

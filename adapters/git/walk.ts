@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, open, readdir, readlink } from 'node:fs/promises'
+import { lstat, open, opendir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '../../core/model/problem.ts'
 
@@ -19,10 +19,19 @@ const maxDepth = 64
 /** Everything below a folder, in order of path; links are never followed, and nothing is opened. */
 export async function walk(folder: string): Promise<readonly Found[]> {
   const found: Found[] = []
+  let entries = 0
+  const namesIn = async (inside: string): Promise<readonly string[]> => {
+    const names: string[] = []
+    // A few at a time: there may be a million in one folder.
+    for await (const { name } of await opendir(join(folder, inside)).catch(orUnreadable(inside))) {
+      names.push(name)
+      if (++entries > maxEntries) throw refuse(`there are more than ${maxEntries} files and folders`)
+    }
+    return names.toSorted()
+  }
   const visit = async (inside: string, depth: number): Promise<void> => {
-    if (depth > maxDepth) throw refuse(`${inside} lies more than ${maxDepth} folders deep`)
-    const names = (await readdir(join(folder, inside))).toSorted()
-    for (const name of names) {
+    if (depth > maxDepth) throw refuse(`${inside.slice(0, 200)} lies more than ${maxDepth} folders deep`)
+    for (const name of await namesIn(inside)) {
       const path = inside === '' ? name : `${inside}/${name}`
       const stats = await lstat(join(folder, path))
       if (stats.isDirectory()) {
@@ -31,7 +40,6 @@ export async function walk(folder: string): Promise<readonly Found[]> {
       }
       const kind = stats.isFile() ? 'file' : stats.isSymbolicLink() ? 'symlink' : 'other'
       found.push({ path, kind, executable: (stats.mode & 0o100) !== 0, sizeBytes: stats.size })
-      if (found.length > maxEntries) throw refuse(`there are more than ${maxEntries} files`)
     }
   }
   await visit('', 0)
@@ -40,7 +48,8 @@ export async function walk(folder: string): Promise<readonly Found[]> {
 
 /** The bytes of a regular file; what has become a link or a pipe meanwhile is not opened. */
 export async function readPlain(folder: string, { path }: Found): Promise<Buffer> {
-  const handle = await open(join(folder, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(join(folder, path), flags).catch(orUnreadable(path))
   try {
     if (!(await handle.stat()).isFile()) throw refuse(`${path} is not a regular file`)
     return await handle.readFile()
@@ -55,6 +64,14 @@ export async function blobId(folder: string, found: Found): Promise<string> {
     found.kind === 'symlink' ? Buffer.from(await readlink(join(folder, found.path))) : await readPlain(folder, found)
   return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
 }
+
+/** Rights are the agent's to give: what it shut is no failure of ours. */
+const orUnreadable =
+  (path: string) =>
+  (error: unknown): never => {
+    const isShut = error instanceof Error && 'code' in error && error.code === 'EACCES'
+    throw isShut ? refuse(`${path} may not be read`) : error
+  }
 
 export const refuse = (what: string): Fault =>
   new Fault({

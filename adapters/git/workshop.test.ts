@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../core/ports.ts'
@@ -73,6 +73,62 @@ describe('a workspace', () => {
     await write(workspace, 'docs/.gitignore', '*\n')
     const { files } = await workspaces().patch(workspace, signal)
     expect(files.map(({ path }) => path)).toEqual(['docs/.gitignore', 'kept.js'])
+  })
+
+  test('is its own, whoever else opens one under the same name, and goes without the other', async () => {
+    const snapshot = await take()
+    const [late, fresh] = [await open(snapshot), await open(snapshot)]
+    await write(late, 'late.txt', 'of a worker that has lost its run')
+    await workspaces().remove(late)
+    await workspaces().remove(late)
+    expect((await workspaces().patch(fresh, signal)).files).toEqual([])
+    await workspaces().remove(fresh)
+    expect(await readdir(join(options().stateDir, 'work'))).toEqual([])
+  })
+
+  test('goes however deep an agent has dug, and what lies so deep is refused', async () => {
+    const workspace = await open(await take())
+    const dig = 'import os\nfor _ in range(600):\n os.mkdir("a" * 20)\n os.chdir("a" * 20)\nopen("f", "w")'
+    execFileSync('python3', ['-c', dig], { cwd: workspace.folder })
+    const fault = await faultOf(workspaces().patch(workspace, signal))
+    expect([fault.code, fault.message]).toEqual(['VALIDATION_ERROR', expect.stringContaining('folders deep')])
+    await workspaces().remove(workspace)
+    expect(await readdir(join(options().stateDir, 'work'))).toEqual([])
+  })
+
+  test.runIf(process.getuid?.() === 0)(
+    'goes where an agent has shut its folders, and what is shut is refused',
+    async () => {
+      await chmod(room.path, 0o755)
+      await mkdir(options().stateDir, { recursive: true })
+      await chown(options().stateDir, 65_534, 65_534)
+      const code = `
+      import { chmod, mkdir, readdir } from 'node:fs/promises'
+      import { createGitSourceControl } from '${import.meta.dirname}/source-control.ts'
+      import { createWorkspaces } from '${import.meta.dirname}/workspaces.ts'
+      const { signal } = new AbortController()
+      const options = ${JSON.stringify(options())}
+      const snapshot = await createGitSourceControl(options).snapshot({ address: '${shop}', branch: null }, signal)
+      const workspaces = createWorkspaces(options)
+      const workspace = await workspaces.open({ snapshot, name: 'r1', patch: null }, signal)
+      await mkdir(workspace.folder + '/shut/in/there', { recursive: true })
+      await chmod(workspace.folder + '/shut/in', 0)
+      await chmod(workspace.folder + '/shut', 0o555)
+      const said = await workspaces.patch(workspace, signal).catch(({ code, message }) => [code, message])
+      await workspaces.remove(workspace)
+      console.log(JSON.stringify([said, await readdir(options.stateDir + '/work')]))`
+      const args = ['--input-type=module', '-e', code]
+      const nobody = { uid: 65_534, gid: 65_534, cwd: room.path, env: { PATH: process.env['PATH'] } }
+      expect(JSON.parse(execFileSync(process.execPath, args, nobody).toString())).toEqual([
+        ['VALIDATION_ERROR', expect.stringContaining('shut/in may not be read')],
+        [],
+      ])
+    },
+  )
+
+  test('is not left behind where it could not be laid out', async () => {
+    await faultOf(open(await take(), new TextEncoder().encode('no patch')))
+    expect(await readdir(join(options().stateDir, 'work')).catch(() => [])).toEqual([])
   })
 
   test('with nothing changed gives an empty patch', async () => {

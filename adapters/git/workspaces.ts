@@ -1,39 +1,61 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assert } from '../../core/model/problem.ts'
+import { ownName, sweepLeftovers } from '../process/leftovers.ts'
+import { runProcess } from '../process/run.ts'
 import type { Patch, PatchFile, Workspace, Workspaces } from '../../core/workshop.ts'
 import type { Workbench } from './commit.ts'
-import { sweep } from './git-directory.ts'
 import { layOut, readTree } from './lay-out.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
 import { blobId, type Found, readPlain, refuse, walk } from './walk.ts'
 
-/** Longer than any step may take: what a killed process left behind. */
-const keepMs = 24 * 60 * 60 * 1_000
-
 /** Folders below `<stateDir>/work`; see `Workspaces` for what each method promises. */
 export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
   const tools = openTools(options)
-  const folderOf = (name: string): string => {
-    assert(/^[a-z0-9][a-z0-9-]{0,80}$/.test(name), `no name of a workspace: ${name}`)
-    return join(options.stateDir, 'work', name)
-  }
+  const root = join(options.stateDir, 'work')
   return {
     open: async ({ snapshot, name, patch }, signal) => {
-      const folder = folderOf(name)
-      await sweep(join(options.stateDir, 'work'), keepMs)
-      await inScratch(tools, snapshot, signal, async (bench) => {
-        const tree = patch === null ? snapshot.commit : await applied(bench, snapshot.commit, patch)
-        await layOut(bench, await readTree(bench, tree), folder)
-      })
+      assert(/^[a-z0-9][a-z0-9-]{0,80}$/.test(name), `no name of a workspace: ${name}`)
+      // Its own: a worker that has lost its run to another may still be busy with the folder before.
+      const folder = join(root, await ownName(name))
+      await sweepLeftovers(root, (path) => removeFolder(path, options))
+      try {
+        await inScratch(tools, snapshot, signal, async (bench) => {
+          const tree = patch === null ? snapshot.commit : await applied(bench, snapshot.commit, patch)
+          await layOut(bench, await readTree(bench, tree), folder)
+        })
+      } catch (error) {
+        await removeFolder(folder, options)
+        throw error
+      }
       return { folder, snapshot }
     },
     patch: (workspace, signal) =>
       inScratch(tools, workspace.snapshot, signal, (bench) => takePatch(bench, workspace, options.stateDir)),
-    remove: (name) => rm(folderOf(name), { recursive: true, force: true }),
+    remove: ({ folder }) => removeFolder(folder, options),
   }
+}
+
+/** Takes away what killed processes have left below the state folder: trees of agents, and git directories they were made in. */
+export async function sweepWorkspaces(options: GitSourceControlOptions): Promise<void> {
+  const { stateDir } = options
+  await sweepLeftovers(join(stateDir, 'work'), (path) => removeFolder(path, options))
+  await sweepLeftovers(join(stateDir, 'git', 'scratch'))
+}
+
+/**
+ * By a program, which goes down step by step: an agent can make folders deeper than any path may be long, and more files than
+ * this process should spend its time on. What the account may not enter it is let into first.
+ */
+async function removeFolder(folder: string, { env }: Pick<GitSourceControlOptions, 'env'>): Promise<void> {
+  const call = { cwd: '/', env: { PATH: env.PATH }, timeoutMs: 600_000, maxOutputBytes: 100_000 }
+  const removal = { ...call, command: 'rm', args: ['-rf', '--', folder] }
+  if ((await runProcess(removal)).exitCode === 0) return
+  await runProcess({ ...call, command: 'chmod', args: ['-R', 'u+rwX', '--', folder] })
+  const { exitCode, stderr } = await runProcess(removal)
+  if (exitCode !== 0) throw new Error(`${folder} could not be removed: ${stderr.slice(0, 500)}`)
 }
 
 /** Lends a git directory of our own that knows the snapshot, for one piece of work. */
@@ -112,7 +134,7 @@ type IgnoreQuestion = {
 async function ignoredOf(bench: Workbench, { before, fresh, stateDir }: IgnoreQuestion): Promise<ReadonlySet<string>> {
   const rules = before.filter(({ path, kind }) => kind === 'file' && path.split('/').at(-1) === '.gitignore')
   if (rules.length === 0 || fresh.length === 0) return new Set()
-  const folder = join(stateDir, 'work', `.rules-${crypto.randomUUID()}`)
+  const folder = join(stateDir, 'work', await ownName('rules'))
   try {
     for (const { path, id } of rules) {
       await mkdir(dirname(join(folder, path)), { recursive: true })

@@ -4,30 +4,38 @@ import { z } from 'zod'
 
 const asked = z.object({
   input: z.array(z.object({ type: z.string().optional() })).optional(),
-  messages: z.array(z.object({ role: z.string() })).optional(),
+  messages: z.array(z.object({ role: z.string(), content: z.unknown() })).optional(),
   tools: z.array(z.unknown()).optional(),
 })
 
-/** A provider of a model that has its agent run these commands, one after the other, and then says that it is done. */
-export async function openProvider(commands: readonly string[]) {
+const inTime = (): Promise<void> => Promise.resolve()
+
+/**
+ * A provider of a model that has its agent run these commands, one after the other, and then says that it is done. The n-th
+ * answer of a conversation goes out when `ready(n)` has resolved. Who writes documents gets its draft back.
+ */
+export async function openProvider(commands: readonly string[], ready: (n: number) => Promise<void> = inTime) {
   const keys: string[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
+    const answer = async (): Promise<void> => {
       const body = asked.parse(JSON.parse(Buffer.concat(chunks).toString()))
       keys.push(request.headers.authorization ?? '')
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
       const isResponses = request.url?.endsWith('/responses') === true
       const done = isResponses
         ? body.input?.filter(({ type }) => type === 'function_call_output').length
         : body.messages?.filter(({ role }) => role === 'tool').length
+      if (body.tools) await ready(1 + (done ?? 0))
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
       // Without tools it is asked for a title.
       const command = body.tools ? commands[done ?? 0] : undefined
-      for (const event of isResponses ? inResponses(command, done ?? 0) : inChat(command, done ?? 0))
+      const saying = draftIn(JSON.stringify(body.messages ?? [])) ?? 'All done.'
+      for (const event of isResponses ? inResponses(command, done ?? 0) : inChat(command, { n: done ?? 0, saying }))
         response.write(`event: ${event.type ?? 'message'}\ndata: ${JSON.stringify(event)}\n\n`)
       response.end(isResponses ? '' : 'data: [DONE]\n\n')
-    })
+    }
+    request.on('end', () => void answer().catch(() => response.destroy()))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
@@ -36,10 +44,14 @@ export async function openProvider(commands: readonly string[]) {
 
 type Event = { readonly type?: string; readonly [name: string]: unknown }
 
-const saying = 'All done.'
+/** The draft in a question of the model author; null in any other. */
+function draftIn(question: string): string | null {
+  const found = /<<< draft of \S+ (\w+)\\n(.*?)\\n>>> \1/.exec(question)?.[2]
+  return found === undefined ? null : z.string().parse(JSON.parse(`"${found}"`))
+}
 
 function inResponses(cmd: string | undefined, n: number): readonly Event[] {
-  const content = [{ type: 'output_text', text: saying, annotations: [] }]
+  const content = [{ type: 'output_text', text: 'All done.', annotations: [] }]
   const item =
     cmd === undefined
       ? { type: 'message', id: 'm', role: 'assistant', status: 'completed', content }
@@ -58,7 +70,9 @@ function inResponses(cmd: string | undefined, n: number): readonly Event[] {
   ]
 }
 
-function inChat(command: string | undefined, n: number): readonly Event[] {
+type Answer = { readonly n: number; readonly saying: string }
+
+function inChat(command: string | undefined, { n, saying }: Answer): readonly Event[] {
   const base = { id: 'x', object: 'chat.completion.chunk', created: 1, model: 'm' }
   const call = { name: 'bash', arguments: JSON.stringify({ command, description: 'work' }) }
   const delta =

@@ -1,15 +1,15 @@
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import type { RunningProcess } from '../../adapters/process/run.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
-import { administer, openSession } from '../support/administer.ts'
+import { administer } from '../support/administer.ts'
 import { startGitHub } from '../support/github/github.ts'
 import { cardWhen, git, isAtEnd } from '../support/house.ts'
-import { until } from '../support/program.ts'
 import { ada } from '../support/slack/open.ts'
 import { pressOf } from '../support/slack/sign.ts'
 import { places } from '../support/telegram/room.ts'
 import type { Town } from '../support/town.ts'
 import { askInTelegram, everywhere, latestButton, openTown, shownIn } from '../support/town.ts'
+import { type RowPoint, type Trap, trapAt, trapInDatabase } from '../support/trap.ts'
 
 type Role = 'bot' | 'worker' | 'cron'
 
@@ -24,15 +24,7 @@ export type Point = {
   readonly isAtStart?: true
   /** SQL that makes it due. */
   readonly given?: string
-} & (
-  | {
-      readonly table: string
-      readonly on: 'insert' | 'update' | 'delete'
-      readonly when?: string
-      readonly atCommit?: true
-    }
-  | { readonly network: 'telegram' | 'slack' | 'github'; readonly call: RegExp; readonly says?: RegExp }
-)
+} & (RowPoint | { readonly network: 'telegram' | 'slack' | 'github'; readonly call: RegExp; readonly says?: RegExp })
 
 /** The run before is over for longer than it is kept. */
 const agedRuns = `update app.runs set created_at = created_at - interval '200 days', finished_at = finished_at - interval '200 days'`
@@ -226,79 +218,22 @@ async function travel({ town, shop }: City): Promise<string> {
   return handle
 }
 
-type Trap = {
-  /** True as soon as a process is in it; false when it was opened before any came. */
-  readonly sprung: Promise<boolean>
-  /** Lets everybody go on who is still there, and takes it away. */
-  open(): Promise<void>
-}
-
 const setTrap = (city: City, point: Point): Promise<Trap> =>
-  'table' in point ? setInDatabase(city, point) : Promise.resolve(setInNetwork(city, point))
-
-type InDatabase = Extract<Point, { table: string }>
-
-/** A trigger that waits for a lock which this test holds. */
-async function setInDatabase({ town }: City, point: InDatabase): Promise<Trap> {
-  const { connection } = town.state.database
-  const session = openSession(connection)
-  onTestFinished(() => session.end())
-  await session.unsafe('select pg_advisory_lock(4711)')
-  await session.unsafe(`
-    create or replace function public.wait_here() returns trigger language plpgsql as
-      $$ begin perform pg_advisory_xact_lock_shared(4711); return coalesce(new, old); end $$`)
-  const [kind, moment] = point.atCommit
-    ? ['constraint trigger', `after ${point.on} on app.${point.table} deferrable initially deferred`]
-    : ['trigger', `before ${point.on} on app.${point.table}`]
-  const when = point.when === undefined ? '' : `when (${point.when})`
-  await session.unsafe(`create ${kind} wait_here ${moment} for each row ${when} execute function public.wait_here()`)
-  const caught = () =>
-    administer(connection, `select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted`)
-  const opening = new AbortController()
-  const sprung = Promise.withResolvers<boolean>()
-  const watch = async (): Promise<void> => {
-    while (!opening.signal.aborted) if ((await caught()).length > 0) return sprung.resolve(true)
-  }
-  void watch().catch(sprung.reject)
-  const open = async (): Promise<void> => {
-    if (opening.signal.aborted) return
-    opening.abort()
-    sprung.resolve(false)
-    // The server would not notice before the lock is free that whoever waits for it is gone.
-    for (const { pid } of await caught()) await session.unsafe(`select pg_terminate_backend(${String(pid)})`)
-    await until(async () => (await caught()).length === 0, 'nobody is left in the trap')
-    await session.unsafe('select pg_advisory_unlock(4711)')
-    await session.unsafe(`drop trigger wait_here on app.${point.table}`)
-    await session.end()
-  }
-  return { sprung: sprung.promise, open }
-}
+  'table' in point
+    ? trapInDatabase(city.town.state.database.connection, point)
+    : Promise.resolve(setInNetwork(city, point))
 
 type InNetwork = Extract<Point, { network: string }>
 
 /** A server that has done what it was asked and does not answer, once. */
 function setInNetwork({ town, github }: City, { network, call, says = /^/ }: InNetwork): Trap {
-  const sprung = Promise.withResolvers<boolean>()
-  const opened = Promise.withResolvers<void>()
-  let isSprung = false
-  const hold = async (method: string, text: unknown): Promise<void> => {
-    if (isSprung || !call.test(method) || !says.test(JSON.stringify(text))) return
-    isSprung = true
-    sprung.resolve(true)
-    await opened.promise
-  }
+  const trap = trapAt()
+  const hold = (method: string, text: unknown): Promise<void> =>
+    call.test(method) && says.test(JSON.stringify(text)) ? trap.pass() : Promise.resolve()
   if (network === 'telegram') town.telegram.afterEffect = ({ method, payload }) => hold(method, payload)
   else if (network === 'slack') town.slack.afterEffect = hold
   else github.state.afterEffect = (line) => hold(line, '')
-  return {
-    sprung: sprung.promise,
-    open: () => {
-      isSprung = true
-      sprung.resolve(false)
-      opened.resolve()
-      return Promise.resolve()
-    },
-  }
+  return trap
 }
 
 /** How the world must look after a journey on which one process was lost. */

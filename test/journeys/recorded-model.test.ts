@@ -18,7 +18,7 @@ const request: AuthorRequest = {
   decisions: [],
   repair: [],
   previous: [],
-  tuning: { model: null, temperature: 0, maxOutputTokens: null },
+  tuning: { model: null, temperature: 0, maxOutputTokens: null, mayChange: true },
 }
 
 const desk: AuthorDesk = {

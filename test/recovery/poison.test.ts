@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { findProcess } from '../../adapters/embedded-postgres/process-table.ts'
+import { findProcess } from '../../adapters/process/process-table.ts'
 import { expect, test } from 'vitest'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'

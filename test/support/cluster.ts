@@ -1,7 +1,7 @@
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { isRunningStill } from '../../adapters/embedded-postgres/process-table.ts'
+import { isRunningStill } from '../../adapters/process/process-table.ts'
 import { startEmbeddedPostgres } from '../../adapters/embedded-postgres/start.ts'
 import { migrate } from '../../core/store/migrate.ts'
 import { administer, type ServerConnection } from './administer.ts'

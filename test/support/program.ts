@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 import type { RunningProcess } from '../../adapters/process/run.ts'
 import { runProcess, startProcess } from '../../adapters/process/run.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
-import type { TestHouse } from './house.ts'
+import type { TestHouse, World } from './house.ts'
 import { openTestHouse } from './house.ts'
 import { createStateFolder } from './postgres.ts'
 
@@ -14,19 +14,17 @@ export type State = TestHouse & { readonly stateDir: string; readonly launcher: 
 
 const product = resolve(import.meta.dirname, '../../bin/qp.mjs')
 
-/** Opens a state folder for the product, or for another launcher that knows `more` pipelines. */
+/** Opens a state folder for the product, or for another launcher that knows `more` pipelines; `world` is the house's own. */
 export async function openState(
   launcher: string = product,
   more: Readonly<Record<string, Pipeline>> = {},
+  world?: World,
 ): Promise<State> {
   const database = await createStateFolder()
   // The program takes its user for the same person as the house does.
   const { username, uid } = userInfo()
-  const house = await openTestHouse(more, {
-    database,
-    account: `${username}:${uid}`,
-    keysDir: join(database.stateDir, 'keys'),
-  })
+  const given = { database, account: `${username}:${uid}`, keysDir: join(database.stateDir, 'keys') }
+  const house = await openTestHouse(more, given, world)
   return { ...house, stateDir: database.stateDir, launcher }
 }
 

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { AuthorDesk } from '../../../core/ports.ts'
 import type { MeterLine, ModelInterface, ModelMeter } from '../../../core/workshop.ts'
+import { ownName, sweepLeftovers } from '../../process/leftovers.ts'
 import type { ModelSource, Provider } from '../environment.ts'
 import type { Guards } from '../guard.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
@@ -39,12 +40,19 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     speaks: speaks[source.provider],
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk) => {
-      // Closed to other accounts, as mkdtemp makes it.
-      const folder = await mkdtemp(join(tmpDir, 'qp-meter-'))
+      const folder = join(tmpDir, await ownName('qp-meter'))
+      await sweepMeters(tmpDir)
+      await mkdir(folder, { mode: 0o700 })
       return await openLine({ ...options, spoken, desk }, folder)
     },
   }
 }
+
+/** Takes away what killed processes have left of their meters. */
+export const sweepMeters = (tmpDir: string): Promise<void> =>
+  sweepLeftovers(tmpDir, (path) =>
+    basename(path).startsWith('qp-meter.') ? rm(path, { recursive: true, force: true }) : Promise.resolve(),
+  )
 
 type Line = MeterOptions & { readonly spoken: ModelInterface; readonly desk: AuthorDesk }
 

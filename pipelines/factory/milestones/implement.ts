@@ -111,8 +111,8 @@ async function build(work: Work): Promise<Outcome> {
   const { agent } = ports.workshop
   const missing = await agent.missing()
   if (missing !== null) throw new Fault({ code: 'PRECONDITION_FAILED', message: missing, retryable: false })
-  const { made, report } = await inWorkspace(work, async () => {
-    const workspace = (await openWith(work, task.previous)) ?? (await openFresh(work))
+  const opened = (await openWith(work, task.previous)) ?? (await openFresh(work))
+  const { made, report } = await inWorkspace(work, opened, async (workspace) => {
     const timeoutS = task.policy.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
     const asked = {
       folder: workspace.folder,
@@ -131,11 +131,15 @@ async function build(work: Work): Promise<Outcome> {
 }
 
 /** Nothing of a workspace is left once its work is done, or called off. */
-async function inWorkspace<T>({ ctx, ports, milestone }: Work, work: () => Promise<T>): Promise<T> {
+async function inWorkspace<T>(
+  { ports }: Work,
+  workspace: Workspace,
+  work: (workspace: Workspace) => Promise<T>,
+): Promise<T> {
   try {
-    return await work()
+    return await work(workspace)
   } finally {
-    await ports.workshop.workspaces.remove(workspaceName(ctx, milestone))
+    await ports.workshop.workspaces.remove(workspace)
   }
 }
 
@@ -200,10 +204,8 @@ async function carryOver(work: Work): Promise<Outcome> {
   const { ctx, milestone, task, base } = work
   const { previous } = task
   if (previous === null) throw new Error('nothing to carry over')
-  const made = await inWorkspace(work, async () => {
-    const workspace = await openWith(work, previous)
-    return workspace && (await takeChange(work, workspace, null))
-  })
+  const opened = await openWith(work, previous)
+  const made = opened && (await inWorkspace(work, opened, (workspace) => takeChange(work, workspace, null)))
   if (made !== null) return { kind: 'done', output: made, artifacts: [made.patch] }
   // A person said go on, and it still does not fit: the agent makes it again on the new base.
   if (ctx.resumed?.kind === 'resumed') return await build({ ...work, task: { ...task, previous: null } })

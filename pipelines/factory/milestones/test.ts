@@ -81,12 +81,12 @@ async function runCommands(
 ): Promise<SandboxResult> {
   const name = `${ctx.handle}-${milestone.id.toLowerCase()}-test`
   const patch = await ctx.read(made.patch)
-  const { folder } = await workshop.workspaces.open({ snapshot: made.base, name, patch }, ctx.signal)
+  const workspace = await workshop.workspaces.open({ snapshot: made.base, name, patch }, ctx.signal)
   try {
     const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s ?? defaultTimeoutS
     return await workshop.sandbox.run(
       {
-        folder,
+        folder: workspace.folder,
         command: ['sh', '-c', scriptOf(settings)],
         env: { CI: 'true' },
         stdin: null,
@@ -97,7 +97,7 @@ async function runCommands(
       ctx.signal,
     )
   } finally {
-    await workshop.workspaces.remove(name)
+    await workshop.workspaces.remove(workspace)
   }
 }
 
