@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Fault } from '../core/model/problem.ts'
 import { handleOf } from '../core/model/handle.ts'
-import { type Level, reserve, settleUses } from '../core/store/budget.ts'
+import type { Level } from '../core/store/call.ts'
+import { reserve } from '../core/store/reserve.ts'
+import { settleUses } from '../core/store/settle-uses.ts'
 import { administer } from './support/administer.ts'
 import { agreed, cardWhen, isAtEnd, openTestHouse, type TestHouse, uncapped } from './support/house.ts'
 import { atTheTill, race, readSpending } from './support/money.ts'
@@ -61,7 +63,24 @@ describe('reservations', () => {
     const { house, worker, ask } = await atTheTill()
     const stale = { ...ask([capped('hour', 'all')]), fence: 99 }
     expect(await reserve(house.db, worker, [stale])).toEqual([{ granted: false, refusals: [] }])
+    expect(await reserve(house.db, worker, [{ ...stale, levels: [] }])).toEqual([{ granted: false, refusals: [] }])
     expect(await readSpending(house.database.connection)).toEqual([])
+  })
+
+  test('count each at a level whose day two zones share', async () => {
+    const { house, worker, run, ask } = await atTheTill()
+    const asks = ['UTC', 'Etc/UTC'].map((zone) => ask([{ ...capped('project-day', 'shop'), zone }], 4))
+    await reserve(house.db, worker, [ask([{ ...capped('project-day', 'shop'), zone: 'UTC' }], 0)])
+    await reserve(house.db, worker, asks)
+    expect(await readSpending(house.database.connection)).toMatchObject([{ reserved_micros: '8' }])
+    expect(
+      await reserve(house.db, worker, [ask([{ ...capped('project-day', 'shop'), zone: 'UTC' }], 4)]),
+    ).toMatchObject([{ granted: false }])
+    await settleUses(
+      house.db,
+      asks.map(({ id }) => ({ run: run.id, id, micros: 3, tokens: 1 })),
+    )
+    expect(await readSpending(house.database.connection)).toMatchObject([{ spent_micros: '6', reserved_micros: '0' }])
   })
 
   test('begin their day where the project is', async () => {

@@ -1,4 +1,6 @@
-import { reserve, settleUses, type Ask, type Level } from '../../core/store/budget.ts'
+import type { Ask, Level } from '../../core/store/call.ts'
+import { reserve } from '../../core/store/reserve.ts'
+import { settleUses } from '../../core/store/settle-uses.ts'
 import { startRuns } from '../../core/store/start.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { insertWorker } from '../../core/store/worker.ts'

@@ -4,7 +4,8 @@ import { draftOf } from '../../core/store/draft-run.ts'
 import { startRuns } from '../../core/store/start.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { insertWorker } from '../../core/store/worker.ts'
-import { type Ask, type Level, reserve } from '../../core/store/budget.ts'
+import type { Ask, Level } from '../../core/store/call.ts'
+import { reserve } from '../../core/store/reserve.ts'
 import { openTestHouse } from './house.ts'
 import { kind, pipelineOf } from './recipe.ts'
 import { openSession, type ServerConnection } from './administer.ts'
@@ -39,21 +40,26 @@ const levels: readonly Level['level'][] = ['step', 'task', 'project-day', 'actor
 
 type Till = Awaited<ReturnType<typeof atTheTill>>
 
+/** How forty ask: for a level that has no row yet, or for one that has; each for itself, or as one batch. */
+const ways = ['one by one, the level is new', 'one by one', 'one batch'] as const
+
 /** Forty race for ten units at each level, as many rounds; answers with the rounds in which not exactly ten were granted. */
 export async function race({ house, worker, ask }: Till, rounds: number): Promise<readonly string[]> {
   const wrong: string[] = []
   for (let round = 0; round < rounds; round++)
     for (const level of levels)
-      for (const isBatch of [false, true]) {
+      for (const way of ways) {
         // An hour may end under the race: a part of time that nothing ends in is no less one.
         const period = level.endsWith('day') ? 'day' : null
-        const cap: Level = { level, about: `${round} ${isBatch}`, period, zone: 'UTC', capMicros: 10, capTokens: null }
+        const cap: Level = { level, about: `${round} ${way}`, period, zone: 'UTC', capMicros: 10, capTokens: null }
+        if (way !== 'one by one, the level is new') await reserve(house.db, worker, [ask([cap], 0)])
         const asks = Array.from({ length: 40 }, () => ask([cap]))
-        const answers = isBatch
-          ? await reserve(house.db, worker, asks)
-          : (await Promise.all(asks.map((each) => reserve(house.db, worker, [each])))).flat()
+        const answers =
+          way === 'one batch'
+            ? await reserve(house.db, worker, asks)
+            : (await Promise.all(asks.map((each) => reserve(house.db, worker, [each])))).flat()
         const granted = answers.filter((answer) => answer.granted).length
-        if (granted !== 10) wrong.push(`${level}, ${isBatch ? 'batch' : 'one by one'}, round ${round}: ${granted}`)
+        if (granted !== 10) wrong.push(`${level}, ${way}, round ${round}: ${granted}`)
       }
   return wrong
 }
