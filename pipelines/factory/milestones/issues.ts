@@ -4,7 +4,7 @@ import type { Outcome } from '../../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { CodeHost } from '../../../core/ports.ts'
 import { quiet } from '../quiet.ts'
-import { sayBody } from './judge.ts'
+import { sayBody } from './review-report.ts'
 import {
   change,
   currentMilestone,
@@ -34,8 +34,8 @@ export const openIssues = ({ codeHost }: MilestonePorts): StepKind => ({
     if (codeHost === null || reviewed === null) return { kind: 'done', output: { issues: [] } }
     const found: Found = { milestone, reviewed, address: base.address, commit }
     const issues: z.infer<typeof opened>[] = []
-    for (const index of reviewed.bugs.keys()) {
-      const made = await openOne(ctx, codeHost, { ...found, index })
+    for (const [index, bug] of reviewed.bugs.entries()) {
+      const made = await openOne(ctx, codeHost, { ...found, bug, n: index + 1 })
       if (typeof made === 'string') return askAbout(ctx, milestone, made)
       issues.push(made)
     }
@@ -51,15 +51,19 @@ type Found = {
   readonly commit: string
 }
 
+type FoundBug = Found & {
+  readonly bug: Reviewed['bugs'][number]
+  /** Its place in the list, from 1. */
+  readonly n: number
+}
+
 /** What was opened, or why the host will have none of it: then a person is asked, once, before it goes on without. */
-async function openOne(ctx: StepContext, codeHost: CodeHost, found: Found & { readonly index: number }) {
-  const { milestone, reviewed, address, index } = found
-  const n = index + 1
-  const bug = reviewed.bugs[index] ?? { title: '', body: '', path: null }
+async function openOne(ctx: StepContext, codeHost: CodeHost, found: FoundBug) {
+  const { milestone, address, bug, n } = found
   const draft = {
     address,
     title: quiet(bug.title),
-    body: bodyOf(ctx, found, bug),
+    body: bodyOf(ctx, found),
     labels: ['type:bug', 'source:agent/qa'],
   }
   const open = async (key: string): Promise<z.infer<typeof opened>> => {
@@ -91,12 +95,7 @@ async function openOne(ctx: StepContext, codeHost: CodeHost, found: Found & { re
 const isFinal = (error: unknown): error is Fault =>
   error instanceof Fault && (error.code === 'PRECONDITION_FAILED' || error.code === 'VALIDATION_ERROR')
 
-/** Pure but for the run's name. */
-function bodyOf(
-  { handle }: StepContext,
-  { milestone, reviewed, commit }: Found,
-  bug: Reviewed['bugs'][number],
-): string {
+function bodyOf({ handle }: StepContext, { milestone, reviewed, commit, bug }: FoundBug): string {
   return [
     `Found by ${reviewed.by} while it reviewed ${milestone.id} of run ${handle}, and no part of that milestone. Nobody has checked it.`,
     '',

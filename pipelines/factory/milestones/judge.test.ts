@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { sayBugs, sayReview, withReview } from './judge.ts'
+import { withReview } from './judge.ts'
+import { sayBugs, sayReview } from './review-report.ts'
 import type { Judgement, Milestone, Reviewed } from './shapes.ts'
 
 const milestone: Milestone = {

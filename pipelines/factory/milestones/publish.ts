@@ -55,9 +55,16 @@ export const publishChange = ({ codeHost, workshop }: MilestonePorts): StepKind 
   },
 })
 
-/** Subject and body by the conventions of commits; the run is named where people look for the cause of a line. */
+/**
+ * Subject and body by the conventions of commits; the run is named where people look for the cause of a line. What comes of a
+ * README pings nobody and closes nothing once it is on a default branch.
+ */
 export const messageOf = ({ id, title, criteria }: Milestone): string =>
-  [`feat: ${title.toLowerCase().slice(0, 60)} (${id})`, '', ...criteria.map(({ text }) => `- ${text}`)].join('\n')
+  [
+    `feat: ${quiet(title.toLowerCase().slice(0, 60))} (${id})`,
+    '',
+    ...criteria.map(({ text }) => `- ${quiet(text)}`),
+  ].join('\n')
 
 type Offer = {
   readonly milestone: Milestone

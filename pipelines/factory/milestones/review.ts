@@ -1,6 +1,8 @@
 import type { StepKind } from '../../../core/pipeline.ts'
-import { askReviewer, keepReview, withReview } from './judge.ts'
+import { askReviewer, withReview } from './judge.ts'
 import { isAbout, isSensitive } from './paths.ts'
+import { keepReview } from './review-report.ts'
+import { looksSecret } from './secrets.ts'
 import {
   type Change,
   change,
@@ -40,7 +42,7 @@ export const reviewChange = ({ workshop: { reviewer } }: MilestonePorts): StepKi
 /** Judges a patch by its text. Pure. */
 export function review(milestone: Milestone, made: Change, patch: string, tested: Judgement): Judgement {
   const lines = addedLines(patch)
-  const secrets = lines.filter(({ text }) => looksSecret.test(text)).map(({ path }) => path)
+  const secrets = lines.filter(({ text }) => looksSecret(text)).map(({ path }) => path)
   if (secrets.length > 0) {
     const where = [...new Set(secrets)].join(', ')
     const report = `The change holds what looks like a key or password: take it out (${where}).`
@@ -85,10 +87,6 @@ export const lossOfData = (lines: readonly Added[]): readonly string[] =>
   lines
     .filter(({ path, text }) => isAbout('migration', path) && destructive.test(text))
     .map(({ path, text }) => `${path} takes data away: ${text.trim().slice(0, 200)}`)
-
-/** Shapes of keys that vendors publish, private keys, and assignments of long literals to what is called a secret. */
-const looksSecret =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_[0-9A-Za-z_]{50}|\bsk-(?:ant-|proj-)?[0-9A-Za-z_-]{32}|\bxox[abprs]-[0-9A-Za-z-]{20}|\bAIza[0-9A-Za-z_-]{35}|\b\d{8,10}:AA[0-9A-Za-z_-]{33}\b/
 
 /** So many lines of a file that decides what runs stand on the card; all of them stand in the patch. */
 const linesShown = 3
