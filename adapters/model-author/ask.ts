@@ -70,13 +70,11 @@ async function askOne(model: LanguageModel, { asked, question, desk }: Call): Pr
     // Half a document is none: the lint finds so, and asks once more.
     return isCut ? '' : text
   } catch (error) {
-    if (!(error instanceof Fault)) throw error
-    const isUnspent = unspent.has(error.code)
+    // What is no fault is the signal's: nobody waits for the answer any more.
+    const outcome = error instanceof Fault ? error.code : 'stopped'
+    const isUnspent = error instanceof Fault && unspent.has(error.code)
     const nothing = { requestId: null, answer: null, tokens: null, costMicros: isUnspent ? 0 : null }
-    await Promise.all([
-      isUnspent ? held.settle({ micros: 0, tokens: 0 }) : null,
-      record({ ...nothing, outcome: error.code }),
-    ])
+    await Promise.all([isUnspent ? held.settle({ micros: 0, tokens: 0 }) : null, record({ ...nothing, outcome })])
     throw error
   }
 }
