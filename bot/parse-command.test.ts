@@ -22,6 +22,8 @@ describe('commands as people type them', () => {
     ['budget r7k2 +5', { kind: 'budget', raiseMicros: 5_000_000 }],
     ['budget r7k2', { kind: 'budget', raiseMicros: null }],
     ['runs 2', { kind: 'runs', page: 2 }],
+    ['calls R7K2', { kind: 'calls', run: 'r7k2', page: 1 }],
+    ['calls r7k2 3', { kind: 'calls', run: 'r7k2', page: 3 }],
     ['key add ci', { kind: 'key', verb: 'add', name: 'ci', scopes: ['read'] }],
     ['key add ci --scope decide,operate', { kind: 'key', verb: 'add', scopes: ['operate', 'decide'] }],
     ['privacy export', { kind: 'privacy', verb: 'export', who: null, confirm: false }],

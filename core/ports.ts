@@ -158,7 +158,8 @@ export type ModelCall = {
   /** What was booked; null where nobody knows. */
   readonly costMicros: number | null
   readonly durationMs: number
-  readonly outcome: 'answered' | 'cut' | FaultCode
+  /** `cut` at its longest; `stopped`: whoever asked was called off before the answer. */
+  readonly outcome: 'answered' | 'cut' | 'stopped' | FaultCode
 }
 
 /** A question or an answer. Its text is kept without the secrets in it; null: by its digest alone. */

@@ -27,7 +27,7 @@ create table app.model_calls (
   -- What was booked; null where nobody knows.
   cost_micros bigint,
   duration_ms integer not null,
-  -- `answered`, `cut` at its longest, or the code of the fault.
+  -- `answered`, `cut` at its longest, `stopped` because its step was, or the code of the fault.
   outcome text not null,
   made_at timestamptz not null default app.clock_now(),
   primary key (run_id, id),

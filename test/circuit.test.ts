@@ -65,7 +65,15 @@ async function openProvider() {
     return heard
   }
   const pass = (seconds: number) => freezeClock(database, new Date(noon + seconds * 1000))
-  return { provider, asks, pass }
+  /** As a process that has others to ask sees it. */
+  const look = async (): Promise<number> => {
+    const options = { name: 'test', poolSize: 1, role: appRole, onIdleError: () => undefined }
+    const db = new Database(database.connection, options)
+    const waitMs = await openCircuit(db, 'acme').waitMs()
+    await db.close()
+    return waitMs
+  }
+  return { provider, asks, pass, look }
 }
 
 test('after five failures in a row no process calls for a minute, and three answers open the way again', async () => {
@@ -80,6 +88,18 @@ test('after five failures in a row no process calls for a minute, and three answ
   expect(await asks(3)).toEqual(Array(3).fill('answered'))
   provider.fails = 'UPSTREAM_TIMEOUT'
   expect(await asks(4), 'closed: it takes five again').toEqual(Array(4).fill('UPSTREAM_TIMEOUT'))
+})
+
+test('who only looks whether the way is open takes no turn of those who try', async () => {
+  const { provider, asks, pass, look } = await openProvider()
+  expect(await look()).toBe(0)
+  provider.fails = 'TOOL_FAILURE'
+  await asks(5)
+  expect(await look()).toBe(60_000)
+  await pass(60)
+  for (let n = 0; n < 5; n++) expect(await look()).toBe(0)
+  provider.fails = null
+  expect(await asks(3)).toEqual(Array(3).fill('answered'))
 })
 
 test('a failure while others try again is another minute for all', async () => {

@@ -39,7 +39,7 @@ test.each(pages)('%s: every npm script it names exists', (page) => {
 })
 
 test.each(pages)('%s: every qp command it names exists', (page) => {
-  const known = [...Object.keys(grammar), 'help', 'start', 'demo', 'doctor', 'lint', 'db', 'cron', 'version']
+  const known = [...Object.keys(grammar), 'help', 'start', 'demo', 'doctor', 'lint', 'db', 'cron', 'replay', 'version']
   const named = [...textOf(page).matchAll(/(?:`qp|npm run qp --|npx qp) ([a-z-]+)/g)].map((match) => match[1] ?? '')
   expect(named.filter((command) => !known.includes(command))).toEqual([])
 })

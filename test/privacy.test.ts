@@ -238,6 +238,12 @@ test('erasing asks first, goes on after breaking off at any stage, and leaves no
   expect(shown()).toContain(name)
   agreed(await house.ask({ kind: 'key', verb: 'add', name: 'canary-laptop', scopes: ['read'] }, canary))
   const pseudonym = pseudonymOf(canary.id)
+  const another = '00000000-0000-7000-8000-0000000000aa'
+  await administer(
+    connection,
+    `insert into app.model_texts (run_id, sha256, text, is_redacted)
+     values ('${runId}', repeat('a', 64), '${reason}', false), ('${another}', repeat('a', 64), 'of nobody', false)`,
+  )
   const [before] = await administer(connection, 'select count(*)::integer as rows from audit.entries')
 
   expect(agreed(await house.ask(privacyOf('erase'), canary))).toMatchObject({ stage: 'asked', pseudonym })
@@ -258,6 +264,10 @@ test('erasing asks first, goes on after breaking off at any stage, and leaves no
   await Promise.all([finishErasures(house.db, house.desk.people), finishErasures(house.db, house.desk.people)])
 
   expect(agreed(await house.ask(privacyOf('erase', pseudonym), canary))).toMatchObject({ stage: 'before' })
+  const texts = await administer(connection, 'select run_id, text from app.model_texts')
+  expect(texts, 'what was written may stand in the questions of its run').toEqual([
+    { run_id: another, text: 'of nobody' },
+  ])
   await chats.settle()
   expect(shown()).not.toContain(name)
   expect(shown()).toContain('somebody erased')

@@ -52,13 +52,11 @@ export async function askOne(model: LanguageModel, { asked, question, desk }: Ca
     ])
     return { text, isCut, by: model.name, thrift: null }
   } catch (error) {
-    if (!(error instanceof Fault)) throw error
-    const isUnspent = unspent.has(error.code)
+    // What is no fault is the signal's: nobody waits for the answer any more.
+    const outcome = error instanceof Fault ? error.code : 'stopped'
+    const isUnspent = error instanceof Fault && unspent.has(error.code)
     const nothing = { requestId: null, answer: null, tokens: null, costMicros: isUnspent ? 0 : null }
-    await Promise.all([
-      isUnspent ? held.settle({ micros: 0, tokens: 0 }) : null,
-      record({ ...nothing, outcome: error.code }),
-    ])
+    await Promise.all([isUnspent ? held.settle({ micros: 0, tokens: 0 }) : null, record({ ...nothing, outcome })])
     throw error
   }
 }

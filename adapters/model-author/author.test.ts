@@ -184,3 +184,21 @@ test('a prompt that changes has a new version', () => {
     expect(fingerprint, `${id} ${version}`).toBe(published[id]?.[version])
   }
 })
+
+test('a call that is called off in the middle is on record as stopped, and stays set aside', async () => {
+  const stop = new AbortController()
+  const { model } = modelOf('acme/one', () => 'never')
+  const waiting: LanguageModel = {
+    ...model,
+    ask: (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+        stop.abort(new Error('called off'))
+      }),
+  }
+  const { desk, ledger, records } = aDesk()
+  const author = createModelAuthor({ models: [waiting], draft })
+  await expect(author.writeAnchor(request, { ...desk, signal: stop.signal })).rejects.toThrow('called off')
+  expect(records).toMatchObject([{ outcome: 'stopped', costMicros: null, answer: null }])
+  expect(ledger).toMatchObject([{ settled: null }])
+})

@@ -96,7 +96,7 @@ export type CallLine = {
   readonly outputTokens: number | null
   readonly costMicros: number | null
   readonly durationMs: number
-  /** `answered`, `cut`, or the code of what went wrong. */
+  /** `answered`, `cut`, `stopped`, or the code of what went wrong. */
   readonly outcome: string
   readonly requestId: string | null
   readonly questionSha256: string

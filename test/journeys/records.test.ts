@@ -1,9 +1,12 @@
 import { join } from 'node:path'
 import { createHash } from 'node:crypto'
-import { expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
 import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
 import { createModelAuthor } from '../../adapters/model-author/author.ts'
 import { readPrompt } from '../../adapters/asking/prompt.ts'
+import { startProcess } from '../../adapters/process/run.ts'
 import { sayReply } from '../../bot/phrase.ts'
 import { CallBook } from '../../core/engine/call-book.ts'
 import { redacted, redactor } from '../../core/model/redact.ts'
@@ -22,6 +25,7 @@ import {
   testSettings,
 } from '../support/house.ts'
 import type { TestHouse } from '../support/house.ts'
+import { openState, program, until } from '../support/program.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n- A clerk can refund an order.\n'
 
@@ -31,14 +35,14 @@ const draftIn = ({ prompt }: ModelRequest): string =>
 const subjectOf = ({ prompt }: ModelRequest): string => /Write (docs\/\S+)\.$/.exec(prompt)?.[1] ?? ''
 
 /** A model that answers with the draft; `before` may fail the call that has this number, counted from one. */
-function countingModel(before: (nth: number, request: ModelRequest, signal: AbortSignal) => Promise<void>) {
+function countingModel(before: (nth: number) => Promise<void>) {
   const asked: string[] = []
   const model: LanguageModel = {
     name: 'acme/one',
     worstCase: () => ({ micros: 90_000, tokens: 20_000 }),
-    ask: async (request, signal) => {
+    ask: async (request) => {
       asked.push(subjectOf(request))
-      await before(asked.length, request, signal)
+      await before(asked.length)
       const used = { micros: 20_000, tokens: 1_500 }
       const tokens = { inputTokens: 1_000, cachedTokens: 200, outputTokens: 500 }
       return { text: draftIn(request), used, ...tokens, requestId: `call-${asked.length}`, isCut: false, durationMs: 7 }
@@ -149,32 +153,63 @@ test('a step that is tried again asks for what it has no answer to: seven of twe
   expect(ledger, 'nothing is set aside for an answer that is there').toEqual([{ held: 16, settled: 12 }])
 })
 
-test('a worker that dies after five of twelve documents leaves seven for the one that comes after', async () => {
-  let isDead = false
-  const { model, asked } = countingModel(async (nth, _, signal) => {
-    if (isDead || nth <= 5) return
-    // Never answered: whoever asked dies first.
-    await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+/** A provider that answers the first five questions, and then nobody until it is let go. */
+async function openStallingProvider() {
+  const asked: string[] = []
+  let isStalling = true
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const { messages } = JSON.parse(Buffer.concat(chunks).toString()) as { messages: { content: string }[] }
+      const prompt = messages.at(-1)?.content ?? ''
+      asked.push(/Write (docs\/\S+)\.$/.exec(prompt)?.[1] ?? '')
+      if (isStalling && asked.length > 5) return
+      const draft = /<<< draft of \S+ (\w+)\n([\s\S]*?)\n>>> \1/.exec(prompt)?.[2] ?? ''
+      const said = (event: object): string => `data: ${JSON.stringify({ id: 'call', ...event })}\n\n`
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(said({ choices: [{ index: 0, delta: { content: draft } }] }))
+      response.write(said({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }))
+      const usage = { prompt_tokens: 1_000, completion_tokens: 500, total_tokens: 1_500 }
+      response.end(`${said({ choices: [], usage })}data: [DONE]\n\n`)
+    })
   })
-  const house = await openWith(model)
-  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
-  const first = await house.work()
-  const handle = await startFactory(house, folder)
-  await cardWhen(house, handle, isAtGate)
-  agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
-  await expect.poll(() => asked.length, { timeout: 10_000 }).toBe(9)
-  // As if its machine were gone: its lease is over, and nothing of it is settled.
-  await administer(house.database.connection, `update app.workers set state = 'dead'`)
-  await administer(
-    house.database.connection,
-    `update app.runs set state = 'queued', worker_id = null, fence = fence + 1, queued_at = app.clock_now()`,
-  )
-  await first.stop()
-  isDead = true
-  const before = asked.length
-  await house.work()
-  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
-  expect(asked.slice(before)).toHaveLength(7)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  return { asked, url, letGo: () => (isStalling = false) }
+}
+
+test('a worker that is killed after five of twelve documents leaves seven calls for the one that comes after', {
+  timeout: 120_000,
+}, async () => {
+  const state = await openState()
+  const provider = await openStallingProvider()
+  const folder = await makeRepository(state, 'shop', { 'README.md': readme })
+  const begin = async () => {
+    const { env, ...rest } = program(state, 'start')
+    const models = { QP_MODEL: 'compatible/m', QP_MODEL_BASE_URL: provider.url }
+    const process = await startProcess({ ...rest, env: { ...env, ...models } })
+    onTestFinished(async () => void (await process.kill({ signal: 'SIGKILL' })))
+    return process
+  }
+  const first = await begin()
+  const handle = await startFactory(state, folder)
+  await cardWhen(state, handle, isAtGate)
+  agreed(await state.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+  await until(() => provider.asked.length === 9, 'four answers that do not come')
+  await first.kill({ signal: 'SIGKILL' })
+  provider.letGo()
+  const last = await begin()
+  await until(async () => isAtEnd(await cardWhen(state, handle, () => true)), 'the end of the run')
+  expect(await cardWhen(state, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  expect(provider.asked.slice(9), 'seven, not eleven and not twelve').toHaveLength(7)
+  const answered = [...provider.asked.slice(0, 5), ...provider.asked.slice(9)]
+  expect(new Set(answered).size, 'each document is paid for once').toBe(12)
+  await last.kill({ graceMs: 15_000 })
 })
 
 test('an answer counts for the same question in any round of its step; a comment, other parameters or another step ask anew', async () => {

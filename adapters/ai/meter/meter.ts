@@ -186,7 +186,7 @@ async function forward(call: Call): Promise<void> {
       if (cost) await settle(cost)
       const { input, cached, output } = heard
       const tokens = cost && { input, cached, output }
-      const outcome = cost ? 'answered' : 'TRANSIENT_NETWORK'
+      const outcome = cost ? 'answered' : endOf(book)
       record({ requestId, answer: sum.end(), tokens, costMicros: cost?.micros ?? null, outcome })
     }
   } finally {
@@ -194,6 +194,9 @@ async function forward(call: Call): Promise<void> {
     exchange.response.off('close', abort)
   }
 }
+
+/** Why there is no whole answer: the work was called off, or the connection broke. */
+const endOf = ({ closing }: Book) => (closing.aborted ? 'stopped' : 'TRANSIENT_NETWORK')
 
 const nothing = { requestId: null, answer: null, tokens: null }
 
@@ -206,7 +209,10 @@ const usualBase: Readonly<Record<Provider, string>> = {
   compatible: '',
 }
 
-async function send({ line, onward, text, exchange, settle, record }: Call, signal: AbortSignal): Promise<Response> {
+async function send(
+  { line, book, onward, text, exchange, settle, record }: Call,
+  signal: AbortSignal,
+): Promise<Response> {
   const { source } = line
   const base = (source.baseUrl ?? usualBase[source.provider]).replace(/\/$/, '')
   try {
@@ -220,7 +226,7 @@ async function send({ line, onward, text, exchange, settle, record }: Call, sign
   } catch (error) {
     const isUnspent = isRefused(error)
     if (isUnspent) await settle({ micros: 0, tokens: 0 })
-    record({ ...nothing, costMicros: isUnspent ? 0 : null, outcome: 'TRANSIENT_NETWORK' })
+    record({ ...nothing, costMicros: isUnspent ? 0 : null, outcome: endOf(book) })
     await line.guards.circuit.failed()
     throw error
   }
