@@ -126,8 +126,8 @@ describe('what is wrong is said with its place and what to do', () => {
       '2 env_refs.key must be the name of a variable that starts with QP_PROJECT_ (column 3). Correct it, or remove the key.',
     ],
     [
-      'models: { qa: { temperature: 0 } }',
-      '1 models.qa.model is missing: it must be the name of a model (column 11). Add it, or remove the block it belongs to.',
+      'models: { qa: { model: "" } }',
+      '1 models.qa.model must be the name of a model; it is "" (column 17). Correct it, or remove the key.',
     ],
     [
       'steps: [{ name: pr }, { name: pr }]',

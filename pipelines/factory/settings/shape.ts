@@ -13,7 +13,11 @@ const outputCap = wholeFrom(1).optional().describe('Most tokens one answer may h
 
 const model = z.strictObject(
   {
-    model: z.string('must be the name of a model').min(1, 'must be the name of a model').describe('Name of the model.'),
+    model: z
+      .string('must be the name of a model')
+      .min(1, 'must be the name of a model')
+      .optional()
+      .describe('Name of the model. Default: the server’s first.'),
     temperature: z
       .number('must be a number from 0 to 1')
       .min(0, 'must be a number from 0 to 1')

@@ -136,6 +136,12 @@ test('an answer of the project’s model is no longer than the server allows', (
   ])
 })
 
+test('the server’s length of an answer and a project’s own time zone hold where the other file says nothing', () => {
+  const { settings } = tightened('models: { arch: { max_output_tokens: 900 } }', 'limits: { time_zone: Europe/Berlin }')
+  expect(settings.models).toEqual({ arch: { max_output_tokens: 900 } })
+  expect(settings.limits?.time_zone).toBe('Europe/Berlin')
+})
+
 test.each([
   ['stack: {}', 'Unknown key `stack` (column 1).'],
   ['models: { dev: { model: a } }', 'Unknown key `model` under `models.dev` (column 18).'],

@@ -69,7 +69,8 @@ function modelsOf(refuse: Refuse, ceiling: NonNullable<Ceiling['models']>, asked
     const own = asked[role]
     const key = `models.${role}.max_output_tokens`
     const most = lower(refuse, key, ceiling[role]?.max_output_tokens, own?.max_output_tokens)
-    return own && { ...own, max_output_tokens: most }
+    // The server's cap holds for a role that the file says nothing of, too.
+    return own || most !== undefined ? { ...own, max_output_tokens: most } : undefined
   }
   return { arch: model('arch'), dev: model('dev'), qa: model('qa') }
 }
