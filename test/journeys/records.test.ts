@@ -9,6 +9,7 @@ import { readPrompt } from '../../adapters/asking/prompt.ts'
 import { startProcess } from '../../adapters/process/run.ts'
 import { sayReply } from '../../bot/phrase.ts'
 import { CallBook } from '../../core/engine/call-book.ts'
+import type { RunCard } from '../../core/model/card.ts'
 import { redacted, redactor } from '../../core/model/redact.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { LanguageModel, ModelRequest } from '../../core/ports.ts'
@@ -198,13 +199,14 @@ test('a worker that is killed after five of twelve documents leaves seven calls 
   }
   const first = await begin()
   const handle = await startFactory(state, folder)
-  await cardWhen(state, handle, isAtGate)
+  const isSo = (wanted: (card: RunCard) => boolean) => async () => wanted(await cardWhen(state, handle, () => true))
+  await until(isSo(isAtGate), 'the first gate')
   agreed(await state.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
   await until(() => provider.asked.length === 9, 'four answers that do not come')
   await first.kill({ signal: 'SIGKILL' })
   provider.letGo()
   const last = await begin()
-  await until(async () => isAtEnd(await cardWhen(state, handle, () => true)), 'the end of the run')
+  await until(isSo(isAtEnd), 'the end of the run')
   expect(await cardWhen(state, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
   expect(provider.asked.slice(9), 'seven, not eleven and not twelve').toHaveLength(7)
   const answered = [...provider.asked.slice(0, 5), ...provider.asked.slice(9)]
