@@ -24,6 +24,8 @@ export async function walk(folder: string): Promise<readonly Found[]> {
     const names: string[] = []
     // A few at a time: there may be a million in one folder.
     for await (const { name } of await opendir(join(folder, inside)).catch(orUnreadable(inside))) {
+      // Of bytes that are no text: nothing could be found under it.
+      if (name.includes('\ufffd')) throw refuse(noPath(join(inside, name)))
       names.push(name)
       if (++entries > maxEntries) throw refuse(`there are more than ${maxEntries} files and folders`)
     }
@@ -72,6 +74,8 @@ const orUnreadable =
     const isShut = error instanceof Error && 'code' in error && error.code === 'EACCES'
     throw isShut ? refuse(`${path} may not be read`) : error
   }
+
+export const noPath = (path: string): string => `${JSON.stringify(path.slice(0, 200))} is no path for a repository`
 
 export const refuse = (what: string): Fault =>
   new Fault({

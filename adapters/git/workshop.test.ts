@@ -152,7 +152,6 @@ describe('a workspace', () => {
       },
       'docs/.GIT/config',
     ],
-    ['a name with a line break', (folder: string) => writeFile(join(folder, 'a\nb'), 'x'), 'no path for a repository'],
     ['a huge file', (folder: string) => writeFile(join(folder, 'huge'), Buffer.alloc(5_000_001)), 'more than 5 MB'],
   ])('refuses %s', async (_, plant, says) => {
     const workspace = await open(await take())
@@ -160,6 +159,133 @@ describe('a workspace', () => {
     const fault = await faultOf(workspaces().patch(workspace, signal))
     expect(fault.code).toBe('VALIDATION_ERROR')
     expect(fault.message).toContain(says)
+  })
+})
+
+/** Names that no repository may have, as an agent may make them. */
+const badNames: readonly (string | Uint8Array)[] = [
+  '.git',
+  '.GIT',
+  '.Git',
+  '.git.',
+  '.git ',
+  '.git. .',
+  'git~1',
+  'GIT~1',
+  'GIT~4711',
+  'gi7eba~1',
+  'docs/.git',
+  'docs/GIT~1',
+  'a\nb',
+  'a\rb',
+  'a\tb',
+  'a\u001b[31mb',
+  'a\u007fb',
+  'a\u0085b',
+  'a\u202eb',
+  'a\u200bb',
+  '.g\u200cit',
+  'cafe\u0301',
+  'a\\b',
+  'a:b',
+  '.git::$INDEX_ALLOCATION',
+  'a*b',
+  'a?b',
+  'a"b',
+  'a<b',
+  'a|b',
+  'trailing.',
+  'trailing ',
+  Buffer.from('a\u00ffb', 'latin1'),
+]
+
+/** Names that only look odd. */
+const goodNames = [
+  '-rf',
+  '--help',
+  '$(touch owned)',
+  '%2e%2e',
+  '...a',
+  '.github',
+  'a b',
+  "it's",
+  'caf\u00e9',
+  '~',
+  '#1',
+  'con',
+]
+
+/** Everything below a folder but one, with sizes and times. */
+const around = (): string =>
+  execFileSync('find', [room.path, '-path', '*/state', '-prune', '-o', '-printf', '%p %s %T@ %m\n']).toString()
+
+describe('of names that an agent makes', () => {
+  test('those that no repository may have refuse the whole, and nothing is written anywhere else', async () => {
+    const workspace = await open(await take())
+    const before = around()
+    const taken: unknown[] = []
+    for (const name of badNames) {
+      const path = Buffer.concat([Buffer.from(`${workspace.folder}/`), Buffer.from(name)])
+      await writeFile(path, 'x')
+      const fault = await faultOf(workspaces().patch(workspace, signal)).catch(() => null)
+      if (fault?.code !== 'VALIDATION_ERROR' || !fault.message.includes('is no path for a repository')) taken.push(name)
+      await rm(path)
+    }
+    expect(taken).toEqual([])
+    expect(around()).toBe(before)
+    expect((await workspaces().patch(workspace, signal)).files, 'the control').toEqual([])
+  })
+
+  test('those that only look odd go into the tree as they are, and run nothing', async () => {
+    const snapshot = await take()
+    const workspace = await open(snapshot)
+    for (const name of goodNames) await writeFile(join(workspace.folder, name), 'x')
+    const patch = await workspaces().patch(workspace, signal)
+    expect(patch.files.map(({ path }) => path).toSorted()).toEqual(goodNames.toSorted())
+    const again = await open(snapshot, patch.bytes)
+    expect((await workspaces().patch(again, signal)).tree).toBe(patch.tree)
+    const commit = { snapshot, branch: 'quantapilot/r1/m-001', patch: patch.bytes, tree: patch.tree }
+    const made = await createTrunk(options()).commitPatch(
+      { ...commit, message: 'odd', at: snapshot.committedAt, key: 'key-1' },
+      signal,
+    )
+    const names = (await git(shop, ['ls-tree', '-r', '-z', '--name-only', made.commit])).split('\0')
+    expect(names).toEqual(expect.arrayContaining(goodNames))
+  })
+
+  test('no link leads out: not of a file, not of a folder, not in place of what was there', async () => {
+    await writeFile(join(room.path, 'secret'), 'CANARY')
+    await mkdir(join(room.path, 'outside'))
+    for (const plant of [
+      (folder: string) => symlink(join(room.path, 'secret'), join(folder, 'link')),
+      (folder: string) => symlink(join(room.path, 'outside'), join(folder, 'linked')),
+      (folder: string) =>
+        rm(join(folder, 'docs'), { recursive: true }).then(() => symlink('/etc', join(folder, 'docs'))),
+      (folder: string) =>
+        rm(join(folder, 'README.md')).then(() => symlink('../../../secret', join(folder, 'README.md'))),
+    ]) {
+      const workspace = await open(await take())
+      const before = around()
+      await plant(workspace.folder)
+      expect((await faultOf(workspaces().patch(workspace, signal))).message).toContain('is a symbolic link')
+      expect(around()).toBe(before)
+      await workspaces().remove(workspace)
+      expect(await readFile(join(room.path, 'secret'), 'utf8'), 'a removal follows no link either').toBe('CANARY')
+    }
+  })
+
+  test.each([
+    ['a pipe', 'mkfifo docs/pipe'],
+    ['a pipe in place of a file', 'rm README.md; mkfifo README.md'],
+    ['a socket', `python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")'`],
+    ['a file of a terabyte that takes no room', 'truncate -s 1T huge'],
+    ['many files of together too much', 'for i in 1 2 3 4 5; do head -c 4900000 /dev/urandom > big$i; done'],
+  ])('%s is refused at once', async (_, script) => {
+    const workspace = await open(await take())
+    execFileSync('sh', ['-c', script], { cwd: workspace.folder })
+    const from = performance.now()
+    expect((await faultOf(workspaces().patch(workspace, signal))).code).toBe('VALIDATION_ERROR')
+    expect(performance.now() - from).toBeLessThan(5_000)
   })
 })
 

@@ -9,7 +9,7 @@ import { layOut, readTree } from './lay-out.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
-import { blobId, type Found, readPlain, refuse, walk } from './walk.ts'
+import { blobId, type Found, noPath, readPlain, refuse, walk } from './walk.ts'
 
 /** Folders below `<stateDir>/work`; see `Workspaces` for what each method promises. */
 export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
@@ -113,7 +113,7 @@ async function changedOf(
     const isSame = entry?.kind === found.kind && entry.id === (await blobId(folder, found))
     if (isSame && (found.kind === 'symlink' || entry.executable === found.executable)) continue
     if (found.kind === 'symlink') throw refuse(`${found.path} is a symbolic link`)
-    if (!isSafePath(found.path)) throw refuse(`${JSON.stringify(found.path.slice(0, 200))} is no path for a repository`)
+    if (!isSafePath(found.path)) throw refuse(noPath(found.path))
     changed.push(found)
   }
   const bytes = changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

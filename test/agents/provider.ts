@@ -16,11 +16,14 @@ const inTime = (): Promise<void> => Promise.resolve()
  */
 export async function openProvider(commands: readonly string[], ready: (n: number) => Promise<void> = inTime) {
   const keys: string[] = []
+  const heard: string[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     const answer = async (): Promise<void> => {
-      const body = asked.parse(JSON.parse(Buffer.concat(chunks).toString()))
+      const text = Buffer.concat(chunks).toString()
+      heard.push(text)
+      const body = asked.parse(JSON.parse(text))
       keys.push(request.headers.authorization ?? '')
       const isResponses = request.url?.endsWith('/responses') === true
       const done = isResponses
@@ -39,7 +42,7 @@ export async function openProvider(commands: readonly string[], ready: (n: numbe
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
-  return { url, keys, close: () => new Promise((resolve) => server.close(resolve)) }
+  return { url, keys, heard, close: () => new Promise((resolve) => server.close(resolve)) }
 }
 
 type Event = { readonly type?: string; readonly [name: string]: unknown }

@@ -214,11 +214,15 @@ async function dieAtTrap(ground: Ground, handle: string, point: Point) {
 
 async function seen({ foundry }: Ground, handle: string, isThere: (card: RunCard) => boolean): Promise<RunCard> {
   let last: RunCard | null = null
-  await until(async () => {
-    const reply = agreed(await foundry.state.ask({ kind: 'status', run: handle, page: 1 }))
-    last = reply.kind === 'card' ? reply.card : null
-    return last !== null && isThere(last)
-  }, `run ${handle}`).catch((error: unknown) => {
+  await until(
+    async () => {
+      const reply = agreed(await foundry.state.ask({ kind: 'status', run: handle, page: 1 }))
+      last = reply.kind === 'card' ? reply.card : null
+      return last !== null && isThere(last)
+    },
+    `run ${handle}`,
+    120_000,
+  ).catch((error: unknown) => {
     throw new Error(JSON.stringify(last), { cause: error })
   })
   return last as unknown as RunCard

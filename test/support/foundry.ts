@@ -15,8 +15,8 @@ export type Foundry = {
   /** Null where the repositories are folders. */
   readonly github: FakeGitHub | null
   readonly git: SlowGit
-  /** Calls of the provider that came to it so far. */
-  calls(): number
+  /** What the provider was sent so far. */
+  readonly heard: readonly string[]
   /** Starts another worker; it is gone when the test ends. */
   start(): Promise<RunningProcess>
   /** What workers have made for a while and not taken away: folders, sockets, control groups. */
@@ -71,7 +71,7 @@ export async function openFoundry({ host, commands, ready }: FoundryPlan): Promi
     state,
     github,
     git,
-    calls: () => provider.keys.length,
+    heard: provider.heard,
     start,
     leftovers: () => leftIn(state, { scratch, pids }),
   }
