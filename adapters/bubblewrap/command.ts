@@ -6,7 +6,7 @@ export const inside = {
   home: '/home/agent',
   node: '/qp/node',
   bridge: '/qp/bridge.mjs',
-  socket: '/qp/model.sock',
+  socket: '/qp/out.sock',
 } as const
 
 export type Places = {
@@ -63,6 +63,6 @@ const environmentOf = ({ env }: SandboxOrder): Readonly<Record<string, string>> 
   ...env,
 })
 
-/** No core dumps, no file larger than the folder may be, and as many descriptors as builds need. */
+/** No core dumps, no file larger than the folder may be and a page more, by which it is seen, and as many descriptors as builds need. */
 const limiter = ({ limits: { folderBytes, processes } }: SandboxOrder): readonly string[] =>
-  words(`/usr/bin/prlimit --core=0 --fsize=${folderBytes} --nofile=4096 --nproc=${processes} --`)
+  words(`/usr/bin/prlimit --core=0 --fsize=${folderBytes + 4096} --nofile=4096 --nproc=${processes} --`)

@@ -8,7 +8,7 @@ import { type RunningProcess, startProcess } from '../process/run.ts'
 import { bwrapArguments, type Places } from './command.ts'
 import { type Group, makeGroup } from './group.ts'
 import { filterFor } from './seccomp.ts'
-import { watchUse } from './watch.ts'
+import { isLargerThan, watchUse } from './watch.ts'
 
 export type BubblewrapOptions = {
   /** Absolute; the few files that every sandbox shows are made below it. */
@@ -141,12 +141,18 @@ async function run(
       whenMissing: notInstalled,
     })
     const result = await supervise(child, order, signal)
-    const ended = result.ended === 'exited' && (await group?.ranOut()) ? 'memory' : result.ended
+    const ended = result.ended === 'exited' ? await overstepOf(order, group) : result.ended
     return { ...result, ended, durationMs: Math.round(performance.now() - startedAt) }
   } finally {
     await filter.close()
     await group?.remove()
   }
+}
+
+/** What the kernel ended it for, and what it wrote faster than the watch looks. */
+async function overstepOf({ folder, limits }: SandboxOrder, group: Group | null): Promise<SandboxResult['ended']> {
+  if (await group?.ranOut()) return 'memory'
+  return (await isLargerThan(folder, limits.folderBytes)) ? 'disk' : 'exited'
 }
 
 /** Goes into its groups before anything else is there. */

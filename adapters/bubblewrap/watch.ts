@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs'
 import { lstat, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SandboxLimits } from '../../core/workshop.ts'
@@ -7,7 +8,7 @@ const pageBytes = 4096
 
 /** How often memory and processes are looked at, and how often the folder, which takes longer. */
 const lookMs = 100
-const folderEvery = 10
+const folderMs = 1_000
 
 export type Overstep = 'memory' | 'disk'
 
@@ -20,16 +21,24 @@ export function watchUse(
   { folder, limits }: { readonly folder: string; readonly limits: SandboxLimits },
   onOverstep: (overstep: Overstep) => void,
 ): () => void {
-  let looks = 0
-  let timer: NodeJS.Timeout | null = null
-  const look = async (): Promise<void> => {
+  const isOutgrown = async (): Promise<boolean> => {
     const { processes, memoryBytes } = await useOf(pid, limits.processes)
-    if (processes > limits.processes || memoryBytes > limits.memoryBytes) return onOverstep('memory')
-    const isFull = looks++ % folderEvery === 0 && (await isLargerThan(folder, limits.folderBytes))
-    if (isFull) return onOverstep('disk')
-    if (timer !== null) timer = setTimeout(() => void look(), lookMs)
+    return processes > limits.processes || memoryBytes > limits.memoryBytes
   }
-  timer = setTimeout(() => void look(), lookMs)
+  const releases = [
+    every(lookMs, async () => (await isOutgrown()) && onOverstep('memory')),
+    every(folderMs, async () => (await isLargerThan(folder, limits.folderBytes)) && onOverstep('disk')),
+  ]
+  return () => releases.forEach((release) => release())
+}
+
+/** Looks again so long after each look has ended: a large folder keeps nobody waiting who looks at something else. */
+function every(waitMs: number, look: () => Promise<unknown>): () => void {
+  let timer: NodeJS.Timeout | null = null
+  const again = (): void => {
+    timer = setTimeout(() => void look().then(() => timer !== null && again()), waitMs)
+  }
+  again()
   return () => {
     clearTimeout(timer ?? undefined)
     timer = null
@@ -57,16 +66,27 @@ async function useOf(root: number, most: number): Promise<{ processes: number; m
   return { processes, memoryBytes }
 }
 
-/** Stops counting as soon as the answer is known. */
-async function isLargerThan(folder: string, maxBytes: number): Promise<boolean> {
+/**
+ * Stops counting as soon as the answer is known. Everything counts as a page at least: a disk runs out of files as it runs out
+ * of bytes.
+ */
+export async function isLargerThan(folder: string, maxBytes: number): Promise<boolean> {
   let bytes = 0
   const left = [folder]
-  for (let path = left.pop(); path !== undefined && bytes <= maxBytes; path = left.pop()) {
-    for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
-      const each = join(path, entry.name)
-      if (entry.isDirectory()) left.push(each)
-      else bytes += ((await lstat(each).catch(() => null))?.blocks ?? 0) * 512
+  for (let path = left.pop(); path !== undefined; path = left.pop()) {
+    const entries = await readdir(path, { withFileTypes: true }).catch(() => [])
+    for (let at = 0; at < entries.length; at += atOnce) {
+      const some = entries.slice(at, at + atOnce)
+      left.push(...some.filter((entry) => entry.isDirectory()).map(pathOf))
+      const all = await Promise.all(some.map((entry) => lstat(pathOf(entry)).catch(() => null)))
+      bytes += all.reduce((sum, stats) => sum + Math.max((stats?.blocks ?? 0) * 512, pageBytes), 0)
+      if (bytes > maxBytes) return true
     }
   }
-  return bytes > maxBytes
+  return false
 }
+
+const pathOf = ({ parentPath, name }: Dirent): string => join(parentPath, name)
+
+/** Questions to the file system under way: it answers from memory, and a few keep both sides busy. */
+const atOnce = 64
