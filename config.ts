@@ -6,6 +6,7 @@ import { telegramSettings, telegramVariables } from './bot/telegram/environment.
 import { type AgentSettings, agentVariables, readAgent } from './adapters/agent/environment.ts'
 import type { MoneySettings } from './core/engine/settings.ts'
 import { type ModelSource, modelVariables, readModels } from './adapters/ai/environment.ts'
+import { type PackageHost, packageVariables } from './adapters/package-proxy/environment.ts'
 import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
 import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
@@ -62,6 +63,8 @@ export type Config = {
   readonly models: readonly ModelSource[]
   /** Who writes code; null: runs end after the documents. */
   readonly agent: AgentSettings | null
+  /** Where the packages of projects may come from; empty: nowhere. */
+  readonly packageHosts: readonly PackageHost[]
   /** The most that may be spent above the runs. */
   readonly money: MoneySettings
   /** The address people reach this server under; null: it has none. */
@@ -230,6 +233,7 @@ const Variables = z
     ...gitHubVariables,
     ...modelVariables,
     ...agentVariables,
+    ...packageVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
@@ -337,6 +341,7 @@ function configOf(
     mail: mailSettings(values),
     webhookHosts: values.QP_WEBHOOK_HOSTS ?? null,
     secret: values.QP_SECRET ?? null,
+    packageHosts: values.QP_PACKAGE_HOSTS ?? [],
     childEnvironment: childEnvironmentOf(given),
     money: moneyOf(values),
   }

@@ -183,7 +183,7 @@ async function wire(
     source: createGitSourceControl(git),
     author: await authorOf(config, db),
     codeHost: github?.codeHost ?? null,
-    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db }),
+    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db, log }),
     serverPolicy: config.serverPolicy,
   })
   const recipes = recipesOf(known)

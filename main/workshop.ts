@@ -4,9 +4,11 @@ import { createBubblewrap } from '../adapters/bubblewrap/sandbox.ts'
 import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
 import { createTrunk } from '../adapters/git/trunk.ts'
 import { createWorkspaces } from '../adapters/git/workspaces.ts'
+import { createPackageProxy } from '../adapters/package-proxy/proxy.ts'
 import type { AgentSettings } from '../adapters/agent/environment.ts'
 import type { Config } from '../config.ts'
-import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, Sandbox } from '../core/workshop.ts'
+import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, PackageHosts, Sandbox } from '../core/workshop.ts'
+import type { EngineLog } from '../core/engine/settings.ts'
 import { openCircuit } from '../core/store/circuit.ts'
 import type { Database } from '../core/store/database.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
@@ -18,6 +20,7 @@ export type WorkshopParts = {
   readonly git: GitSourceControlOptions
   readonly checks: CommitChecks | null
   readonly db: Database
+  readonly log: EngineLog
 }
 
 /** What code is written with; null where no agent is configured. Nothing of an agent is loaded then. */
@@ -30,12 +33,18 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
     trunk: createTrunk(git),
     sandbox,
     agent: await agentOf(config.agent, parts, sandbox),
+    packages: packagesOf(parts),
     checks,
   }
 }
 
 export const sandboxOf = ({ config, stateDir }: Pick<WorkshopParts, 'config' | 'stateDir'>): Sandbox =>
   createBubblewrap({ stateDir, path: config.path })
+
+const packagesOf = ({ config: { packageHosts: hosts }, log }: WorkshopParts): PackageHosts | null =>
+  hosts.length === 0
+    ? null
+    : createPackageProxy({ hosts, tmpDir: tmpdir(), onRefused: (says) => log('warn', says, {}) })
 
 async function agentOf(
   settings: AgentSettings,

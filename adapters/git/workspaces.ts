@@ -8,7 +8,7 @@ import { layOut, readTree } from './lay-out.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
-import { blobId, type Found, readPlain, refuse, walk } from './walk.ts'
+import { blobId, foldersBeside, type Found, readPlain, refuse, walk } from './walk.ts'
 
 /** Longer than any step may take: what a killed process left behind. */
 const keepMs = 24 * 60 * 60 * 1_000
@@ -24,12 +24,18 @@ export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
     open: async ({ snapshot, name, patch }, signal) => {
       const folder = folderOf(name)
       await sweep(join(options.stateDir, 'work'), keepMs)
-      await inScratch(tools, snapshot, signal, async (bench) => {
+      const entries = await inScratch(tools, snapshot, signal, async (bench) => {
         const tree = patch === null ? snapshot.commit : await applied(bench, snapshot.commit, patch)
-        await layOut(bench, await readTree(bench, tree), folder)
+        const read = await readTree(bench, tree)
+        await layOut(bench, read, folder)
+        return read
       })
-      return { folder, snapshot }
+      return { folder, snapshot, laidOut: foldersOf(entries), leftOut: new Set() }
     },
+    withoutNew: async (workspace) => ({
+      ...workspace,
+      leftOut: await foldersBeside(workspace.folder, workspace.laidOut),
+    }),
     patch: (workspace, signal) =>
       inScratch(tools, workspace.snapshot, signal, (bench) => takePatch(bench, workspace, options.stateDir)),
     remove: (name) => rm(folderOf(name), { recursive: true, force: true }),
@@ -48,6 +54,16 @@ export async function inScratch<T>(
   return await tools.directories.scratch(base, (gitDir) => work({ git: tools.git, gitDir, address, signal }), signal)
 }
 
+/** Every folder that a file or a link of the tree lies in; submodules are not laid out. */
+function foldersOf(entries: readonly TreeEntry[]): ReadonlySet<string> {
+  const folders = new Set<string>()
+  for (const { path, kind } of entries) {
+    if (kind !== 'file' && kind !== 'symlink') continue
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) folders.add(path.slice(0, at))
+  }
+  return folders
+}
+
 const ask = (bench: Workbench, args: readonly string[], stdin?: Uint8Array): Promise<Buffer> =>
   bench.git.run({ args, gitDir: bench.gitDir, address: bench.address, ...(stdin ? { stdin } : {}) }, bench.signal)
 
@@ -63,10 +79,10 @@ const maxFileBytes = 5_000_000
 const maxChangedBytes = 20_000_000
 
 async function takePatch(bench: Workbench, workspace: Workspace, stateDir: string): Promise<Patch> {
-  const { folder, snapshot } = workspace
+  const { folder, snapshot, leftOut } = workspace
   const before = await readTree(bench, snapshot.commit)
   const known = new Map(before.map((entry) => [entry.path, entry]))
-  const found = await walk(folder)
+  const found = await walk(folder, leftOut)
   const fresh = found.filter(({ path }) => !known.has(path))
   const ignored = await ignoredOf(bench, { before, fresh, stateDir })
   const there = found.filter(({ path }) => !ignored.has(path))

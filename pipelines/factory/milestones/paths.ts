@@ -17,10 +17,13 @@ const rules: ReadonlySet<string> = new Set(['quantapilot.yml', 'codeowners'])
 const matches = (path: string, globs: readonly string[]): boolean =>
   globs.some((glob) => picomatch.isMatch(path, glob, { dot: true, nobrace: true, noextglob: true, nobracket: true }))
 
+/** Files that say which packages are installed, and how. */
+export const isManifest = (path: string): boolean => picomatch.isMatch(path, manifests, { dot: true, nocase: true })
+
 /** Files that run, install or ship things: their lines stand on the card, and a person decides about them, whatever the policy. */
 export const isSensitive = (path: string): boolean => picomatch.isMatch(path, sensitive, { dot: true, nocase: true })
 
-const sensitive = [
+const manifests = [
   '**/package.json',
   '**/{package-lock,npm-shrinkwrap}.json',
   '**/{pnpm-lock,pnpm-workspace}.yaml',
@@ -28,6 +31,10 @@ const sensitive = [
   '**/{.npmrc,.yarnrc,.yarnrc.yml,.pnpmfile.cjs}',
   '**/{Cargo,pyproject}.toml',
   '**/{requirements*.txt,setup.py,setup.cfg,Pipfile,Gemfile,go.mod,pom.xml,build.gradle,build.gradle.kts,composer.json}',
+]
+
+const sensitive = [
+  ...manifests,
   '**/{Makefile,Justfile,Rakefile}',
   '**/{Dockerfile*,Containerfile*,docker-compose*.yml,compose*.yml,compose*.yaml}',
   '**/{.gitlab-ci.yml,Jenkinsfile,azure-pipelines.yml}',
