@@ -48,7 +48,7 @@ const groups = 'root:x:0:\nagent:x:1000:\n'
 async function prepare(stateDir: string): Promise<Places & { readonly filter: string }> {
   const root = join(stateDir, 'sandbox')
   const etc = join(root, 'etc')
-  await mkdir(join(etc, 'alternatives'), { recursive: true })
+  for (const shown of ['alternatives', 'ssl/certs']) await mkdir(join(etc, shown), { recursive: true })
   const filter = join(root, 'filter.bpf')
   const files = {
     'etc/passwd': accounts,

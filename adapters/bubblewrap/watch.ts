@@ -6,9 +6,9 @@ import type { SandboxLimits } from '../../core/workshop.ts'
 /** Of Linux on the processors we know. */
 const pageBytes = 4096
 
-/** How often memory and processes are looked at, and how often the folder, which takes longer. */
+/** How long it is from one look to the next: longer after one that took long, as that at a folder of many files does. */
 const lookMs = 100
-const folderMs = 1_000
+const longestMs = 1_000
 
 export type Overstep = 'memory' | 'disk'
 
@@ -26,23 +26,32 @@ export function watchUse(
     return processes > limits.processes || memoryBytes > limits.memoryBytes
   }
   const releases = [
-    every(lookMs, async () => (await isOutgrown()) && onOverstep('memory')),
-    every(folderMs, async () => (await isLargerThan(folder, limits.folderBytes)) && onOverstep('disk')),
+    often(async () => (await isOutgrown()) && onOverstep('memory')),
+    often(async () => (await isLargerThan(folder, limits.folderBytes)) && onOverstep('disk')),
   ]
   return () => releases.forEach((release) => release())
 }
 
-/** Looks again so long after each look has ended: a large folder keeps nobody waiting who looks at something else. */
-function every(waitMs: number, look: () => Promise<unknown>): () => void {
+/** Looks again and again until it is released. */
+function often(look: () => Promise<unknown>): () => void {
   let timer: NodeJS.Timeout | null = null
-  const again = (): void => {
-    timer = setTimeout(() => void look().then(() => timer !== null && again()), waitMs)
+  const again = (waitMs: number): void => {
+    timer = setTimeout(() => void timed(look).then((tookMs) => timer !== null && again(waitFor(tookMs))), waitMs)
   }
-  again()
+  again(lookMs)
   return () => {
     clearTimeout(timer ?? undefined)
     timer = null
   }
+}
+
+/** A tenth of the time is spent on looking at most, but for looks that take very long. */
+const waitFor = (tookMs: number): number => Math.min(longestMs, Math.max(lookMs, 9 * tookMs))
+
+async function timed(look: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await look()
+  return performance.now() - startedAt
 }
 
 /** Everything that descends from a process: nothing leaves the tree, since the sandbox's own first process adopts orphans. */

@@ -385,9 +385,10 @@ describe.runIf(isThere === null)('in the sandbox of an install', () => {
     ['files without a byte in them', 'mkdir many; cd many; i=0; while :; do i=$((i+1)); : > "f$i" || exit; done'],
   ])('what unpacks to more than the folder may hold ends, and nothing of it is left: %s', async (_, script) => {
     const place = join(dir, 'unpacked')
+    await run({ folder, command: ['true'], bridge: null, limits })
     const before = usedBytes()
     writeDense(place)
-    const narrow = { ...limits, folderBytes: 20_000_000 }
+    const narrow = { ...limits, folderBytes: 5_000_000 }
     const { ended, durationMs } = await run({
       folder: place,
       command: ['sh', '-c', script],

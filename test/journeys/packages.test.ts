@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createPackageProxy } from '../../adapters/package-proxy/proxy.ts'
-import type { PackageHosts } from '../../core/workshop.ts'
+import type { PackageHosts, Sandbox } from '../../core/workshop.ts'
 import {
   agreed,
   cardWhen,
@@ -186,5 +186,43 @@ test.runIf(hasSandbox)(
     agreed(await house.ask({ kind: 'resume', run: handle }))
     await approve(house, handle, 'M-001')
     expect(agent.tasks).toHaveLength(1)
+  },
+)
+
+/** The sandbox, with room for a hundredth of the files. */
+const cramped = (sandbox: Sandbox): Sandbox => ({
+  missing: () => sandbox.missing(),
+  run: (order, signal) => sandbox.run({ ...order, limits: { ...order.limits, folderBytes: 20_000_000 } }, signal),
+})
+
+test.runIf(hasSandbox)(
+  'a package that unpacks to more than a folder may hold ends its install, and nothing of it stays on the disk',
+  inTime,
+  async () => {
+    const large = Array.from({ length: 30 }, (_, n) => [`large-${n}.bin`, '\0'.repeat(2_000_000)] as const)
+    const registry = await openRegistry({ ...part, ...Object.fromEntries(large) })
+    const agent = scriptedAgent(() => Promise.resolve())
+    const house = await openTestHouse({}, null, {
+      codeHost: null,
+      git: {},
+      workshop: (options) => {
+        const workshop = workshopOf(agent, null, hostsOf(registry))(options)
+        return workshop && { ...workshop, sandbox: cramped(workshop.sandbox) }
+      },
+    })
+    const folder = await makeRepository(house, 'shop', { 'README.md': readme, ...registry.files })
+    await house.work()
+    const handle = await startFactory(house, folder)
+    for (const gate of ['anchor', 'first-merge']) await approve(house, handle, gate)
+    const card = await cardWhen(house, handle, isPaused)
+    expect(card.reason).toContain(
+      'The packages could not be installed: the install was ended, because it wrote more than 2 GB.',
+    )
+    expect(
+      registry.asked.filter((path) => path.endsWith('.tgz')),
+      'it had come',
+    ).not.toEqual([])
+    expect(await readdir(join(house.dir, 'state/work'))).toEqual([])
+    expect(agent.tasks).toEqual([])
   },
 )
