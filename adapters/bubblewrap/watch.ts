@@ -1,10 +1,8 @@
 import type { Dirent } from 'node:fs'
-import { lstat, readdir, readFile } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SandboxLimits } from '../../core/workshop.ts'
-
-/** Of Linux on the processors we know. */
-const pageBytes = 4096
+import { pageBytes, unnamedBytes, useOf } from './process-tree.ts'
 
 /** How long it is from one look to the next: longer after one that took long, as that at a folder of many files does. */
 const lookMs = 100
@@ -25,9 +23,11 @@ export function watchUse(
     const { processes, memoryBytes } = await useOf(pid, limits.processes)
     return processes > limits.processes || memoryBytes > limits.memoryBytes
   }
+  const isFull = async (): Promise<boolean> =>
+    await isLargerThan(folder, limits.folderBytes - (await unnamedBytes(pid, limits.processes)))
   const releases = [
     often(async () => (await isOutgrown()) && onOverstep('memory')),
-    often(async () => (await isLargerThan(folder, limits.folderBytes)) && onOverstep('disk')),
+    often(async () => (await isFull()) && onOverstep('disk')),
   ]
   return () => releases.forEach((release) => release())
 }
@@ -52,27 +52,6 @@ async function timed(look: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now()
   await look()
   return performance.now() - startedAt
-}
-
-/** Everything that descends from a process: nothing leaves the tree, since the sandbox's own first process adopts orphans. */
-async function useOf(root: number, most: number): Promise<{ processes: number; memoryBytes: number }> {
-  let memoryBytes = 0
-  let processes = 0
-  const left = [root]
-  // Whoever makes more of them than it may is not counted to the end: that would take longer than it takes to make them.
-  for (let pid = left.pop(); pid !== undefined && processes <= most; pid = left.pop()) {
-    processes++
-    const memory = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '')
-    // Resident without what is shared with others: libraries would count once for each process.
-    const [, resident = 0, shared = 0] = memory.split(' ').map(Number)
-    memoryBytes += (resident - shared) * pageBytes
-    // Each thread has its own children.
-    for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) {
-      const children = await readFile(`/proc/${pid}/task/${thread}/children`, 'utf8').catch(() => '')
-      left.push(...children.split(' ').filter(Boolean).map(Number))
-    }
-  }
-  return { processes, memoryBytes }
 }
 
 /**

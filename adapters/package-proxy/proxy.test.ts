@@ -227,6 +227,16 @@ describe('the proxy of package hosts', () => {
     expect(silent.refused(), 'it said nothing').toHaveLength(1)
   })
 
+  test('a line ends also while somebody who was turned away does not hang up', async () => {
+    const line = await createPackageProxy({ hosts: [], tmpDir: tmpdir(), onRefused: () => undefined }).open(
+      new AbortController().signal,
+    )
+    const client = connect({ path: line.socket, allowHalfOpen: true }, () => client.write(connectTo('10.0.0.1:443')))
+    await new Promise((resolve) => client.resume().once('end', resolve))
+    await line.close()
+    await expect(access(line.socket)).rejects.toThrow('ENOENT')
+  })
+
   test.each(['close', 'abort'] as const)('everything ends with the line: %s', async (how) => {
     const stop = new AbortController()
     const proxy = createPackageProxy({ hosts: [listed()], tmpDir: tmpdir(), onRefused: () => undefined })
@@ -382,6 +392,10 @@ describe.runIf(isThere === null)('in the sandbox of an install', () => {
     ['one large file', 'head -c 200000000 /dev/zero > work.bin'],
     ['many files', 'i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero > "big$i" || exit; done'],
     ['files that are compressed a thousandfold', 'tar -xzf dense.tgz'],
+    [
+      'a file that no folder names any more',
+      'exec 3> gone; rm gone; i=0; while [ $i -lt 60 ]; do i=$((i+1)); head -c 1000000 /dev/zero >&3; done; sleep 15',
+    ],
     ['files without a byte in them', 'mkdir many; cd many; i=0; while :; do i=$((i+1)); : > "f$i" || exit; done'],
   ])('what unpacks to more than the folder may hold ends, and nothing of it is left: %s', async (_, script) => {
     const place = join(dir, 'unpacked')

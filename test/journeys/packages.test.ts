@@ -169,25 +169,26 @@ test.runIf(hasSandbox)(
   },
 )
 
-test.runIf(hasSandbox)(
-  'an install that breaks when the tests run, and for no change of what is installed, is no fault of the agent’s',
-  inTime,
-  async () => {
-    const registry = await openRegistry(part)
-    const { state, packages } = switched(hostsOf(registry))
-    const deed: Deed = async (task) => {
-      await append(task, 'test.js', `${needsPackage}// R-1\n`)
-      state.isOn = false
-    }
-    const { agent, house, handle } = await atWork(deed, packages, withInstall(registry))
-    const card = await cardWhen(house, handle, isPaused)
-    expect([card.reasonCode, card.phase?.title]).toEqual(['install', 'testing M-001'])
-    state.isOn = true
-    agreed(await house.ask({ kind: 'resume', run: handle }))
-    await approve(house, handle, 'M-001')
-    expect(agent.tasks).toHaveLength(1)
-  },
-)
+test.runIf(hasSandbox).each([
+  ['what is installed is not changed', false],
+  ['what is installed is changed, and the base cannot be installed either', true],
+])('an install that breaks when the tests run is no fault of the agent’s where %s', inTime, async (_, isTouched) => {
+  const registry = await openRegistry(part)
+  const { state, packages } = switched(hostsOf(registry))
+  const deed: Deed = async (task) => {
+    await append(task, 'test.js', `${needsPackage}// R-1\n`)
+    if (isTouched) await append(task, 'package.json', '\n')
+    state.isOn = false
+  }
+  const { agent, house, handle } = await atWork(deed, packages, withInstall(registry))
+  const card = await cardWhen(house, handle, isPaused)
+  expect([card.reasonCode, card.phase?.title]).toEqual(['install', 'testing M-001'])
+  expect(state.opened, 'for the agent, for its change, and for the base').toBe(isTouched ? 3 : 2)
+  state.isOn = true
+  agreed(await house.ask({ kind: 'resume', run: handle }))
+  await approve(house, handle, 'M-001')
+  expect(agent.tasks).toHaveLength(1)
+})
 
 /** The sandbox, with room for a hundredth of the files. */
 const cramped = (sandbox: Sandbox): Sandbox => ({
