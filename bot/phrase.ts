@@ -119,7 +119,7 @@ export function sayOutlook({ lowMicros, likelyMicros, highMicros, seconds, polic
 export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${quoted(wish)}`)
 
 /** What a step pauses its run for until a person has done something about it. */
-const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks'])
+const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks', 'install'])
 
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {

@@ -31,7 +31,10 @@ export function createPackageProxy(options: PackageProxyOptions): PackageHosts {
       signal.throwIfAborted()
       // Closed to other accounts, as mkdtemp makes it.
       const folder = await mkdtemp(join(options.tmpDir, 'qp-packages-'))
-      return await openLine(options, folder, signal)
+      return await openLine(options, folder, signal).catch(async (error: unknown) => {
+        await rm(folder, { recursive: true, force: true })
+        throw error
+      })
     },
   }
 }

@@ -119,6 +119,8 @@ async function greet(book: Book, { target, inside, head }: Request, outside: Soc
   const said = await firstWords(inside, head, book.limits.connectMs)
   const greeting = readGreeting(said)
   if (greeting.kind === 'tls' && isFor(target, greeting.name)) return carry(book, { said, inside, outside })
+  // Whoever hung up before a word was refused nothing.
+  if (inside.destroyed) return
   book.refused(`A connection to ${authorityOf(target)} was ended: it was no TLS for that host.`)
   inside.destroy()
 }
