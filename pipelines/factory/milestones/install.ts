@@ -35,7 +35,7 @@ const limits: SandboxLimits = {
 const port = 4011
 const proxy = `http://127.0.0.1:${port}`
 
-/** As npm, pip, cargo, go and curl read it. npm's own names win over what an .npmrc of the repository says. */
+/** As npm, pip, curl and git read it. npm's own names win over what an .npmrc of the repository says. */
 const environment = {
   CI: 'true',
   HTTP_PROXY: proxy,
