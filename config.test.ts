@@ -321,3 +321,36 @@ test.each([
   const result = loadConfig(environment)
   expect(result.ok ? '' : result.refusal.message).toContain(sentence)
 })
+
+test.each([
+  ['packages.example.com', [{ host: 'packages.example.com', port: 443 }]],
+  [
+    'Packages.Example.com:8443, 10.0.0.5',
+    [
+      { host: 'packages.example.com', port: 8443 },
+      { host: '10.0.0.5', port: 443 },
+    ],
+  ],
+  ['[2001:DB8::1]:4873', [{ host: '2001:db8::1', port: 4873 }]],
+] as const)('packages may come from %s', (QP_PACKAGE_HOSTS, hosts) => {
+  expect(load({ QP_PACKAGE_HOSTS }).packageHosts).toEqual(hosts)
+})
+
+test.each([
+  'https://packages.example.com',
+  'packages.example.com/npm',
+  'user@packages.example.com',
+  '*.example.com',
+  'packages.example.com.',
+  'packages.example.com:0',
+  'packages.example.com:65536',
+  'packages.example.com:',
+  '127.1',
+  '2130706433',
+  '0x7f000001',
+  '2001:db8::1',
+  '[packages.example.com]',
+  ',',
+])('%s names no host that packages may come from', (QP_PACKAGE_HOSTS) => {
+  expect(() => load({ QP_PACKAGE_HOSTS })).toThrow(/^QP_PACKAGE_HOSTS must be host names with commas between/)
+})

@@ -6,6 +6,7 @@ import { telegramSettings, telegramVariables } from './bot/telegram/environment.
 import { type AgentSettings, agentVariables, readAgent } from './adapters/agent/environment.ts'
 import type { MoneySettings } from './core/engine/settings.ts'
 import { type ModelSource, modelVariables, readModels } from './adapters/ai/environment.ts'
+import { type PackageHost, packageVariables } from './adapters/package-proxy/environment.ts'
 import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
 import { mailEnvironment, mailSettings } from './bot/mail/settings.ts'
@@ -65,6 +66,8 @@ export type Config = {
   readonly agent: AgentSettings | null
   /** Whether a model judges what an agent wrote, by the milestone's criteria. */
   readonly reviews: boolean
+  /** Where the packages of projects may come from; empty: nowhere. */
+  readonly packageHosts: readonly PackageHost[]
   /** The most that may be spent above the runs. */
   readonly money: MoneySettings
   /** Whether questions to models and their answers are kept for as long as their run, or their digests alone. */
@@ -239,6 +242,7 @@ const Variables = z
     QP_MODEL_TEXTS: z.enum(['keep', 'none'], 'QP_MODEL_TEXTS must be keep or none.').default('keep'),
     ...agentVariables,
     QP_REVIEW: yesOrNo('QP_REVIEW', true),
+    ...packageVariables,
   })
   .refine((values) => values.QP_BEAT_MS * 2 < values.QP_LEASE_MS, {
     error: 'QP_BEAT_MS must be less than half of QP_LEASE_MS, so that one late heartbeat loses no lease.',
@@ -346,6 +350,7 @@ function configOf(
     mail: mailSettings(values),
     webhookHosts: values.QP_WEBHOOK_HOSTS ?? null,
     secret: values.QP_SECRET ?? null,
+    packageHosts: values.QP_PACKAGE_HOSTS ?? [],
     childEnvironment: childEnvironmentOf(given),
     money: moneyOf(values),
     keepsModelTexts: values.QP_MODEL_TEXTS === 'keep',

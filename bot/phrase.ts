@@ -136,7 +136,7 @@ export function sayScore({ state, outlook, money: { spentMicros } }: RunCard): s
 export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${quoted(wish)}`)
 
 /** What a step pauses its run for until a person has done something about it. */
-const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks', 'issues'])
+const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks', 'issues', 'install'])
 
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {

@@ -11,6 +11,10 @@ export type Workspace = {
   /** Absolute, below our own state folder. */
   readonly folder: string
   readonly snapshot: Snapshot
+  /** Folders of the tree, relative: those there were before anything ran. */
+  readonly laidOut: ReadonlySet<string>
+  /** Folders that are no part of what is changed, whatever is in them. */
+  readonly leftOut: ReadonlySet<string>
 }
 
 /** What was changed in a workspace, as bytes that can be shown, approved and applied again. */
@@ -37,6 +41,8 @@ export interface Workspaces {
     request: { readonly snapshot: Snapshot; readonly name: string; readonly patch: Uint8Array | null },
     signal: AbortSignal,
   ): Promise<Workspace>
+  /** The same workspace, in which every folder that is there now and was not laid out is left out: what an install made. */
+  withoutNew(workspace: Workspace): Promise<Workspace>
   /** How the folder differs from the snapshot. Throws VALIDATION_ERROR for paths, kinds and sizes of files that are not taken. */
   patch(workspace: Workspace, signal: AbortSignal): Promise<Patch>
   /** Absent is success. What a process leaves that is killed goes when the next one starts. */
@@ -87,6 +93,21 @@ export interface Sandbox {
   missing(): Promise<string | null>
   /** Throws PRECONDITION_FAILED where there is no sandbox, and the signal's reason when it is aborted. */
   run(order: SandboxOrder, signal: AbortSignal): Promise<SandboxResult>
+}
+
+/** A way to the package hosts under way: a unix socket behind which they, and nothing else, are reached. */
+export type PackageLine = {
+  readonly socket: string
+  /** What was asked for and refused, a sentence each with untrusted text in quotes; the first fifty. */
+  refused(): readonly string[]
+  /** Ends every connection. */
+  close(): Promise<void>
+}
+
+/** The hosts that the operator lets packages come from, and nothing that could be sent there but what is in the sandbox. */
+export interface PackageHosts {
+  /** An HTTP proxy for one install; it ends with the signal too. */
+  open(signal: AbortSignal): Promise<PackageLine>
 }
 
 /** What an agent is asked to do. */

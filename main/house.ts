@@ -169,7 +169,7 @@ async function wire(
     source: createGitSourceControl(git),
     author: await authorOf(models),
     codeHost: github?.codeHost ?? null,
-    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db, models }),
+    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db, models, log }),
     serverPolicy: config.serverPolicy,
   })
   const recipes = recipesOf(known)

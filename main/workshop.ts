@@ -6,9 +6,19 @@ import { createBubblewrap } from '../adapters/bubblewrap/sandbox.ts'
 import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
 import { createTrunk } from '../adapters/git/trunk.ts'
 import { createWorkspaces, sweepWorkspaces } from '../adapters/git/workspaces.ts'
+import { createPackageProxy } from '../adapters/package-proxy/proxy.ts'
 import type { AgentSettings } from '../adapters/agent/environment.ts'
 import type { Config } from '../config.ts'
-import type { AgentProgram, CodingAgent, CommitChecks, ModelMeter, Reviewer, Sandbox } from '../core/workshop.ts'
+import type {
+  AgentProgram,
+  CodingAgent,
+  CommitChecks,
+  ModelMeter,
+  PackageHosts,
+  Reviewer,
+  Sandbox,
+} from '../core/workshop.ts'
+import type { EngineLog } from '../core/engine/settings.ts'
 import { openCircuit } from '../core/store/circuit.ts'
 import type { Database } from '../core/store/database.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
@@ -21,6 +31,7 @@ export type WorkshopParts = {
   readonly checks: CommitChecks | null
   readonly db: Database
   readonly models: Chain | null
+  readonly log: EngineLog
 }
 
 /** What code is written with; null where no agent is configured. Nothing of an agent is loaded then. */
@@ -35,6 +46,7 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
     sandbox,
     agent: await agentOf(config.agent, parts, sandbox),
     reviewer: await reviewerOf(parts),
+    packages: packagesOf(parts),
     checks,
   }
 }
@@ -55,6 +67,11 @@ async function reviewerOf({ config, models }: WorkshopParts): Promise<Reviewer |
   const { createModelReviewer } = await import('../adapters/model-reviewer/reviewer.ts')
   return createModelReviewer({ models })
 }
+
+const packagesOf = ({ config: { packageHosts: hosts }, log }: WorkshopParts): PackageHosts | null =>
+  hosts.length === 0
+    ? null
+    : createPackageProxy({ hosts, tmpDir: tmpdir(), onRefused: (says) => log('warn', says, {}) })
 
 async function agentOf(
   settings: AgentSettings,

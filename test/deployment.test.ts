@@ -172,6 +172,7 @@ describe('.env.example', () => {
     'QP_OPS_PORT',
     'QP_ALLOWED_HOSTS',
     'QP_WEBHOOK_HOSTS',
+    'QP_PACKAGE_HOSTS',
     'QP_GIT_CA_FILE',
     'QP_POLICY_FILE',
     'QP_PUBLIC_URL',

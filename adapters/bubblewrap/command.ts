@@ -6,7 +6,7 @@ export const inside = {
   home: '/home/agent',
   node: '/qp/node',
   bridge: '/qp/bridge.mjs',
-  socket: '/qp/model.sock',
+  socket: '/qp/out.sock',
 } as const
 
 export type Places = {
@@ -28,6 +28,7 @@ export function bwrapArguments(order: SandboxOrder, places: Places): readonly st
     ...words('--uid 1000 --gid 1000 --hostname sandbox --seccomp 3 --ro-bind /usr /usr'),
     ...words('--symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib --symlink usr/lib64 /lib64'),
     ...readOnly(places.etc, '/etc'),
+    ...words('--ro-bind-try /etc/ssl/certs /etc/ssl/certs'),
     ...words('--ro-bind-try /etc/alternatives /etc/alternatives --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache'),
     ...words('--proc /proc --dev /dev --size 64000000 --tmpfs /dev/shm --remount-ro /dev'),
     ...words(`--size ${limits.scratchBytes} --tmpfs /tmp --size ${limits.scratchBytes} --tmpfs ${inside.home}`),
@@ -63,6 +64,11 @@ const environmentOf = ({ env }: SandboxOrder): Readonly<Record<string, string>> 
   ...env,
 })
 
-/** Behind others who want the processors, no core dumps, no file larger than the folder may be, and as many descriptors as builds need. */
+/**
+ * Behind others who want the processors, no core dumps, and as many descriptors as builds need. A file may be twice as large as the folder: the watch sees it before, and
+ * says so, where a program that the kernel refuses a byte tidies up and says something else.
+ */
 const limiter = ({ limits: { folderBytes, processes } }: SandboxOrder): readonly string[] =>
-  words(`/usr/bin/nice -n 10 /usr/bin/prlimit --core=0 --fsize=${folderBytes} --nofile=4096 --nproc=${processes} --`)
+  words(
+    `/usr/bin/nice -n 10 /usr/bin/prlimit --core=0 --fsize=${2 * folderBytes} --nofile=4096 --nproc=${processes} --`,
+  )

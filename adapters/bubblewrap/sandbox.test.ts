@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -97,6 +98,14 @@ describe.runIf(isThere === null)('in the sandbox', () => {
     expect(names).toEqual(['HOME', 'LANG', 'PATH', 'PWD', 'TMPDIR', 'WANTED'])
     expect(stdout).not.toContain(canary)
   })
+
+  test.runIf(existsSync('/etc/ssl/certs'))(
+    'it knows the authorities that the host trusts, and none of its keys',
+    async () => {
+      const { stdout } = await run('ls /etc/ssl/certs | head -1 | wc -l; ls /etc/ssl; touch /etc/ssl/certs/x 2>&1')
+      expect(stdout).toMatch(/^1\ncerts\n.*Read-only file system/s)
+    },
+  )
 
   test('what it writes in its folder is there, and it can write nowhere else that lasts', async () => {
     const { stdout } = await run(

@@ -8,7 +8,7 @@ import { type RunningProcess, startProcess } from '../process/run.ts'
 import { bwrapArguments, type Places } from './command.ts'
 import { type Group, makeGroup } from './group.ts'
 import { filterFor } from './seccomp.ts'
-import { watchUse } from './watch.ts'
+import { isLargerThan, watchUse } from './watch.ts'
 
 export type BubblewrapOptions = {
   /** Absolute; the few files that every sandbox shows are made below it. */
@@ -48,7 +48,7 @@ const groups = 'root:x:0:\nagent:x:1000:\n'
 async function prepare(stateDir: string): Promise<Places & { readonly filter: string }> {
   const root = join(stateDir, 'sandbox')
   const etc = join(root, 'etc')
-  await mkdir(join(etc, 'alternatives'), { recursive: true })
+  for (const shown of ['alternatives', 'ssl/certs']) await mkdir(join(etc, shown), { recursive: true })
   const filter = join(root, 'filter.bpf')
   const files = {
     'etc/passwd': accounts,
@@ -141,12 +141,18 @@ async function run(
       whenMissing: notInstalled,
     })
     const result = await supervise(child, { order, isCounted: group?.isWhole === true }, signal)
-    const ended = result.ended === 'exited' && (await group?.ranOut()) ? 'memory' : result.ended
+    const ended = result.ended === 'exited' ? await overstepOf(order, group) : result.ended
     return { ...result, ended, durationMs: Math.round(performance.now() - startedAt) }
   } finally {
     await filter.close()
     await group?.remove()
   }
+}
+
+/** What the kernel ended it for, and what it wrote faster than the watch looks. */
+async function overstepOf({ folder, limits }: SandboxOrder, group: Group | null): Promise<SandboxResult['ended']> {
+  if (await group?.ranOut()) return 'memory'
+  return (await isLargerThan(folder, limits.folderBytes)) ? 'disk' : 'exited'
 }
 
 /** Goes into its groups before anything else is there. */

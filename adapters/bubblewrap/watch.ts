@@ -1,20 +1,12 @@
-import { lstat, opendir, readdir, readFile } from 'node:fs/promises'
+import type { Dirent } from 'node:fs'
+import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SandboxLimits } from '../../core/workshop.ts'
+import { pageBytes, unnamedBytes, useOf } from './process-tree.ts'
 
-/** Of Linux on the processors we know. */
-const pageBytes = 4096
-
-/** How often memory and processes are looked at, and how often the folder, which takes longer. */
+/** How long it is from one look to the next: longer after one that took long, as that at a folder of many files does. */
 const lookMs = 100
-const folderEvery = 10
-
-/** A look that takes long is followed by a rest of so many times that, up to so long: the worker has other runs. */
-const restTimes = 4
-const mostRestMs = 5_000
-
-/** What a file takes at least, so that a great many empty ones are found out too. */
-const entryBytes = 4096
+const longestMs = 5_000
 
 export type Overstep = 'memory' | 'disk'
 
@@ -34,61 +26,54 @@ export function watchUse(
   { folder, limits, isCounted }: Watched,
   onOverstep: (overstep: Overstep) => void,
 ): () => void {
-  let looks = 0
-  let timer: NodeJS.Timeout | null = null
-  const look = async (): Promise<void> => {
-    const from = performance.now()
-    if (!isCounted && (await usesTooMuch(pid, limits))) return onOverstep('memory')
-    const isFull = looks++ % folderEvery === 0 && (await isLargerThan(folder, limits.folderBytes))
-    if (isFull) return onOverstep('disk')
-    const restMs = Math.min(mostRestMs, restTimes * (performance.now() - from))
-    if (timer !== null) timer = setTimeout(() => void look(), Math.max(lookMs, restMs))
+  const isOutgrown = async (): Promise<boolean> => {
+    const { processes, memoryBytes } = await useOf(pid, limits.processes)
+    return processes > limits.processes || memoryBytes > limits.memoryBytes
   }
-  timer = setTimeout(() => void look(), lookMs)
+  const isFull = async (): Promise<boolean> =>
+    await isLargerThan(folder, limits.folderBytes - (await unnamedBytes(pid, limits.processes)))
+  const releases = [
+    ...(isCounted ? [] : [often(async () => (await isOutgrown()) && onOverstep('memory'))]),
+    often(async () => (await isFull()) && onOverstep('disk')),
+  ]
+  return () => releases.forEach((release) => release())
+}
+
+/** Looks again and again until it is released. */
+function often(look: () => Promise<unknown>): () => void {
+  let timer: NodeJS.Timeout | null = null
+  const again = (waitMs: number): void => {
+    timer = setTimeout(() => void timed(look).then((tookMs) => timer !== null && again(waitFor(tookMs))), waitMs)
+  }
+  again(lookMs)
   return () => {
     clearTimeout(timer ?? undefined)
     timer = null
   }
 }
 
-async function usesTooMuch(pid: number, limits: SandboxLimits): Promise<boolean> {
-  const { processes, memoryBytes } = await useOf(pid, limits.processes)
-  return processes > limits.processes || memoryBytes > limits.memoryBytes
+/** A tenth of the time is spent on looking at most, but for looks that take very long. */
+const waitFor = (tookMs: number): number => Math.min(longestMs, Math.max(lookMs, 9 * tookMs))
+
+async function timed(look: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await look()
+  return performance.now() - startedAt
 }
 
-/** Everything that descends from a process: nothing leaves the tree, since the sandbox's own first process adopts orphans. */
-async function useOf(root: number, most: number): Promise<{ processes: number; memoryBytes: number }> {
-  let memoryBytes = 0
-  let processes = 0
-  const left = [root]
-  // Whoever makes more of them than it may is not counted to the end: that would take longer than it takes to make them.
-  for (let pid = left.pop(); pid !== undefined && processes <= most; pid = left.pop()) {
-    processes++
-    const memory = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '')
-    // Resident without what is shared with others: libraries would count once for each process.
-    const [, resident = 0, shared = 0] = memory.split(' ').map(Number)
-    memoryBytes += (resident - shared) * pageBytes
-    // Each thread has its own children.
-    for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) {
-      const children = await readFile(`/proc/${pid}/task/${thread}/children`, 'utf8').catch(() => '')
-      left.push(...children.split(' ').filter(Boolean).map(Number))
-    }
-  }
-  return { processes, memoryBytes }
-}
-
-/** Stops counting as soon as the answer is known. What lies too deep to be looked at is too much, or it would be hidden there. */
-async function isLargerThan(folder: string, maxBytes: number): Promise<boolean> {
+/**
+ * Stops counting as soon as the answer is known. Everything counts as a page at least: a disk runs out of files as it runs out
+ * of bytes. What lies too deep to be looked at is too much, or it would be hidden there.
+ */
+export async function isLargerThan(folder: string, maxBytes: number): Promise<boolean> {
   let bytes = 0
   const left = [folder]
   for (let path = left.pop(); path !== undefined; path = left.pop()) {
     try {
-      // A few at a time: there may be a million in one folder.
-      for await (const entry of await opendir(path)) {
-        const each = join(path, entry.name)
-        if (entry.isDirectory()) left.push(each)
-        const blocks = entry.isDirectory() ? 0 : ((await lstat(each).catch(() => null))?.blocks ?? 0)
-        bytes += Math.max(entryBytes, blocks * 512)
+      for await (const some of inBatches(path)) {
+        left.push(...some.filter((entry) => entry.isDirectory()).map(pathOf))
+        const all = await Promise.all(some.map((entry) => lstat(pathOf(entry)).catch(() => null)))
+        bytes += all.reduce((sum, stats) => sum + Math.max((stats?.blocks ?? 0) * 512, pageBytes), 0)
         if (bytes > maxBytes) return true
       }
     } catch (error) {
@@ -97,3 +82,20 @@ async function isLargerThan(folder: string, maxBytes: number): Promise<boolean> 
   }
   return false
 }
+
+/** A folder's entries a few at a time: there may be a million of them. */
+async function* inBatches(path: string): AsyncGenerator<readonly Dirent[]> {
+  let some: Dirent[] = []
+  for await (const entry of await opendir(path)) {
+    some.push(entry)
+    if (some.length < atOnce) continue
+    yield some
+    some = []
+  }
+  yield some
+}
+
+const pathOf = ({ parentPath, name }: Dirent): string => join(parentPath, name)
+
+/** Questions to the file system under way: it answers from memory, and a few keep both sides busy. */
+const atOnce = 64

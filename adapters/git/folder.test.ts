@@ -19,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import { enterRoom, faultOf, git, makeRepository, optionsIn, type Room } from './source-control.fixtures.ts'
 import { createGitSourceControl } from './source-control.ts'
+import { ownName } from '../process/leftovers.ts'
 
 const { signal } = new AbortController()
 const branch = 'quantapilot/r1/docs'
@@ -309,15 +310,11 @@ describe('what is kept of a repository', () => {
   it('does not include what a killed process left behind: whoever works there next removes it, and nothing in use', async () => {
     const snapshot = await take()
     const scratch = join(room.path, 'state', 'git', 'scratch')
-    for (const [name, minutes] of [
-      ['left-behind.git', 16],
-      ['in-use.git', 14],
-    ] as const) {
-      await mkdir(join(scratch, name))
-      const at = new Date(Date.now() - minutes * 60_000)
-      await utimes(join(scratch, name), at, at)
-    }
+    const inUse = await ownName('git')
+    // A process of the same number that began at another time is another one.
+    const leftBehind = inUse.replace(/-(\d+)-\d*-/, '-$1-1-')
+    for (const name of [inUse, leftBehind]) await mkdir(join(scratch, name))
     await commit(snapshot)
-    expect(await readdir(scratch)).toEqual(['in-use.git'])
+    expect(await readdir(scratch)).toEqual([inUse])
   })
 })

@@ -16,8 +16,11 @@ export type Found = {
 const maxEntries = 200_000
 const maxDepth = 64
 
-/** Everything below a folder, in order of path; links are never followed, and nothing is opened. */
-export async function walk(folder: string): Promise<readonly Found[]> {
+/**
+ * Everything below a folder but in folders that are left out, in order of path; links are never followed, and nothing is
+ * opened. What stands in the place of a folder that is left out, and is none, counts.
+ */
+export async function walk(folder: string, leftOut: ReadonlySet<string>): Promise<readonly Found[]> {
   const found: Found[] = []
   let entries = 0
   const namesIn = async (inside: string): Promise<readonly string[]> => {
@@ -37,6 +40,7 @@ export async function walk(folder: string): Promise<readonly Found[]> {
       const path = inside === '' ? name : `${inside}/${name}`
       const stats = await lstat(join(folder, path))
       if (stats.isDirectory()) {
+        if (leftOut.has(path)) continue
         await visit(path, depth + 1)
         continue
       }
@@ -46,6 +50,22 @@ export async function walk(folder: string): Promise<readonly Found[]> {
   }
   await visit('', 0)
   return found
+}
+
+/** The topmost folders below a folder that are not among those known; links are no folders. */
+export async function foldersBeside(folder: string, known: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  const fresh = new Set<string>()
+  const visit = async (inside: string): Promise<void> => {
+    for await (const entry of await opendir(join(folder, inside)).catch(orUnreadable(inside))) {
+      const path = inside === '' ? entry.name : `${inside}/${entry.name}`
+      if (!entry.isDirectory()) continue
+      if (known.has(path)) await visit(path)
+      else fresh.add(path)
+      if (fresh.size > maxEntries) throw refuse(`there are more than ${maxEntries} folders`)
+    }
+  }
+  await visit('')
+  return fresh
 }
 
 /** The bytes of a regular file; what has become a link or a pipe meanwhile is not opened. */

@@ -131,6 +131,69 @@ describe('a workspace', () => {
     expect(await readdir(join(options().stateDir, 'work')).catch(() => [])).toEqual([])
   })
 
+  describe('into which packages were installed', () => {
+    /** As an install leaves it: folders of its own, one of them in a folder of the repository. */
+    async function installed(): Promise<Workspace> {
+      const workspace = await open(await take())
+      for (const path of ['node_modules/.bin', 'node_modules/part', 'docs/build'])
+        await mkdir(join(workspace.folder, path), { recursive: true })
+      await write(workspace, 'node_modules/part/index.js', 'x')
+      await symlink('/etc/passwd', join(workspace.folder, 'node_modules/.bin/part'))
+      execFileSync('mkfifo', [join(workspace.folder, 'docs/build/pipe')])
+      return await workspaces().withoutNew(workspace)
+    }
+
+    test('gives a patch of what came after, without the folders of the install', async () => {
+      const workspace = await installed()
+      expect([...workspace.leftOut].toSorted()).toEqual(['docs/build', 'node_modules'])
+      await write(workspace, 'node_modules/part/index.js', 'changed')
+      await write(workspace, 'docs/new.md', 'x')
+      await mkdir(join(workspace.folder, 'docs/more'))
+      await write(workspace, 'docs/more/node_modules', 'x')
+      const { files } = await workspaces().patch(workspace, signal)
+      expect(files.map(({ path }) => path)).toEqual(['docs/more/node_modules', 'docs/new.md'])
+    })
+
+    test('counts what stands in the place of such a folder and is none', async () => {
+      const workspace = await installed()
+      await rm(join(workspace.folder, 'node_modules'), { recursive: true })
+      await write(workspace, 'node_modules', 'x')
+      expect((await workspaces().patch(workspace, signal)).files.map(({ path }) => path)).toEqual(['node_modules'])
+      await rm(join(workspace.folder, 'node_modules'))
+      await symlink('docs', join(workspace.folder, 'node_modules'))
+      expect((await faultOf(workspaces().patch(workspace, signal))).message).toContain(
+        'node_modules is a symbolic link',
+      )
+    })
+
+    test('counts every folder of the repository, also where the install put a link in its place', async () => {
+      const workspace = await open(await take())
+      await rm(join(workspace.folder, 'docs'), { recursive: true })
+      await mkdir(join(workspace.folder, 'elsewhere/inner'), { recursive: true })
+      await symlink('elsewhere', join(workspace.folder, 'docs'))
+      const after = await workspaces().withoutNew(workspace)
+      expect([...after.leftOut]).toEqual(['elsewhere'])
+      await rm(join(workspace.folder, 'docs'))
+      await mkdir(join(workspace.folder, 'docs/inner'), { recursive: true })
+      await write(workspace, 'docs/inner/a.md', 'x')
+      const { files } = await workspaces().patch(after, signal)
+      expect(files.map(({ path }) => path)).toContain('docs/inner/a.md')
+    })
+
+    test('counts what the change so far has brought, though the repository does not hold it', async () => {
+      const snapshot = await take()
+      const first = await open(snapshot)
+      await mkdir(join(first.folder, 'src'))
+      await write(first, 'src/a.js', 'x')
+      const { bytes } = await workspaces().patch(first, signal)
+      const again = await open(snapshot, bytes)
+      await mkdir(join(again.folder, 'node_modules'))
+      const after = await workspaces().withoutNew(again)
+      await write(after, 'src/b.js', 'x')
+      expect((await workspaces().patch(after, signal)).files.map(({ path }) => path)).toEqual(['src/a.js', 'src/b.js'])
+    })
+  })
+
   test('with nothing changed gives an empty patch', async () => {
     await addCommit(shop, 'main', { '120000 link': '/etc/passwd' })
     const patch = await workspaces().patch(await open(await take()), signal)

@@ -9,7 +9,7 @@ import { layOut, readTree } from './lay-out.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
-import { blobId, type Found, noPath, readPlain, refuse, walk } from './walk.ts'
+import { blobId, foldersBeside, type Found, noPath, readPlain, refuse, walk } from './walk.ts'
 
 /** Folders below `<stateDir>/work`; see `Workspaces` for what each method promises. */
 export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
@@ -22,16 +22,22 @@ export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
       const folder = join(root, await ownName(name))
       await sweepLeftovers(root, (path) => removeFolder(path, options))
       try {
-        await inScratch(tools, snapshot, signal, async (bench) => {
+        const entries = await inScratch(tools, snapshot, signal, async (bench) => {
           const tree = patch === null ? snapshot.commit : await applied(bench, snapshot.commit, patch)
-          await layOut(bench, await readTree(bench, tree), folder)
+          const read = await readTree(bench, tree)
+          await layOut(bench, read, folder)
+          return read
         })
+        return { folder, snapshot, laidOut: foldersOf(entries), leftOut: new Set() }
       } catch (error) {
         await removeFolder(folder, options)
         throw error
       }
-      return { folder, snapshot }
     },
+    withoutNew: async (workspace) => ({
+      ...workspace,
+      leftOut: await foldersBeside(workspace.folder, workspace.laidOut),
+    }),
     patch: (workspace, signal) =>
       inScratch(tools, workspace.snapshot, signal, (bench) => takePatch(bench, workspace, options.stateDir)),
     remove: ({ folder }) => removeFolder(folder, options),
@@ -70,6 +76,16 @@ export async function inScratch<T>(
   return await tools.directories.scratch(base, (gitDir) => work({ git: tools.git, gitDir, address, signal }), signal)
 }
 
+/** Every folder that a file or a link of the tree lies in; submodules are not laid out. */
+function foldersOf(entries: readonly TreeEntry[]): ReadonlySet<string> {
+  const folders = new Set<string>()
+  for (const { path, kind } of entries) {
+    if (kind !== 'file' && kind !== 'symlink') continue
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) folders.add(path.slice(0, at))
+  }
+  return folders
+}
+
 const ask = (bench: Workbench, args: readonly string[], stdin?: Uint8Array): Promise<Buffer> =>
   bench.git.run({ args, gitDir: bench.gitDir, address: bench.address, ...(stdin ? { stdin } : {}) }, bench.signal)
 
@@ -85,10 +101,10 @@ const maxFileBytes = 5_000_000
 const maxChangedBytes = 20_000_000
 
 async function takePatch(bench: Workbench, workspace: Workspace, stateDir: string): Promise<Patch> {
-  const { folder, snapshot } = workspace
+  const { folder, snapshot, leftOut } = workspace
   const before = await readTree(bench, snapshot.commit)
   const known = new Map(before.map((entry) => [entry.path, entry]))
-  const found = await walk(folder)
+  const found = await walk(folder, leftOut)
   const fresh = found.filter(({ path }) => !known.has(path))
   const ignored = await ignoredOf(bench, { before, fresh, stateDir })
   const there = found.filter(({ path }) => !ignored.has(path))

@@ -76,7 +76,12 @@ export type Outcome =
    * Only a person can say how it goes on: the run pauses with this sentence, which names the ways on, and the step is tried
    * again on /resume. `code` says in a word what it is about.
    */
-  | { readonly kind: 'ask'; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'ask'
+      readonly code: string
+      readonly message: string
+      readonly artifacts?: readonly ArtifactRef[]
+    }
   | {
       readonly kind: 'fault'
       readonly code: FaultCode

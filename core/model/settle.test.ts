@@ -206,6 +206,9 @@ test('a run behind the end of its plan is a defect, not a guess', () => {
 test('a step that asks pauses its run with its sentence, uses up no try, and knows afterwards that a person said go on', () => {
   const asked = settle(aRun({ failures: 1 }), { kind: 'ask', code: 'conflict', message: 'main has moved.' }, aContext)
   expect(asked.now).toMatchObject({ state: 'paused', reasonCode: 'conflict', reason: 'main has moved.', failures: 0 })
+  const log = { name: 'install.txt', sha256: 'a'.repeat(64), sizeBytes: 1 }
+  const shown = settle(aRun(), { kind: 'ask', code: 'install', message: 'It ended.', artifacts: [log] }, aContext)
+  expect(shown.artifacts).toEqual([{ ...log, stepId: currentItem(aRun()).id }])
   const resumed = resume(asked.now)
   expect(resumed).toMatchObject({ ok: true, value: { now: { state: 'queued', resume: { kind: 'resumed' } } } })
 })

@@ -226,8 +226,13 @@ const asked = (openGate: GateDraft): Change => ({
 })
 
 /** Only a person can say how it goes on: the run pauses where it stands, and the step is tried again when it is resumed. */
-function settleAsk(run: Run, { code, message }: Extract<Outcome, { kind: 'ask' }>, context: SettleContext): Transition {
-  const asked: Change = { attempt: attemptOf(run, 'wait', context, null, message) }
+function settleAsk(run: Run, outcome: Extract<Outcome, { kind: 'ask' }>, context: SettleContext): Transition {
+  const { code, message, artifacts = [] } = outcome
+  const stepId = currentItem(run).id
+  const asked: Change = {
+    attempt: attemptOf(run, 'wait', context, null, message),
+    artifacts: artifacts.map((artifact) => ({ ...artifact, stepId })),
+  }
   const tried: Run = { ...run, ...fresh, attempt: run.attempt + 1 }
   if (run.interrupt === 'cancel') return stopped(run, tried, asked, 'cancelled', context.cleanUp)
   const told = { pausedFrom: 'queued', resume: { kind: 'resumed' }, reasonCode: code, reason: message } as const

@@ -130,6 +130,7 @@ const writeConsequences = statement({
       insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
       select l.run_id, a.value->>'name', a.value->>'stepId', a.value->>'sha256', (a.value->>'sizeBytes')::integer
       from l cross join lateral jsonb_array_elements(l.artifacts) a(value)
+      on conflict do nothing
     ),
     capped as (
       update app.budgets b set

@@ -46,6 +46,7 @@ done
 /** An agent of one program, without a model: nobody need persuade it. */
 const agentOf = (script: string, stateDir: string): CodingAgent => ({
   name: 'obedient',
+  model: null,
   missing: () => Promise.resolve(null),
   work: async ({ folder, prompt }, { signal }) => {
     const limits = {

@@ -5,7 +5,7 @@ import { createBubblewrap } from '../../adapters/bubblewrap/sandbox.ts'
 import type { GitSourceControlOptions } from '../../adapters/git/tools.ts'
 import { createTrunk } from '../../adapters/git/trunk.ts'
 import { createWorkspaces } from '../../adapters/git/workspaces.ts'
-import type { AgentTask, CodingAgent, CommitChecks, Reviewer } from '../../core/workshop.ts'
+import type { AgentTask, CodingAgent, CommitChecks, PackageHosts, Reviewer } from '../../core/workshop.ts'
 import type { FactoryPorts } from '../../pipelines/factory/ports.ts'
 
 const probe = createBubblewrap({ stateDir: join(tmpdir(), 'sandbox-probe'), path: '/usr/local/bin:/usr/bin:/bin' })
@@ -36,13 +36,19 @@ export function scriptedAgent(deed: Deed): CodingAgent & { readonly tasks: reado
 
 /** Real trees, patches, merges and sandboxes below the house's own folder. */
 export const workshopOf =
-  (agent: CodingAgent, checks: CommitChecks | null = null, reviewer: Reviewer | null = null) =>
+  (
+    agent: CodingAgent,
+    checks: CommitChecks | null = null,
+    reviewer: Reviewer | null = null,
+    packages: PackageHosts | null = null,
+  ) =>
   (options: GitSourceControlOptions): FactoryPorts['workshop'] => ({
     workspaces: createWorkspaces(options),
     trunk: createTrunk(options),
     sandbox: createBubblewrap({ stateDir: options.stateDir, path: '/usr/bin:/bin' }),
     agent,
     reviewer,
+    packages,
     checks,
   })
 

@@ -1,13 +1,14 @@
 import { roundOf } from '../../../core/model/plan.ts'
 import { Fault } from '../../../core/model/problem.ts'
-import type { Outcome } from '../../../core/model/outcome.ts'
+import type { ArtifactRef, Outcome } from '../../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Snapshot } from '../../../core/ports.ts'
 import type { AgentReport, Workspace } from '../../../core/workshop.ts'
 import { deskFor } from '../desk.ts'
 import { pinnedPolicy, type Policy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
-import { refusalOf } from './paths.ts'
+import { askToInstall, type Installed, installPackages } from './install.ts'
+import { isManifest, refusalOf } from './paths.ts'
 import { keepText, sayMilestone } from './plan.ts'
 import { dataBlock, implementPrompt } from './prompt.ts'
 import {
@@ -111,23 +112,53 @@ async function build(work: Work): Promise<Outcome> {
   const { agent } = ports.workshop
   const missing = await agent.missing()
   if (missing !== null) throw new Fault({ code: 'PRECONDITION_FAILED', message: missing, retryable: false })
-  const opened = (await openWith(work, task.previous)) ?? (await openFresh(work))
-  const { made, report } = await inWorkspace(work, opened, async (workspace) => {
+  const { opened, isCarried } = await openFor(work)
+  const built = await inWorkspace(work, opened, async (): Promise<Built | Installed> => {
+    const { workspace, installed, isStuck } = await furnish(work, opened, isCarried)
+    if (installed !== null && isStuck) return installed
     const timeoutS = task.policy.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
     const asked = {
       folder: workspace.folder,
-      prompt: await promptOf(work),
+      prompt: await promptOf(work, installed),
       model: task.policy.settings.models?.dev?.model ?? null,
       timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,
     }
     const desk = deskFor(ctx, task.policy, { step: 'impl', milestone: milestone.id })
     const said = await agent.work(asked, desk)
-    return { made: await takeChange(work, workspace, said), report: said }
+    return { made: await takeChange(work, workspace, said), report: said, logs: installed ? [installed.log] : [] }
   })
+  if ('passed' in built) return askToInstall(ctx, milestone, built)
+  const { made, report, logs } = built
   if (made.unchanged + 1 >= sameBytesAllowed && ctx.resumed?.kind !== 'resumed')
     return { kind: 'ask', code: 'no_progress', message: noProgress(ctx, milestone, made) }
   const said = await keepText(ctx, `${milestone.id}/agent-${roundOf(ctx.stepId)}.txt`, sayReport(report), 'text/plain')
-  return { kind: 'done', output: made, artifacts: [made.patch, said] }
+  return { kind: 'done', output: made, artifacts: [made.patch, said, ...logs] }
+}
+
+type Built = { readonly made: Change; readonly report: AgentReport; readonly logs: readonly ArtifactRef[] }
+
+type Furnished = {
+  readonly workspace: Workspace
+  readonly installed: Installed | null
+  /** The packages are missing, and not for a change of what is installed, which the agent could take back. */
+  readonly isStuck: boolean
+}
+
+/** The base with the change so far where that still fits, else the base alone. */
+async function openFor(work: Work): Promise<{ readonly opened: Workspace; readonly isCarried: boolean }> {
+  const carried = await openWith(work, work.task.previous)
+  return { opened: carried ?? (await openFresh(work)), isCarried: carried !== null }
+}
+
+/** The base with the change so far, and the packages for both; what their install made is no part of the change. */
+async function furnish(work: Work, opened: Workspace, isCarried: boolean): Promise<Furnished> {
+  const { ctx, ports, milestone, task } = work
+  const order = { folder: opened.folder, settings: task.policy.settings, log: `${milestone.id}/agent-install` }
+  const installed = await installPackages(ctx, ports, order)
+  if (installed === null) return { workspace: opened, installed, isStuck: false }
+  const mayMend = isCarried && task.previous?.files.some(({ path }) => isManifest(path))
+  const workspace = await ports.workshop.workspaces.withoutNew(opened)
+  return { workspace, installed, isStuck: !installed.passed && mayMend !== true }
 }
 
 /** Nothing of a workspace is left once its work is done, or called off. */
@@ -159,7 +190,7 @@ async function openWith({ ctx, ports, milestone, base }: Work, previous: Change 
 const noProgress = (ctx: StepContext, { id }: Milestone, { unchanged }: Change): string =>
   `The agent left the same files ${unchanged + 1} times for ${id}. Say in the README or with /changes what it misses; /resume ${ctx.handle} lets it try again, /cancel ${ctx.handle} stops.`
 
-async function promptOf({ ctx, milestone, task, base }: Work): Promise<string> {
+async function promptOf({ ctx, milestone, task, base }: Work, installed: Installed | null): Promise<string> {
   const { report, comments } = task
   const readme = await ctx.latest('README.md')
   const blocks = [
@@ -168,7 +199,11 @@ async function promptOf({ ctx, milestone, task, base }: Work): Promise<string> {
     ...(await Promise.all(comments.map((comment) => dataBlock('a reviewer asks for', comment)))),
     ...(report === null ? [] : [await dataBlock('why your last try was sent back', report)]),
   ]
-  const where = `The repository is ${base.name}. ${task.previous ? 'The files hold your last try: go on from there.' : ''}`
+  const where = [
+    `The repository is ${base.name}.`,
+    ...(task.previous ? ['The files hold your last try: go on from there.'] : []),
+    ...(installed?.passed ? ['The packages that it names are installed.'] : []),
+  ].join(' ')
   return [implementPrompt.text, where, ...blocks].join('\n\n')
 }
 

@@ -30,11 +30,13 @@ export const specialGates: readonly SpecialGate[] = ['ci-policy', 'migration']
 /** Whether a path is what that gate is about. */
 export const isAbout = (gate: SpecialGate, path: string): boolean =>
   picomatch.isMatch(path, [...special[gate]], { dot: true, nocase: true })
+/** Files that say which packages are installed, and how. */
+export const isManifest = (path: string): boolean => picomatch.isMatch(path, manifests, { dot: true, nocase: true })
 
 /** Files that run, install or ship things: their lines stand on the card, and a person decides about them, whatever the policy. */
 export const isSensitive = (path: string): boolean => picomatch.isMatch(path, sensitive, { dot: true, nocase: true })
 
-const sensitive = [
+const manifests = [
   '**/package.json',
   '**/{package-lock,npm-shrinkwrap}.json',
   '**/{pnpm-lock,pnpm-workspace}.yaml',
@@ -42,6 +44,10 @@ const sensitive = [
   '**/{.npmrc,.yarnrc,.yarnrc.yml,.pnpmfile.cjs}',
   '**/{Cargo,pyproject}.toml',
   '**/{requirements*.txt,setup.py,setup.cfg,Pipfile,Gemfile,go.mod,pom.xml,build.gradle,build.gradle.kts,composer.json}',
+]
+
+const sensitive = [
+  ...manifests,
   '**/{Makefile,Justfile,Rakefile}',
   '**/{Dockerfile*,Containerfile*,docker-compose*.yml,compose*.yml,compose*.yaml}',
   ...special['ci-policy'],

@@ -1,7 +1,15 @@
 import { z } from 'zod'
 import type { StepContext } from '../../../core/pipeline.ts'
 import type { Author, CodeHost, SourceControl } from '../../../core/ports.ts'
-import type { CodingAgent, CommitChecks, Reviewer, Sandbox, Trunk, Workspaces } from '../../../core/workshop.ts'
+import type {
+  CodingAgent,
+  CommitChecks,
+  PackageHosts,
+  Reviewer,
+  Sandbox,
+  Trunk,
+  Workspaces,
+} from '../../../core/workshop.ts'
 import { docsBranchResult, pullRequest, snapshot } from '../shapes.ts'
 
 /** What code is written with. Null in a factory that has no agent: it ends after the documents. */
@@ -12,6 +20,8 @@ export type Workshop = {
   readonly agent: CodingAgent
   /** Null: no model judges a change by its criteria. */
   readonly reviewer: Reviewer | null
+  /** Null where the operator lists no host that packages may come from. */
+  readonly packages: PackageHosts | null
   /** Null where no code host says what its checks found. */
   readonly checks: CommitChecks | null
 }

@@ -6,6 +6,9 @@ import { pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
 import type { Settings } from '../settings/settings.ts'
 import { againUpTo } from './block.ts'
+import { nothingToRun, tailOf, testScript } from './commands.ts'
+import { askToInstall, type Installed, installPackages } from './install.ts'
+import { isManifest } from './paths.ts'
 import { keepText } from './plan.ts'
 import {
   type Change,
@@ -39,12 +42,15 @@ export const testChange = (ports: MilestonePorts): StepKind => ({
     const early = unfit(made)
     if (early !== null) return sendBack(milestone, 'test', judged(made, early))
     const { settings } = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
-    const result = await runCommands(ctx, ports, { milestone, made, settings })
+    const trial: Trial = { ctx, ports, milestone, made, settings }
+    const { installed, result } = await tryOut(trial)
+    const logs = installed === null ? [] : [installed.log]
+    if (result === null) return await notInstalled(trial, installed)
     const output = `${result.stdout}\n${result.stderr}`
     const log = await keepText(ctx, `${milestone.id}/test-${roundOf(ctx.stepId)}.txt`, output, 'text/plain')
     const judgement = judge(made, result, settings)
-    if (!judgement.passed) return { ...sendBack(milestone, 'test', judgement), artifacts: [log] }
-    return { kind: 'done', output: judgement, artifacts: [log], verdict: 'passed' }
+    if (!judgement.passed) return { ...sendBack(milestone, 'test', judgement), artifacts: [...logs, log] }
+    return { kind: 'done', output: judgement, artifacts: [...logs, log], verdict: 'passed' }
   },
 })
 
@@ -72,57 +78,62 @@ export function sendBack(
   return { kind: 'done', output, verdict: 'failed', extend: againUpTo(id, from) }
 }
 
-type Trial = { readonly milestone: Milestone; readonly made: Change; readonly settings: Settings }
+type Trial = {
+  readonly ctx: StepContext
+  readonly ports: MilestonePorts
+  readonly milestone: Milestone
+  readonly made: Change
+  readonly settings: Settings
+}
 
-async function runCommands(
-  ctx: StepContext,
-  { workshop }: MilestonePorts,
-  { milestone, made, settings }: Trial,
-): Promise<SandboxResult> {
-  const name = `${ctx.handle}-${milestone.id.toLowerCase()}-test`
+type Tried =
+  | { readonly installed: Installed | null; readonly result: SandboxResult }
+  | { readonly installed: Installed; readonly result: null }
+
+/** Packages first, where hosts are listed for them; then the commands, in another sandbox that reaches nothing. */
+async function tryOut(trial: Trial): Promise<Tried> {
+  const { ctx, ports, milestone, made, settings } = trial
   const patch = await ctx.read(made.patch)
-  const workspace = await workshop.workspaces.open({ snapshot: made.base, name, patch }, ctx.signal)
+  return await inWorkspace(trial, { name: 'test', patch }, async (folder) => {
+    const order = { folder, settings, log: `${milestone.id}/install` }
+    const installed = await installPackages(ctx, ports, order)
+    if (installed?.passed === false) return { installed, result: null }
+    return { installed, result: await runCommands(trial, folder, testScript(settings, installed !== null)) }
+  })
+}
+
+async function inWorkspace<T>(
+  { ctx, ports, milestone, made }: Trial,
+  asked: { readonly name: string; readonly patch: Uint8Array | null },
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
+  const { workspaces } = ports.workshop
+  const name = `${ctx.handle}-${milestone.id.toLowerCase()}-${asked.name}`
+  const workspace = await workspaces.open({ snapshot: made.base, name, patch: asked.patch }, ctx.signal)
   try {
-    const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s ?? defaultTimeoutS
-    return await workshop.sandbox.run(
-      {
-        folder: workspace.folder,
-        command: ['sh', '-c', scriptOf(settings)],
-        env: { CI: 'true' },
-        stdin: null,
-        mounts: [],
-        bridge: null,
-        limits: { ...limits, timeoutMs: seconds * 1_000 },
-      },
-      ctx.signal,
-    )
+    return await work(workspace.folder)
   } finally {
-    await workshop.workspaces.remove(workspace)
+    await workspaces.remove(workspace)
   }
 }
 
-/** What a script ends with when it finds nothing to run. */
-const nothingToRun = 77
-
-/** The project's own commands, from the base branch's quantapilot.yml; where it names no test, what its files usually mean. */
-function scriptOf({ stack }: Settings): string {
-  const named = ['install', 'build', 'lint', 'test'].flatMap((name) => {
-    const command = stack?.[name]
-    return typeof command === 'string' ? [`echo '== ${name}'`, command] : []
-  })
-  const test = typeof stack?.['test'] === 'string' ? [] : [usualTest]
-  return ['set -e', ...named, ...test].join('\n')
+function runCommands({ ctx, ports, settings }: Trial, folder: string, script: string): Promise<SandboxResult> {
+  const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s ?? defaultTimeoutS
+  const order = { folder, command: ['sh', '-c', script], env: { CI: 'true' }, stdin: null, mounts: [], bridge: null }
+  return ports.workshop.sandbox.run({ ...order, limits: { ...limits, timeoutMs: seconds * 1_000 } }, ctx.signal)
 }
 
-const usualTest = `
-echo '== test'
-if [ -f package.json ] && grep -q '"test"[[:space:]]*:' package.json; then npm test
-elif [ -f Makefile ] && grep -q '^test:' Makefile; then make test
-elif [ -f go.mod ]; then go test ./...
-elif [ -f Cargo.toml ]; then cargo test --offline
-elif ls test_*.py tests/*.py test/*.py >/dev/null 2>&1; then python3 -m unittest discover
-else exit ${nothingToRun}
-fi`
+/** Back to the agent where its change of what is installed broke it; else a person is asked. */
+async function notInstalled(trial: Trial, installed: Installed): Promise<Outcome> {
+  const { ctx, ports, milestone, made, settings } = trial
+  const isTouched = made.files.some(({ path }) => isManifest(path))
+  if (!isTouched) return askToInstall(ctx, milestone, installed)
+  const onBase = await inWorkspace(trial, { name: 'base', patch: null }, (folder) =>
+    installPackages(ctx, ports, { folder, settings, log: `${milestone.id}/install-base` }),
+  )
+  if (onBase?.passed === false) return askToInstall(ctx, milestone, onBase)
+  return { ...sendBack(milestone, 'test', judged(made, installed.report)), artifacts: [installed.log] }
+}
 
 function judge(made: Change, result: SandboxResult, { gates }: Settings): Judgement {
   const { ended, exitCode, durationMs } = result
@@ -152,8 +163,3 @@ const limitWords = {
   output: 'they printed too much',
   disk: 'they wrote too much',
 } as const
-
-/** As much as helps an agent to find the cause; the whole is an artifact. */
-const tailBytes = 8_000
-
-const tailOf = ({ stdout, stderr }: SandboxResult): string => `${stdout}\n${stderr}`.trim().slice(-tailBytes)
