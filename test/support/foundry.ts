@@ -52,6 +52,8 @@ export async function openFoundry({ host, commands, ready }: FoundryPlan): Promi
   const variables = {
     PATH: git.path,
     TMPDIR: scratch,
+    // A start buries whoever died here at once: on a busy machine a short lease is lost by itself.
+    QP_LEASE_MS: '20000',
     QP_MODEL: 'compatible/m',
     QP_MODEL_BASE_URL: provider.url,
     QP_AGENT: 'command',
