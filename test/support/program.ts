@@ -81,9 +81,9 @@ export async function superviseWorker(state: State): Promise<Supervised> {
   return { processes, stop }
 }
 
-/** Waits until something is so; fails after forty seconds with what never was. */
-export async function until(isThere: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 40_000
+/** Waits until something is so; fails after forty seconds, or as long as is given, with what never was. */
+export async function until(isThere: () => boolean | Promise<boolean>, what: string, withinMs = 40_000): Promise<void> {
+  const deadline = performance.now() + withinMs
   while (!(await isThere())) {
     if (performance.now() > deadline) throw new Error(`it never came to this: ${what}`)
     await delay(50)
