@@ -4,6 +4,7 @@ import type { LanguageModel, ModelAnswer, ModelRequest } from '../../core/ports.
 import type { ModelSource } from './environment.ts'
 import type { Usage } from './price.ts'
 import { costOf, loadPrices, mostOf } from './price.ts'
+import { fetchInTurns, nextTurn } from './turns.ts'
 
 /** How long a call may take in all, and without a word; milliseconds. */
 export type Patience = { readonly totalMs: number; readonly idleMs: number }
@@ -21,7 +22,7 @@ export async function createLanguageModel(source: ModelSource, patience = usualP
 }
 
 async function vendorModelOf({ provider, model, apiKey, baseUrl }: ModelSource): Promise<VendorModel> {
-  const settings = { apiKey: apiKey ?? 'none', ...(baseUrl === null ? {} : { baseURL: baseUrl }) }
+  const settings = { apiKey: apiKey ?? 'none', fetch: fetchInTurns, ...(baseUrl === null ? {} : { baseURL: baseUrl }) }
   switch (provider) {
     case 'openai':
       return (await import('@ai-sdk/openai')).createOpenAI(settings)(model)
@@ -32,7 +33,8 @@ async function vendorModelOf({ provider, model, apiKey, baseUrl }: ModelSource):
     case 'compatible': {
       assert(baseUrl !== null, 'a compatible endpoint has an address')
       const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible')
-      const named = { name: 'compatible', baseURL: baseUrl, includeUsage: true, ...(apiKey === null ? {} : { apiKey }) }
+      const known = { name: 'compatible', baseURL: baseUrl, includeUsage: true, fetch: fetchInTurns }
+      const named = { ...known, ...(apiKey === null ? {} : { apiKey }) }
       return createOpenAICompatible(named)(model)
     }
   }
@@ -42,6 +44,7 @@ type Called = { readonly source: ModelSource; readonly vendor: VendorModel; read
 type Hearing = { readonly signal: AbortSignal; readonly onText: ((characters: number) => void) | undefined }
 
 async function ask(called: Called, request: ModelRequest, { signal, onText }: Hearing): Promise<ModelAnswer> {
+  await nextTurn()
   signal.throwIfAborted()
   const { faultOf, tooSlow } = await import('./fault.ts')
   const began = performance.now()

@@ -79,7 +79,7 @@ export async function superviseWorker(state: State): Promise<Supervised> {
   return { processes, stop }
 }
 
-/** Waits until something is so; fails after forty seconds, or so many, with what never was. */
+/** Waits until something is so; fails after forty seconds, or as long as is given, with what never was. */
 export async function until(isThere: () => boolean | Promise<boolean>, what: string, withinMs = 40_000): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!(await isThere())) {
