@@ -10,6 +10,7 @@ import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
 import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
+import { createTrunk } from '../adapters/git/trunk.ts'
 import type { GitHubSettings } from '../adapters/github/environment.ts'
 import type { GitHub } from '../adapters/github/github.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
@@ -182,7 +183,10 @@ async function wire(
   const known = program.pipelines({
     source: createGitSourceControl(git),
     author: await authorOf(config, db),
+    trunk: createTrunk(git),
     codeHost: github?.codeHost ?? null,
+    checks: github?.checks ?? null,
+    labels: github?.labels ?? null,
     workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db }),
     serverPolicy: config.serverPolicy,
   })

@@ -94,6 +94,7 @@ export async function startGitHub(): Promise<FakeGitHub> {
         comments: [],
         checkRuns: [],
         statuses: [],
+        people: {},
         requiredChecks: [],
       }
       await makeBare(folder, files)
@@ -138,8 +139,9 @@ export async function startGitHub(): Promise<FakeGitHub> {
       onTestFinished(() => github.close())
       return github
     },
-    world: ({ codeHost, credentialFor }) => ({
+    world: ({ codeHost, labels, credentialFor }) => ({
       codeHost,
+      labels,
       git: { allowedHosts: ['localhost'], caFile: host.caFile, credentialFor },
     }),
   }
