@@ -23,7 +23,7 @@ import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
-import type { Author, SentDeliveries } from '../core/ports.ts'
+import type { Author, CodeHost, LabelRequests, SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
 import type { RateGate } from '../core/ports.ts'
 import { newest } from '../core/store/draft-run.ts'
@@ -63,6 +63,8 @@ export type House = {
   readonly log: EngineLog
   /** What GitHub remembers of the webhooks it sent here; null where it sends none, or may not be asked. */
   readonly deliveries: SentDeliveries | null
+  /** Where people may ask for something by a label; null where no code host is configured. */
+  readonly labelled: { readonly codeHost: CodeHost; readonly labels: LabelRequests } | null
   /** The token of a mail's link, from the key of the card it is about. */
   readonly linkTokenOf: (cardKey: string) => string
   /** What kind of database it is, in words. */
@@ -214,6 +216,7 @@ async function wire(
     denials,
     log,
     deliveries: config.github?.webhookSecrets.length ? (github?.deliveries ?? null) : null,
+    labelled: github,
     linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,
     work: async () => {

@@ -6,6 +6,14 @@ import { accepted, refused } from './problem.ts'
 /** What an undo does about an effect: takes it away, makes another that balances it, or can do nothing. */
 export type Reversal = 'undo' | 'compensate' | 'irreversible'
 
+/** What became of one effect in an undo, in words for people. */
+export type TakenBack = {
+  /** `branch quantapilot/r7k2/docs`. */
+  readonly what: string
+  readonly outcome: 'undone' | 'compensated' | 'was gone' | 'irreversible' | 'failed'
+  readonly says: string
+}
+
 /** What an undo of a run locks, so that there is one at a time. */
 export const undoLock = (run: string): string => `undo:${run}`
 
@@ -74,8 +82,10 @@ export function policyOfUndo(passed: readonly GatePolicy[]): GatePolicy {
   const last = passed.at(-1) ?? anybody
   const roles = last.roles.filter((role: Role) => passed.every((policy) => policy.roles.includes(role)))
   const people = passed.findLast((policy) => policy.people !== undefined)?.people
+  const { escalation, ...rest } = last
   return {
-    ...last,
+    ...rest,
+    ...(escalation && passed.every((policy) => policy.escalation) ? { escalation } : {}),
     roles: passed.length === 0 ? last.roles : roles.length > 0 ? roles : ['admin'],
     quorum: Math.max(last.quorum, ...passed.map(({ quorum }) => quorum)),
     selfApproval: passed.every(({ selfApproval }) => selfApproval),

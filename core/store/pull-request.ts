@@ -11,6 +11,17 @@ export const findRunsOfPullRequest = statement({
     where e.kind = 'pull_request' and e.result->>'url' = :url::text`,
 })
 
+/** The same, with what people call the run, and the address at which it knows the repository. */
+export const findPullRequestEffects = statement({
+  name: 'find_pull_request_effects',
+  params: ['url'],
+  row: z.object({ number: z.number(), address: z.string().nullable() }),
+  sql: `
+    select r.number, e.target->>'address' as address from app.effects e join app.runs r on r.id = e.run_id
+    where e.kind = 'pull_request' and e.result->>'url' = :url::text
+    order by r.number`,
+})
+
 /**
  * Writes into a run's history, and into the outbox, what became of its pull request; also when the run has ended. Once
  * for each kind of event: no row the second time. Send it under the lock of the run's row.

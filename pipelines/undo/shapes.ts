@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { roles } from '../../core/model/plan.ts'
-import type { PastEffect } from '../../core/model/undo.ts'
+import type { PastEffect, TakenBack } from '../../core/model/undo.ts'
 import type { CodeHost, LabelRequests, SourceControl } from '../../core/ports.ts'
 import type { CommitChecks, Trunk } from '../../core/workshop.ts'
 
@@ -117,15 +117,13 @@ export const offerOutput = z.object({ branch: z.string(), commit: z.string(), pu
 
 export const mergeOutput = z.object({ commit: z.string(), into: z.string() })
 
-/** What became of one effect, in words for people. */
-export const takenBack = z.object({
+const takenBack: z.ZodType<TakenBack> = z.object({
   what: z.string(),
   outcome: z.enum(['undone', 'compensated', 'was gone', 'irreversible', 'failed']),
   says: z.string(),
 })
 
-export type TakenBack = z.infer<typeof takenBack>
-
+/** What a step about one effect settled. */
 export const takenBackOutput = z.object({ takenBack })
 
 /** An effect in words: `branch quantapilot/r7k2/docs`. */

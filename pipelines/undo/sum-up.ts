@@ -1,5 +1,6 @@
+import type { TakenBack } from '../../core/model/undo.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
-import { sayEffect, type TakenBack, takenBackOutput, undoInput } from './shapes.ts'
+import { sayEffect, takenBackOutput, undoInput } from './shapes.ts'
 
 /** Last step: what became of each effect, as a table that stays. */
 export const sumUp: StepKind = {

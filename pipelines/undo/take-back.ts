@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
-import type { PastEffect } from '../../core/model/undo.ts'
+import type { PastEffect, TakenBack } from '../../core/model/undo.ts'
 import type { Withdrawal } from '../../core/workshop.ts'
 import {
   branchEffect,
@@ -9,7 +9,6 @@ import {
   pullRequestEffect,
   revertOutput,
   sayEffect,
-  type TakenBack,
   tagEffect,
   type UndoPorts,
   undoInput,
