@@ -19,35 +19,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { losing } from '../support/losing.ts'
+import { approve, makefile, oneMilestone, outcomes, readme, refsOf, treeOf, undo } from '../support/undo.ts'
 import { append, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
-
-const readme = `# Shop
-
-A shop for parts.
-
-## Paying
-
-- Customers must pay by card.
-
-## Refunds
-
-- A clerk can refund an order.
-`
-
-const makefile = 'test:\n\tsh tests.sh\n'
-
-async function approve(house: TestHouse, handle: string, gate: string): Promise<RunCard> {
-  const isOpen = ({ name, verdict }: RunCard['gates'][number]): boolean => name === gate && verdict === null
-  const card = await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(isOpen))
-  agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
-  return card
-}
-
-async function undo(house: TestHouse, run: string, commit: string | null = null): Promise<string> {
-  const reply = agreed(await house.ask({ kind: 'undo', run, commit }))
-  if (reply.kind !== 'started') throw new Error(reply.kind)
-  return reply.card.handle
-}
 
 async function textOf(house: TestHouse, run: string, name: string): Promise<string> {
   const reply = agreed(await house.ask({ kind: 'artifacts', run, name }))
@@ -73,14 +46,6 @@ async function merged(text = readme, { trunk = (given) => given }: Port = {}) {
   return { house, folder, handle }
 }
 
-const oneMilestone = readme.split('## Refunds')[0] ?? ''
-
-const outcomes = ({ takenBack }: RunCard): readonly string[] => takenBack.map(({ outcome }) => outcome)
-
-const refsOf = (folder: string): Promise<string> => git(folder, 'for-each-ref', '--format=%(refname)')
-
-const treeOf = (folder: string, commit: string): Promise<string> => git(folder, 'rev-parse', `${commit}^{tree}`)
-
 async function commitMine(folder: string, files: Readonly<Record<string, string>> = {}): Promise<void> {
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
   await git(folder, 'add', '.')
@@ -92,6 +57,7 @@ const isPaused = ({ state }: RunCard): boolean => state === 'paused'
 
 test.runIf(hasSandbox)(
   'a merged run is taken back: the files are those of before, its branches and tags are gone, and history only grew',
+  { timeout: 60_000 },
   async () => {
     const { house, folder, handle } = await merged()
     const before = await git(folder, 'rev-parse', 'main')
@@ -129,6 +95,7 @@ test.runIf(hasSandbox)(
 
 test.runIf(hasSandbox)(
   'one merge alone is taken back, the others stay, and the rest of the run can be undone later',
+  { timeout: 60_000 },
   async () => {
     const { house, folder, handle } = await merged()
     const [, second] = (await git(folder, 'log', '--format=%H', '-2')).split('\n')
@@ -157,6 +124,7 @@ test.runIf(hasSandbox)(
 
 test.runIf(hasSandbox)(
   'where others went on from what was merged the undo asks, and goes on once that is out of the way',
+  { timeout: 60_000 },
   async () => {
     const { house, folder, handle } = await merged(oneMilestone)
     await commitMine(folder, { 'one.sh': 'true 1\ntrue mine\n' })
@@ -177,6 +145,7 @@ test.runIf(hasSandbox)(
 
 test.runIf(hasSandbox)(
   'a branch that moves while people think has the revert found and asked again, and keeps what came',
+  { timeout: 60_000 },
   async () => {
     const { house, folder, handle } = await merged(oneMilestone)
     const by = await undo(house, handle)
@@ -222,8 +191,11 @@ test.runIf(hasSandbox)(
     expect(await treeOf(folder, 'main')).toBe(await treeOf(folder, 'main~3'))
     expect(await refsOf(folder)).toBe('refs/heads/main')
     const logs = agreed(await house.ask({ kind: 'logs', run: by }))
-    const lost = logs.kind === 'logs' ? logs.lines.map(({ detail }) => String(detail['error'] ?? '')) : []
-    expect(lost.filter(Boolean).toSorted()).toEqual(
+    const lost =
+      logs.kind === 'logs'
+        ? logs.lines.flatMap(({ detail }) => (typeof detail['error'] === 'string' ? [detail['error']] : []))
+        : []
+    expect(lost.toSorted()).toEqual(
       ['commitPatch', 'merge', 'revert', 'withdraw'].map((name) => `the answer of ${name} was lost`),
     )
     const { connection } = house.database
