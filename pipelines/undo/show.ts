@@ -36,7 +36,9 @@ export const showRevert = (ports: UndoPorts): StepKind => ({
         changes: await changedSince(ctx, patch.sha256, base),
         facts: [
           names.length > 6 ? `${names.slice(0, 6).join(', ')} and ${names.length - 6} more` : names.join(', '),
-          ...(seen.checks.length > failed.length ? [`${seen.checks.length - failed.length} checks passed`] : []),
+          ...(seen.checks.length > failed.length
+            ? [`${counted(seen.checks.length - failed.length, 'check')} passed`]
+            : []),
           ...(pullRequest ? [pullRequest.url] : []),
           sayRest(undoes.effects),
           `this merge is compensated by /undo ${ctx.handle}`,

@@ -4,13 +4,23 @@ import { hearGitHub } from '../../main/github-events.ts'
 import { rollBack } from '../../main/rollback.ts'
 import { administer } from '../support/administer.ts'
 import { allGranted, startGitHub } from '../support/github/github.ts'
-import type { Pull } from '../support/github/state.ts'
-import { agreed, cardWhen, denied, git, isAtEnd, isAtGate, openTestHouse, startFactory } from '../support/house.ts'
+import type { Pull, Repository } from '../support/github/state.ts'
+import {
+  agreed,
+  cardWhen,
+  denied,
+  git,
+  isAtEnd,
+  isAtGate,
+  openTestHouse,
+  startFactory,
+  type TestHouse,
+} from '../support/house.ts'
 import { approve, makefile, oneMilestone, outcomes, readme, refsOf, treeOf, undo } from '../support/undo.ts'
 import { append, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 /** A GitHub repository in which a run has merged its documents and one milestone. */
-async function mergedOnGitHub() {
+async function mergedOnGitHub({ hasChecks = false } = {}) {
   const fake = await startGitHub()
   const files = { 'README.md': oneMilestone, Makefile: makefile, 'tests.sh': 'true\n' }
   const shop = await fake.repository('olivia/shop', files)
@@ -18,7 +28,11 @@ async function mergedOnGitHub() {
     fake.app([{ repositories: ['olivia/shop'], permissions: { ...allGranted, statuses: 'read' } }]),
   )
   const agent = scriptedAgent((task, n) => append(task, 'one.sh', `true ${n}\n`))
-  const house = await openTestHouse({}, null, { ...fake.world(github), workshop: workshopOf(agent) })
+  const house = await openTestHouse({}, null, {
+    ...fake.world(github),
+    ...(hasChecks ? { checks: github.checks } : {}),
+    workshop: workshopOf(agent),
+  })
   await house.work()
   const handle = await startFactory(house, shop.address)
   for (const gate of ['anchor', 'first-merge', 'M-001']) await approve(house, handle, gate)
@@ -26,15 +40,33 @@ async function mergedOnGitHub() {
   return { fake, shop, github, house, handle }
 }
 
+/** The check of the newest pull request passes, and GitHub tells of it. */
+async function passes(house: TestHouse, shop: Repository): Promise<void> {
+  const sha = await git(shop.folder, 'rev-parse', shop.pulls.at(-1)?.head ?? '')
+  const check = { name: 'ci', sha, status: 'completed', conclusion: 'success' }
+  shop.checkRuns.push({ id: 900, externalId: null, summary: '', ...check })
+  const body = {
+    action: 'completed',
+    repository: { full_name: shop.fullName },
+    check_run: { head_sha: sha, conclusion: 'success', name: 'ci' },
+  }
+  const hear = hearGitHub(house.db, () => undefined)
+  await hear({ source: 'github', topic: 'check_run', body, deliveryId: uuidv7() })
+}
+
 test.runIf(hasSandbox)(
-  'on GitHub the revert is a pull request, merged at exactly the commit that was approved, also when each answer is lost',
+  'on GitHub the revert is a pull request that waits for its checks, merged at exactly the approved commit, also when each answer is lost',
   { timeout: 60_000 },
   async () => {
-    const { fake, shop, house, handle } = await mergedOnGitHub()
+    const { fake, shop, house, handle } = await mergedOnGitHub({ hasChecks: true })
     const before = await git(shop.folder, 'rev-parse', 'main')
+    shop.requiredChecks = ['ci']
     for (const on of [/^POST .*\/pulls$/, /^PUT .*\/merge$/]) fake.goesWrong(on, 'answer dropped')
     const by = await undo(house, handle)
+    await cardWhen(house, by, ({ waitingFor }) => waitingFor === 'signal')
+    await passes(house, shop)
     const card = await approve(house, by, 'undo')
+    expect(card.gates[0]?.subject.facts).toContain('1 check passed')
     const pull = shop.pulls.at(-1)
     expect(pull).toMatchObject({ head: `quantapilot/${by}/undo`, base: 'main', labels: ['type:revert'], merged: false })
     expect(card.pullRequest?.number).toBe(pull?.number)

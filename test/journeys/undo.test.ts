@@ -179,6 +179,29 @@ test.runIf(hasSandbox)('an undo that is rejected changes nothing and leaves no b
 })
 
 test.runIf(hasSandbox)(
+  'a merge that took commits of others along is left to a person, and the rest is undone when told to go on',
+  { timeout: 60_000 },
+  async () => {
+    const { house, folder, handle } = await merged(oneMilestone)
+    const before = await git(folder, 'rev-parse', 'main')
+    // As when a code host merges on a branch that has moved since we looked.
+    await administer(
+      house.database.connection,
+      `update app.effects set target = target || '{"before": "${await git(folder, 'rev-parse', 'main~2')}"}'
+       where kind = 'merge' and result->>'commit' = '${before}'`,
+    )
+    const by = await undo(house, handle)
+    const asked = await cardWhen(house, by, isPaused)
+    expect(asked.reason).toMatch(/commits of others in between\. Revert it by hand\. Then \/resume/)
+    agreed(await house.ask({ kind: 'resume', run: by }))
+    const end = await cardWhen(house, by, isAtEnd)
+    expect(outcomes(end)).toEqual(['failed', 'undone', 'was gone', 'failed', 'undone', 'was gone'])
+    expect(await git(folder, 'rev-parse', 'main')).toBe(before)
+    expect(await refsOf(folder)).toBe('refs/heads/main')
+  },
+)
+
+test.runIf(hasSandbox)(
   'when each thing that an undo does is done and its answer lost, it is all undone, once',
   async () => {
     const { house, folder, handle } = await merged(oneMilestone, { trunk: losing })
