@@ -5,7 +5,6 @@ import type { RunCard } from '../../core/model/card.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { sayCard, sayGate, sayNext, sayRefusal, sayReply } from '../phrase.ts'
 import { grammar } from '../parse-command.ts'
-import { sayTakenBack } from '../say-undo.ts'
 import type { Ask } from '../surface.ts'
 import { follow, hasSettled } from './follow.ts'
 import type { Screen } from './screen.ts'
@@ -111,8 +110,9 @@ export function sayOutcome(card: RunCard): readonly string[] {
   if (open.length > 0 && card.state === 'waiting') {
     return ['', ...open.flatMap(sayGate), ...(next ? [`  Next: ${next}`] : [])]
   }
-  if (card.state === 'succeeded')
-    return [...sayTakenBack(card.takenBack, card.handle), `✓ Done. See what it made: qp artifacts ${card.handle}`]
+  // What an undo has done is on its card.
+  if (card.state === 'succeeded' && card.takenBack.length === 0)
+    return [`✓ Done. See what it made: qp artifacts ${card.handle}`]
   return sayCard(card).slice(1)
 }
 

@@ -38,8 +38,12 @@ export async function undoRun(request: Request<Undo>): Promise<Result<Done>> {
   const recipe = desk.pipelines[pipeline]
   assert(recipe, `nobody knows the pipeline ${pipeline}`)
   const parsed = recipe.input.safeParse({
-    undoes: { run: run.value.id, handle, effects: effects.value },
-    policy: policyOfUndo(passed.map(({ policy }) => policy)),
+    undoes: {
+      run: run.value.id,
+      handle,
+      policy: policyOfUndo(passed.map(({ policy }) => policy)),
+      effects: effects.value,
+    },
     label: command.label ?? null,
   })
   if (!parsed.success) return refused('invalid_input', parsed.error.issues.map(({ message }) => message).join(' '))

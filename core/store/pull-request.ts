@@ -17,9 +17,10 @@ export const findPullRequestEffects = statement({
   params: ['url'],
   row: z.object({ number: z.number(), address: z.string().nullable() }),
   sql: `
-    select r.number, e.target->>'address' as address from app.effects e join app.runs r on r.id = e.run_id
+    select (select r.number from app.runs r where r.id = e.run_id) as number, e.target->>'address' as address
+    from app.effects e
     where e.kind = 'pull_request' and e.result->>'url' = :url::text
-    order by r.number`,
+    order by e.planned_at`,
 })
 
 /**

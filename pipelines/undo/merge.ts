@@ -12,7 +12,7 @@ export const mergeRevert = (ports: UndoPorts): StepKind => ({
   retry: 'io',
   onPause: 'finish',
   run: async (ctx) => {
-    const { undoes, policy } = undoInput.parse(ctx.input)
+    const { undoes } = undoInput.parse(ctx.input)
     const { base, patch } = await ctx.outputOf('revert', revertOutput)
     const { branch, commit: sha } = await ctx.outputOf('offer', offerOutput)
     await requireApproved(ctx, patch.sha256)
@@ -29,7 +29,7 @@ export const mergeRevert = (ports: UndoPorts): StepKind => ({
       make: (key) => merge(ctx, ports, { method, key }),
       result: outcome,
     })
-    if (commit === null) return { kind: 'done', output: null, verdict: 'drifted', extend: revertBlock(policy) }
+    if (commit === null) return { kind: 'done', output: null, verdict: 'drifted', extend: revertBlock(undoes.policy) }
     await ports.source.removeBranch(base, branch, ctx.signal)
     return { kind: 'done', output: { commit, into: base.branch }, verdict: 'merged' }
   },

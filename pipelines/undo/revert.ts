@@ -1,7 +1,7 @@
 import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Snapshot } from '../../core/ports.ts'
-import type { Reverted } from '../../core/workshop.ts'
+import type { Patch, Reverted } from '../../core/workshop.ts'
 import { mergesOf, type UndoPorts, undoInput } from './shapes.ts'
 
 type Merges = ReturnType<typeof mergesOf>
@@ -51,7 +51,7 @@ function sayConflict(
 
 const nothing = { bytes: new Uint8Array(), tree: '', files: [], left: [] as readonly string[] }
 
-type Found = Omit<Extract<Reverted, { kind: 'patch' }>['patch'], never> & {
+type Found = Patch & {
   readonly left: readonly string[]
   readonly refusal: string | null
 }

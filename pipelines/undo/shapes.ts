@@ -42,14 +42,13 @@ const effect = z.object({
 export const undoInput = z.object({
   undoes: z
     .object(
-      { run: z.string(), handle: z.string(), effects: z.array(effect) },
+      { run: z.string(), handle: z.string(), policy, effects: z.array(effect) },
       'An undo is started by /undo <run>, which knows what that run has made.',
     )
     .refine(
       ({ effects }) => new Set(mergesOf(effects).map(({ address, into }) => `${into} ${address}`)).size <= 1,
       'This run has merged into several branches: undo one merge at a time, /undo <run> <commit>.',
     ),
-  policy: policy.optional(),
   label: z.object({ address: z.string(), number: z.number(), name: z.string() }).nullable().default(null),
 })
 

@@ -21,7 +21,7 @@ export const showRevert = (ports: UndoPorts): StepKind => ({
       const message = `The checks of ${branch} failed: ${failed.join(', ')}. Mend the cause, then /resume ${ctx.handle}; it is shown at the gate what failed.`
       return { kind: 'ask', code: 'checks', message }
     }
-    const { undoes, policy } = undoInput.parse(ctx.input)
+    const { undoes } = undoInput.parse(ctx.input)
     const added = files.reduce((sum, file) => sum + file.added, 0)
     const removed = files.reduce((sum, file) => sum + file.removed, 0)
     const names = files.map(({ path }) => path)
@@ -44,7 +44,6 @@ export const showRevert = (ports: UndoPorts): StepKind => ({
           `this merge is compensated by /undo ${ctx.handle}`,
         ],
       },
-      ...(policy ? { policy } : {}),
     }
   },
 })

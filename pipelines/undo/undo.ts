@@ -40,10 +40,10 @@ export const undo = (ports: UndoPorts): Pipeline<UndoInput> => ({
   cleanUp: { type: 'step', id: 'clean-up', kind: 'remove-offer', title: 'cleaning up' },
 })
 
-function plan({ undoes, policy, label }: UndoInput): Plan {
+function plan({ undoes, label }: UndoInput): Plan {
   return [
     ...(label ? ([{ type: 'step', id: 'label', kind: 'label', title: 'answering the label' }] as const) : []),
-    ...(mergesOf(undoes.effects).length > 0 ? revertBlock(policy) : []),
+    ...(mergesOf(undoes.effects).length > 0 ? revertBlock(undoes.policy) : []),
     ...undoes.effects.map(
       (effect, at) =>
         ({

@@ -57,6 +57,7 @@ test.runIf(hasSandbox)(
     await approve(house, handle, 'first-merge')
     const gate = await approve(house, handle, 'M-001')
     expect(gate?.subject.what).toContain('M-001 Paying: 2 files (+2 −0) into main')
+    expect(gate?.subject.facts.join()).toContain('undo: merge compensated by a revert, branch and tag undone')
     const card = await cardWhen(house, handle, isAtEnd)
     expect(card).toMatchObject({ state: 'succeeded', money: { spentMicros: 20_000, reservedMicros: 0 } })
     const log = (await git(folder, 'log', '--format=%s')).split('\n')

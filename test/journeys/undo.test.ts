@@ -61,6 +61,7 @@ test.runIf(hasSandbox)(
   async () => {
     const { house, folder, handle } = await merged()
     const before = await git(folder, 'rev-parse', 'main')
+    expect(await textOf(house, handle, 'summary.md')).toContain(`- merge (compensated): \`git revert ${before}\``)
     const by = await undo(house, handle)
     const card = await approve(house, by, 'undo')
     const [gate] = card.gates
