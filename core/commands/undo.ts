@@ -1,5 +1,5 @@
 import { handleOf } from '../model/handle.ts'
-import type { Result } from '../model/problem.ts'
+import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
@@ -30,10 +30,11 @@ export async function undoRun(request: Request<Undo>): Promise<Result<Done>> {
   const handle = handleOf(run.value.number)
   if (!isOver(run.value.state))
     return refused('wrong_state', `Run ${handle} is not over yet.`, `Stop it first: /cancel ${handle}.`)
-  const busy = await underWay(request, run.value)
-  if (busy) return busy
+  const last = await lastUndo(request, run.value)
+  if (last && !isOver(last.state))
+    return refused('lock_held', `Run ${last.handle} undoes this already.`, `Watch it with /status ${last.handle}.`)
   const effects = effectsToUndo(handle, await tx.run(listEffects, { run: run.value.id }), command.commit)
-  if (!effects.ok) return effects
+  if (!effects.ok) return last ? { ok: false, refusal: pointedTo(effects.refusal, last.handle) } : effects
   const passed = await tx.run(listPassedPolicies, { run: run.value.id })
   const recipe = desk.pipelines[pipeline]
   assert(recipe, `nobody knows the pipeline ${pipeline}`)
@@ -66,11 +67,12 @@ export async function undoRun(request: Request<Undo>): Promise<Result<Done>> {
   })
 }
 
-/** One undo of a run at a time: a second one would ask people about the same lines. Null where there is none. */
-async function underWay({ tx }: Request<Undo>, run: Run): Promise<Result<never> | null> {
+/** The newest undo of a run, if any; no other begins until the transaction ends, because two would ask people about the same lines. */
+async function lastUndo({ tx }: Request<Undo>, run: Run) {
   const lockKey = undoLock(run.id)
   const [, [undo]] = await Promise.all([tx.run(lockStarts, { lockKey }), tx.run(findUndo, { lockKey })])
-  if (!undo || isOver(undo.state)) return null
-  const handle = handleOf(undo.number)
-  return refused('lock_held', `Run ${handle} undoes this already.`, `Watch it with /status ${handle}.`)
+  return undo ? { handle: handleOf(undo.number), state: undo.state } : null
 }
+
+/** Where nothing is left, the last undo says what became of it. */
+const pointedTo = (refusal: Refusal, undo: string): Refusal => ({ next: `See /artifacts ${undo} undo.md.`, ...refusal })

@@ -85,6 +85,7 @@ test.runIf(hasSandbox)(
     expect(denied(await house.ask({ kind: 'undo', run: handle, commit: null }))).toEqual({
       code: 'wrong_state',
       message: `Run ${handle} was undone already.`,
+      next: `See /artifacts ${by} undo.md.`,
     })
 
     const again = await undo(house, by)
