@@ -4,6 +4,7 @@ import { readSlackSettings, type SlackSettings, slackVariables } from './bot/sla
 import type { TelegramSettings } from './bot/telegram/environment.ts'
 import { telegramSettings, telegramVariables } from './bot/telegram/environment.ts'
 import { type AgentSettings, agentVariables, readAgent } from './adapters/agent/environment.ts'
+import { moneyOf, moneyVariables } from './core/engine/money.ts'
 import type { MoneySettings } from './core/engine/settings.ts'
 import { type ModelSource, modelVariables, readModels } from './adapters/ai/environment.ts'
 import { type PackageHost, packageVariables } from './adapters/package-proxy/environment.ts'
@@ -142,32 +143,6 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
 
 const readTextFile = (path: string): string => readFileSync(path, 'utf8')
 
-/** Dollars, read as millionths; 0 caps nothing. */
-const usd = (name: string, fallback: number | null) => {
-  const says = `${name} must be an amount in US dollars such as 20 or 0.50; 0 for no cap.`
-  return z
-    .string()
-    .regex(/^\d{1,7}(\.\d{1,2})?$/, says)
-    .default(`${fallback ?? 0}`)
-    .transform((text) => (Number(text) === 0 ? null : Math.round(Number(text) * 1_000_000)))
-}
-
-/** A number of tokens; 0 caps nothing. */
-const most = (name: string, fallback = 0) =>
-  z
-    .string()
-    .regex(/^\d{1,12}$/, `${name} must be a whole number of tokens; 0 for no cap.`)
-    .default(`${fallback}`)
-    .transform((text) => (Number(text) === 0 ? null : Number(text)))
-
-const isZone = (name: string): boolean => {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
-}
-
 const whole = (name: string, unit: string, least: number, most: number, fallback: number) => {
   const range = `${name} must be a whole number of ${unit} from ${least} to ${most}.`
   return z
@@ -218,13 +193,7 @@ const Variables = z
     QP_ACTOR_CONCURRENCY: whole('QP_ACTOR_CONCURRENCY', 'runs', 1, 10_000, 8),
     QP_ROLE: z.enum(roles, 'QP_ROLE must be all, bot, worker, cron or migrate.').default('all'),
     QP_POLICY_FILE: z.string().optional(),
-    QP_TIME_ZONE: z.string().refine(isZone, 'QP_TIME_ZONE must be a time zone such as Europe/Berlin.').default('UTC'),
-    QP_DAY_USD: usd('QP_DAY_USD', 50),
-    QP_DAY_TOKENS: most('QP_DAY_TOKENS'),
-    QP_HOUR_USD: usd('QP_HOUR_USD', 20),
-    QP_MINUTE_TOKENS: most('QP_MINUTE_TOKENS', 2_000_000),
-    QP_ACTOR_DAY_USD: usd('QP_ACTOR_DAY_USD', null),
-    QP_PROJECT_DAY_USD: usd('QP_PROJECT_DAY_USD', null),
+    ...moneyVariables,
     QP_RETENTION_DAYS: whole('QP_RETENTION_DAYS', 'days', 1, 36_500, 36_500),
     ...httpEnvironment,
     QP_LOG_LEVEL: z.enum(['info', 'warn', 'error'], 'QP_LOG_LEVEL must be info, warn or error.').default('warn'),
@@ -356,18 +325,6 @@ function configOf(
     keepsModelTexts: values.QP_MODEL_TEXTS === 'keep',
     secretValues: secretsAmong(Object.entries(values).filter(([name]) => secrets.includes(name))),
     reviews: values.QP_REVIEW,
-  }
-}
-
-function moneyOf(values: z.infer<typeof Variables>): MoneySettings {
-  const dollars = (capMicros: number | null) => ({ capMicros, capTokens: null })
-  return {
-    zone: values.QP_TIME_ZONE,
-    projectDay: dollars(values.QP_PROJECT_DAY_USD),
-    actorDay: dollars(values.QP_ACTOR_DAY_USD),
-    instanceDay: { capMicros: values.QP_DAY_USD, capTokens: values.QP_DAY_TOKENS },
-    hour: dollars(values.QP_HOUR_USD),
-    minute: { capMicros: null, capTokens: values.QP_MINUTE_TOKENS },
   }
 }
 

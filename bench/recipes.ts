@@ -60,6 +60,7 @@ export const ledger = (file: string, onStep: OnStep): Pipeline =>
         kind: 'ledger.line',
         target: { file },
         undo: 'remove the line',
+        reversal: 'undo',
         find: async (key) => (existsSync(file) && readFileSync(file, 'utf8').includes(key) ? key : null),
         make: async (key) => {
           appendFileSync(file, `${key}\n`)

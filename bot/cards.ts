@@ -17,6 +17,7 @@ import {
   sayState,
   sayVerdict,
 } from './phrase.ts'
+import { sayTakenBack } from './say-undo.ts'
 import type { Button, Post } from './surface.ts'
 
 /** What a button stands for. */
@@ -67,6 +68,7 @@ export function drawRun(card: RunCard, key: string): Drawing {
   for (const gate of card.gates)
     lines.push(gate.verdict === null ? `● gate ${quoted(gate.name)} is open` : sayVerdict(gate))
   if (card.pullRequest) lines.push(sayPullRequest(card.pullRequest))
+  lines.push(...sayTakenBack(card.takenBack, card.handle))
   lines.push(`id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
   const next = sayNext(card)
   if (next) lines.push(`Next: ${next}`)

@@ -88,3 +88,20 @@ test.each([
   const parsed = parseCommand(wordsOf(line))
   expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)
 })
+
+test.each([
+  ['undo r7k2', { run: 'r7k2', commit: null }],
+  ['/undo R7K2 3F2A1BC', { run: 'r7k2', commit: '3f2a1bc' }],
+])('%s takes back a run, or one merge of it', (line, wanted) => {
+  expect(parseCommand(wordsOf(line))).toEqual({ ok: true, value: { kind: 'undo', ...wanted } })
+})
+
+test.each([
+  ['undo', 'Usage: undo <run> [commit]'],
+  ['und r7k2', 'Did you mean undo r7k2?'],
+  ['undo r7k2 M-001', 'Write seven of its digits'],
+  ['undo r7k2 3f2a1bc 3f2a1bd', 'Usage: undo'],
+])('%s is refused with what to write', (line, next) => {
+  const parsed = parseCommand(wordsOf(line))
+  expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)
+})

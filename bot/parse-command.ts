@@ -30,6 +30,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   resume: { usage: 'resume <run>', says: 'go on with a paused run' },
   retry: { usage: 'retry <run>', says: 'one extra try of what failed' },
   cancel: { usage: 'cancel <run>', says: 'stop for good and clean up' },
+  undo: {
+    usage: 'undo <run> [commit]',
+    says: 'take back what a run did outside; with a commit, just that merge. What changes a default branch is asked first',
+  },
   budget: { usage: 'budget <run> [+amount]', says: 'what a run has spent; +5 asks for five dollars more' },
   logs: { usage: 'logs <run>', says: 'what happened, line by line' },
   calls: { usage: 'calls <run> [page]', says: 'each call of a model: what asked, what it cost, what came of it' },
@@ -206,6 +210,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
       return withReason(kind, first, { rest, flags })
     case 'budget':
       return buildBudget(first, rest[0])
+    case 'undo':
+      return buildUndo(first, rest)
     case 'webhook':
       return buildWebhook(words, flags)
     case 'calls':
@@ -304,6 +310,17 @@ function buildRun(words: readonly string[], flags: ReadonlyMap<string, string>):
     dryRun: flags.has('dry-run'),
     confirm: flags.has('confirm'),
   })
+}
+
+function buildUndo(first: string | undefined, [commit, ...more]: readonly string[]): Result<Command> {
+  if (more.length > 0) return tooMany('undo')
+  if (commit !== undefined && !/^[0-9a-f]{7,40}$/i.test(commit))
+    return refused(
+      'usage',
+      `${commit.slice(0, 40)} is not a commit.`,
+      'Write seven of its digits or more, such as 3f2a1bc.',
+    )
+  return withRun('undo', first, (run) => ({ kind: 'undo', run, commit: commit?.toLowerCase() ?? null }))
 }
 
 function buildBudget(first: string | undefined, amount: string | undefined): Result<Command> {

@@ -50,6 +50,7 @@ const card: RunCard = {
   elapsedMs: 5_800,
   money: { spentMicros: 0, reservedMicros: 0, capMicros: 10_000_000, spentTokens: 0, capTokens: 2_000_000 },
   outlook: null,
+  takenBack: [],
   pullRequest: null,
   behind: null,
   gates: [gate],

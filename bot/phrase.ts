@@ -8,6 +8,7 @@ import { diffLines } from './diff.ts'
 import { sayTime, table } from './layout.ts'
 import { quoted, quotedLines } from './quoted.ts'
 import { sayPersonal } from './say-person.ts'
+import { sayTakenBack } from './say-undo.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -79,6 +80,7 @@ export function sayCard(card: RunCard): readonly string[] {
   if (score) lines.push(`  ${score}`)
   for (const gate of card.gates) lines.push(...(gate.verdict === null ? sayGate(gate) : [sayDecision(gate)]))
   if (card.pullRequest) lines.push(`  ${sayPullRequest(card.pullRequest)}`)
+  lines.push(...sayTakenBack(card.takenBack, card.handle).map((line) => `  ${line}`))
   lines.push(`  id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
   const next = sayNext(card)
   return next ? [...lines, `  Next: ${next}`] : lines

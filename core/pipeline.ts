@@ -5,6 +5,7 @@ import type { ArtifactRef, Outcome } from './model/outcome.ts'
 import type { GatePolicy, Plan, StepItem } from './model/plan.ts'
 import type { RetryClass } from './model/retry.ts'
 import type { Resume } from './model/run.ts'
+import type { Reversal } from './model/undo.ts'
 import type { AskedBefore, DecisionRecord, HeldMoney } from './ports.ts'
 
 /** How pipelines are declared. A pipeline is a recipe under a version; a run pins the version it started with. */
@@ -84,6 +85,8 @@ export type StepContext = {
   progress(text: string): void
   /** What the run has done to the outside so far, oldest first, and how each is undone. */
   effects(): Promise<readonly MadeEffect[]>
+  /** Marks effects of an earlier run as undone. May be repeated. */
+  markUndone(run: string, keys: readonly string[]): Promise<void>
   /** What the run has cost so far. */
   spent(): Promise<Amount>
   /** The same by step, by the id of its first round. */
@@ -126,6 +129,7 @@ export type MadeEffect = {
   readonly kind: string
   readonly target: Json
   readonly undo: string
+  readonly reversal: Reversal
   readonly result: Json
 }
 
@@ -137,6 +141,8 @@ export type Effect<T extends Json> = {
   readonly target: { readonly [key: string]: Json }
   /** What undoes it, in words or as a command. */
   readonly undo: string
+  /** What an undo of the run does about it. */
+  readonly reversal: Reversal
   /** Finds it when an earlier try made it and did not live to say so. */
   find(key: string): Promise<T | null>
   make(key: string): Promise<T>

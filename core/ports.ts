@@ -292,6 +292,22 @@ export interface CodeHost {
   /** Merges and answers with the commit that came of it. Throws PRECONDITION_FAILED when the branch has moved or may not be merged. */
   merge(order: MergeOrder, signal: AbortSignal): Promise<{ readonly commit: string }>
   protection(address: string, branch: string, signal: AbortSignal): Promise<BranchProtection>
+  /** Closes a pull request without a merge. `gone`: somebody has closed it before; `merged`: it is too late for that. */
+  closePullRequest(
+    pull: { readonly address: string; readonly number: number },
+    signal: AbortSignal,
+  ): Promise<'closed' | 'gone' | 'merged'>
+}
+
+/** What people ask for on a code host itself, by a label on a pull request. */
+export interface LabelRequests {
+  /** Whether an account there may write to the repository by itself. */
+  mayWrite(address: string, account: string, signal: AbortSignal): Promise<boolean>
+  /** Takes a label off; absent is success. */
+  removeLabel(
+    label: { readonly address: string; readonly number: number; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<void>
 }
 
 /** An event a network has tried to send us, whether or not it arrived. */

@@ -220,7 +220,39 @@ export interface Trunk {
   merge(request: TrunkMerge, signal: AbortSignal): Promise<{ readonly commit: string }>
   /** Names a commit; the same name for the same commit again is success. */
   tag(request: TagRequest, signal: AbortSignal): Promise<void>
+  /** What taking merges back would change; writes nothing. Throws PRECONDITION_FAILED where a merge is not ours alone. */
+  revert(request: RevertRequest, signal: AbortSignal): Promise<Reverted>
+  /** Removes a branch of ours, or a tag, that still names the commit. */
+  withdraw(request: Withdrawal, signal: AbortSignal): Promise<Withdrawn>
 }
+
+export type RevertRequest = {
+  /** Where the branch stands now. */
+  readonly snapshot: Snapshot
+  /** Newest first. `before`: what the branch stood at when this was merged. */
+  readonly merges: readonly {
+    readonly commit: string
+    readonly before: string
+    readonly method: TrunkMerge['method']
+  }[]
+}
+
+export type Reverted =
+  /** `left`: the merges of which the branch still holds something; the patch is empty without any. */
+  | { readonly kind: 'patch'; readonly patch: Patch; readonly left: readonly string[] }
+  /** Others have changed the same lines since: which merge, and where. */
+  | { readonly kind: 'conflict'; readonly commit: string; readonly files: readonly string[] }
+
+export type Withdrawal = {
+  readonly address: string
+  readonly kind: 'branch' | 'tag'
+  readonly name: string
+  /** What it must name still. */
+  readonly commit: string
+}
+
+/** `gone`: it was not there; `moved`: it names another commit, and stays. */
+export type Withdrawn = 'removed' | 'gone' | 'moved'
 
 export type PatchCommit = Omit<CommitRequest, 'files'> & { readonly patch: Uint8Array; readonly tree: string }
 

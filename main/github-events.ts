@@ -11,13 +11,16 @@ import type { IncomingEvent } from './intake.ts'
  * something to say. All else is over once it is read, also what is about repositories that are not ours. May be repeated.
  */
 export const hearGitHub =
-  (db: Database, log: EngineLog) =>
-  async ({ topic, body }: IncomingEvent): Promise<void> => {
+  (db: Database, log: EngineLog, onLabel: OnLabel | null = null) =>
+  async ({ topic, body, deliveryId }: IncomingEvent): Promise<void> => {
     const event = understand(topic, body)
     assert(event, `GitHub sent a ${topic} of a shape we do not know`)
-    const runs = await heard(db, event)
+    const runs = event.kind === 'label' ? ((await onLabel?.(event, deliveryId)) ?? 0) : await heard(db, event)
     log('info', 'GitHub said something', { event: event.kind, runs })
   }
+
+/** Does what a label asks for; answers how many runs it set going. */
+type OnLabel = (event: Extract<GitHubEvent, { kind: 'label' }>, deliveryId: string) => Promise<number>
 
 async function heard(db: Database, event: GitHubEvent): Promise<number> {
   if (event.kind === 'pull_request') return await endPullRequest(db, event)

@@ -8,6 +8,7 @@ import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { createGitSourceControl } from '../adapters/git/source-control.ts'
 import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
+import { createTrunk } from '../adapters/git/trunk.ts'
 import type { GitHubSettings } from '../adapters/github/environment.ts'
 import type { GitHub } from '../adapters/github/github.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
@@ -20,7 +21,7 @@ import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
-import type { SentDeliveries } from '../core/ports.ts'
+import type { CodeHost, LabelRequests, SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
 import type { RateGate } from '../core/ports.ts'
 import { newest } from '../core/store/draft-run.ts'
@@ -61,6 +62,8 @@ export type House = {
   readonly log: EngineLog
   /** What GitHub remembers of the webhooks it sent here; null where it sends none, or may not be asked. */
   readonly deliveries: SentDeliveries | null
+  /** Where people may ask for something by a label; null where no code host is configured. */
+  readonly labelled: { readonly codeHost: CodeHost; readonly labels: LabelRequests } | null
   /** The token of a mail's link, from the key of the card it is about. */
   readonly linkTokenOf: (cardKey: string) => string
   /** What kind of database it is, in words. */
@@ -163,15 +166,7 @@ async function wire(
   )
   if (databaseKind !== 'DATABASE_URL') await buryGone(db, hostname(), async (pid) => (await findProcess(pid)) !== null)
   const github = await gitHubOf(config, (key) => openRateGate(db, key))
-  const git = gitOptions(config, stateDir, github)
-  const models = await modelsOf(config, db)
-  const known = program.pipelines({
-    source: createGitSourceControl(git),
-    author: await authorOf(models),
-    codeHost: github?.codeHost ?? null,
-    workshop: await workshopOf({ config, stateDir, git, checks: github?.checks ?? null, db, models, log }),
-    serverPolicy: config.serverPolicy,
-  })
+  const known = program.pipelines(await portsOf({ config, stateDir, log }, db, github))
   const recipes = recipesOf(known)
   let worker: Promise<Worker> | null = null
   const loners = lonersOf({ program, config, stateDir, log })
@@ -196,6 +191,7 @@ async function wire(
     denials,
     log,
     deliveries: config.github?.webhookSecrets.length ? (github?.deliveries ?? null) : null,
+    labelled: github,
     linkTokenOf: (cardKey) => linkToken(secret, cardKey),
     databaseKind,
     work: async () => {
@@ -210,6 +206,27 @@ async function wire(
         () => db.close(),
         stopServer,
       ]),
+  }
+}
+
+/** What pipelines may ask of the world, as it is configured. */
+async function portsOf(
+  { config, stateDir, log }: Pick<Opening, 'config' | 'stateDir' | 'log'>,
+  db: Database,
+  github: GitHub | null,
+): Promise<Parameters<Program['pipelines']>[0]> {
+  const git = gitOptions(config, stateDir, github)
+  const checks = github?.checks ?? null
+  const models = await modelsOf(config, db)
+  return {
+    source: createGitSourceControl(git),
+    author: await authorOf(models),
+    trunk: createTrunk(git),
+    codeHost: github?.codeHost ?? null,
+    checks,
+    labels: github?.labels ?? null,
+    workshop: await workshopOf({ config, stateDir, git, checks, db, models, log }),
+    serverPolicy: config.serverPolicy,
   }
 }
 

@@ -19,6 +19,7 @@ import { openGatePages, withLinks } from './gate-links.ts'
 import { hearGitHub } from './github-events.ts'
 import type { House } from './house.ts'
 import type { Receivers } from './intake.ts'
+import { rollBack } from './rollback.ts'
 import { openReception } from './reception.ts'
 import { webhookSender } from './webhooks.ts'
 
@@ -167,11 +168,11 @@ async function openNetworks(
 /** A link needs an address that people reach, and a server that answers under it. */
 const linksMails = ({ mail, publicUrl, http }: Config): boolean => mail !== null && publicUrl !== null && http !== null
 
-function receiversOf({ config, db, log }: House, networks: readonly Network[]): Receivers {
+function receiversOf({ config, db, desk, labelled, log }: House, networks: readonly Network[]): Receivers {
   const secrets = config.github?.webhookSecrets ?? []
   const github = {
     verify: (headers: Headers, rawBody: Uint8Array) => verify(secrets, headers, rawBody),
-    handle: hearGitHub(db, log),
+    handle: hearGitHub(db, log, labelled && rollBack({ ...labelled, desk, log })),
   }
   const received = networks.map(({ receives }) => receives ?? {})
   return {

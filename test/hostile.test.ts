@@ -66,6 +66,7 @@ const cardOf = (text: string): RunCard => ({
   elapsedMs: 5_800,
   money: { spentMicros: 0, reservedMicros: 0, capMicros: 10_000_000, spentTokens: 0, capTokens: 2_000_000 },
   outlook: null,
+  takenBack: [{ what: text, outcome: 'failed', says: text }],
   pullRequest: { number: 7, url: text, end: null },
   behind: null,
   gates: [gateOf(text), decidedBy(text)],

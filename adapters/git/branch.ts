@@ -23,6 +23,16 @@ export function requireBranchName(name: string): void {
   })
 }
 
+/** Throws PRECONDITION_FAILED for a name that no branch of this product has. */
+export function requireOurs(branch: string): void {
+  if (branch.startsWith(ownPrefix)) return
+  throw new Fault({
+    code: 'PRECONDITION_FAILED',
+    message: `${branch} is not ours to remove: branches of this product begin with ${ownPrefix}.`,
+    retryable: false,
+  })
+}
+
 /** The last wall before a write: throws PRECONDITION_FAILED for any branch but the product's own. */
 export function requireOwnBranch(snapshot: Snapshot, branch: string): void {
   requireBranchName(branch)

@@ -23,10 +23,19 @@ export async function readHeads(git: Git, remote: Remote, signal: AbortSignal): 
 }
 
 /** Asks where one branch stands; null when there is none. */
-export async function readHead(git: Git, remote: Remote, branch: string, signal: AbortSignal): Promise<string | null> {
-  const args = ['ls-remote', ...remote.reading, '--', remote.url, `refs/heads/${branch}`]
+export const readHead = (git: Git, remote: Remote, branch: string, signal: AbortSignal): Promise<string | null> =>
+  readRef(git, remote, `refs/heads/${branch}`, signal)
+
+/** The same of any ref by its full name; of a tag that is an object of its own, that object. */
+export async function readRef(git: Git, remote: Remote, ref: string, signal: AbortSignal): Promise<string | null> {
+  const args = ['ls-remote', ...remote.reading, '--', remote.url, ref]
   const output = await git.run({ ...remote.call, args, gitDir: null }, signal)
-  return parseHeads(output.toString('utf8')).branches.get(branch) ?? null
+  // The server matches the end of names.
+  const line = output
+    .toString('utf8')
+    .split('\n')
+    .find((each) => each.endsWith(`\t${ref}`))
+  return line?.split('\t')[0] ?? null
 }
 
 /** Reads the lines of `git ls-remote --symref`. */

@@ -45,6 +45,19 @@ export async function publishTag(
   await bench.git.run({ ...remote.call, args: [...args, `${commit}:${ref}`], gitDir: bench.gitDir }, bench.signal)
 }
 
+/** Removes a ref that still names the commit, and only then. */
+export async function withdrawRef(
+  bench: Workbench,
+  remote: Remote,
+  { ref, commit }: { readonly ref: string; readonly commit: string },
+): Promise<void> {
+  if (remote.folder !== null)
+    return void (await folderCall(bench, remote.folder)({ args: ['update-ref', '-d', ref, commit] }))
+  const flags = ['--quiet', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
+  const args = ['push', ...flags, `--force-with-lease=${ref}:${commit}`, '--', remote.url, `:${ref}`]
+  await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)
+}
+
 async function push(bench: Workbench, remote: Remote, { branch, from, to }: Move): Promise<void> {
   if (from === to) return
   const ref = `refs/heads/${branch}`

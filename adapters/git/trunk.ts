@@ -1,11 +1,12 @@
 import { Fault } from '../../core/model/problem.ts'
-import type { PatchCommit, TagRequest, Trunk, TrunkMerge } from '../../core/workshop.ts'
-import { requireBranchName, requireOwnBranch } from './branch.ts'
+import type { PatchCommit, TagRequest, Trunk, TrunkMerge, Withdrawal, Withdrawn } from '../../core/workshop.ts'
+import { onBench, treeOf } from './bench.ts'
+import { requireBranchName, requireOurs, requireOwnBranch } from './branch.ts'
 import { commitTree, findCommit, type Workbench } from './commit.ts'
-import { readHead } from './heads.ts'
-import { publish, publishTag } from './publish.ts'
-import { reach, type Remote } from './remote.ts'
-import { fetchTip, openSnapshot, openTools, reachAddress, type GitSourceControlOptions, type Tools } from './tools.ts'
+import { readHead, readRef } from './heads.ts'
+import { publish, publishTag, withdrawRef } from './publish.ts'
+import { revert } from './revert.ts'
+import { fetchTip, openTools, reachAddress, type GitSourceControlOptions, type Tools } from './tools.ts'
 import { applied } from './workspaces.ts'
 
 /** The way to a default branch by git alone; see `Trunk` for what each method promises. */
@@ -16,6 +17,8 @@ export function createTrunk(options: GitSourceControlOptions): Trunk {
     commitPatch: (request, signal) => commitPatch(tools, request, signal),
     merge: (request, signal) => merge(tools, request, signal),
     tag: (request, signal) => tag(tools, request, signal),
+    revert: (request, signal) => revert(tools, request, signal),
+    withdraw: (request, signal) => withdraw(tools, request, signal),
   }
 }
 
@@ -29,25 +32,6 @@ async function headOf(
   const head = await readHead(tools.git, remote, branch, signal)
   if (head !== null) return head
   throw refuse('VALIDATION_ERROR', `There is no branch ${branch} in ${address} any more: start a new run.`)
-}
-
-type Work<T> = (bench: Workbench, remote: Remote) => Promise<T>
-
-/** A git directory of our own that knows the snapshot, and the address open for writing. */
-async function onBench<T>(
-  tools: Tools,
-  snapshot: { readonly address: string; readonly commit: string },
-  signal: AbortSignal,
-  work: Work<T>,
-): Promise<T> {
-  const { place, gitDir: base } = await openSnapshot(tools, snapshot, signal)
-  const remote = await reach(place, tools.options, { write: true, signal })
-  const { address } = snapshot
-  return await tools.directories.scratch(
-    base,
-    (gitDir) => work({ git: tools.git, gitDir, address, signal }, remote),
-    signal,
-  )
 }
 
 async function commitPatch(tools: Tools, request: PatchCommit, signal: AbortSignal): Promise<{ commit: string }> {
@@ -72,11 +56,6 @@ async function commitPatch(tools: Tools, request: PatchCommit, signal: AbortSign
 async function withTree(bench: Workbench, commit: string, tree: string): Promise<string> {
   if ((await treeOf(bench, commit)) !== tree) throw otherTree(commit.slice(0, 12))
   return commit
-}
-
-async function treeOf(bench: Workbench, commit: string): Promise<string> {
-  const args = ['rev-parse', '--verify', '--end-of-options', `${commit}^{tree}`]
-  return (await bench.git.run({ args, gitDir: bench.gitDir, address: bench.address }, bench.signal)).toString().trim()
 }
 
 /**
@@ -112,6 +91,26 @@ async function tag(tools: Tools, { address, name, commit }: TagRequest, signal: 
   await onBench(tools, { address, commit }, signal, async (bench, remote) => {
     await publishTag(bench, remote, { name, commit })
   })
+}
+
+/** Another commit under the name is somebody's work, and stays. */
+async function withdraw(tools: Tools, request: Withdrawal, signal: AbortSignal): Promise<Withdrawn> {
+  const { address, kind, name, commit } = request
+  requireBranchName(name)
+  if (kind === 'branch') requireOurs(name)
+  const remote = await reachAddress(tools, address, { write: true, signal })
+  const ref = `refs/${kind === 'branch' ? 'heads' : 'tags'}/${name}`
+  const stands = await readRef(tools.git, remote, ref, signal)
+  if (stands === null) return 'gone'
+  if (stands !== commit) return 'moved'
+  const work = (gitDir: string) => {
+    const bench: Workbench = { git: tools.git, gitDir, address, signal }
+    return kind === 'branch'
+      ? publish(bench, remote, { branch: name, from: commit, to: null }, commit)
+      : withdrawRef(bench, remote, { ref, commit })
+  }
+  await tools.directories.scratch(null, work, signal)
+  return 'removed'
 }
 
 const refuse = (code: 'PRECONDITION_FAILED' | 'VALIDATION_ERROR' | 'FATAL', message: string): Fault =>

@@ -438,3 +438,95 @@ describe('the trunk', () => {
     expect(await git(shop, ['rev-parse', 'lkg-1'])).toBe(commit)
   })
 })
+
+describe('taking a merge back', () => {
+  const trunk = () => createTrunk(options())
+  const branch = 'quantapilot/r1/m-001'
+  type Method = 'squash' | 'merge' | 'rebase'
+
+  /** Merges one change of these files, and says what an undo knows of it. */
+  async function merged(files: Readonly<Record<string, string>>, method: Method, name = 'm-001') {
+    const snapshot = await take()
+    const workspace = await open(snapshot)
+    for (const [path, text] of Object.entries(files)) await write(workspace, path, text)
+    const { bytes: patch, tree } = await workspaces().patch(workspace, signal)
+    const at = snapshot.committedAt
+    const on = `quantapilot/r1/${name}`
+    const made = { snapshot, branch: on, patch, tree, message: 'feat: a', at, key: `patch-${name}` }
+    const { commit: sha } = await trunk().commitPatch(made, signal)
+    const order = { snapshot, branch: on, sha, method, message: 'feat: a', at, key: `merge-${name}` }
+    const { commit } = await trunk().merge(order, signal)
+    return { commit, before: snapshot.commit, method }
+  }
+
+  const treeOf = (commit: string) => git(shop, ['rev-parse', `${commit}^{tree}`])
+
+  async function revert(...merges: Awaited<ReturnType<typeof merged>>[]) {
+    return await trunk().revert({ snapshot: await take(), merges }, signal)
+  }
+
+  test.each(['squash', 'merge', 'rebase'] as const)('%s gives the tree of before, twice the same', async (method) => {
+    const before = await treeOf('main')
+    const first = await merged({ 'src.js': 'one\n', 'run.sh': '#!/bin/sh\necho\n' }, method)
+    const second = await merged({ 'src.js': 'two\n', 'other.js': 'x\n' }, method, 'm-002')
+    const taken = await revert(second, first)
+    expect(taken).toMatchObject({ kind: 'patch', patch: { tree: before }, left: [second.commit, first.commit] })
+    expect(await revert(second, first)).toEqual(taken)
+    expect(await git(shop, ['status', '--porcelain'])).toBe('')
+  })
+
+  test('keeps what others did since, in the same files too', async () => {
+    const lines = Array.from({ length: 20 }, (_, at) => `line ${at}`)
+    await addCommit(shop, 'main', { 'long.txt': `${lines.join('\n')}\n` })
+    await git(shop, ['reset', '-q', '--hard'])
+    const one = await merged({ 'long.txt': `${lines.with(1, 'ours').join('\n')}\n` }, 'squash')
+    await addCommit(shop, 'main', { 'long.txt': `${lines.with(1, 'ours').with(18, 'theirs').join('\n')}\n`, new: 'x' })
+    const taken = await revert(one)
+    expect(taken).toMatchObject({ kind: 'patch', patch: { files: [{ path: 'long.txt', added: 1, removed: 1 }] } })
+    const bytes = taken.kind === 'patch' ? Buffer.from(taken.patch.bytes).toString() : ''
+    expect(bytes.split('\n').filter((line) => /^[-+][^-+]/.test(line))).toEqual(['-ours', '+line 1'])
+  })
+
+  test.each([
+    ['changed the same line', { 'src.js': 'theirs\n' }, ['src.js']],
+    ['turned it into no text', { 'src.js': 'a\0b' }, ['src.js']],
+  ])('asks where others %s', async (_, theirs, files) => {
+    const one = await merged({ 'src.js': 'ours\n' }, 'squash')
+    const other = await merged({ 'src.js': 'more\n' }, 'squash', 'm-002')
+    await addCommit(shop, 'main', theirs)
+    expect(await revert(other)).toEqual({ kind: 'conflict', commit: other.commit, files })
+    expect(await revert(one), 'changed here and gone there').toMatchObject({ kind: 'conflict', files: ['src.js'] })
+  })
+
+  test('finds nothing left of what somebody has reverted by hand', async () => {
+    const one = await merged({ 'src.js': 'ours\n' }, 'squash')
+    await git(shop, ['revert', '--no-edit', one.commit])
+    expect(await revert(one)).toMatchObject({ kind: 'patch', patch: { files: [] }, left: [] })
+  })
+
+  test.each(['squash', 'rebase'] as const)('%s refuses a merge that took others’ commits along', async (method) => {
+    const { commit: before } = await take()
+    await addCommit(shop, 'main', { 'theirs.js': 'x' })
+    await git(shop, ['reset', '-q', '--hard'])
+    const one = await merged({ 'src.js': 'ours\n' }, method)
+    const fault = await faultOf(revert({ ...one, before }))
+    expect([fault.code, fault.message]).toEqual([
+      'PRECONDITION_FAILED',
+      expect.stringContaining('of others in between'),
+    ])
+  })
+
+  test('removes a branch or a tag that names the commit still, and no other', async () => {
+    const { commit } = await merged({ 'src.js': 'ours\n' }, 'squash')
+    await trunk().tag({ address: shop, name: 'lkg-1', commit }, signal)
+    const tip = await git(shop, ['rev-parse', branch])
+    const gone = (kind: 'branch' | 'tag', name: string, at: string) =>
+      trunk().withdraw({ address: shop, kind, name, commit: at }, signal)
+    expect(await gone('tag', 'lkg-1', tip)).toBe('moved')
+    expect(await gone('branch', branch, commit)).toBe('moved')
+    expect([await gone('tag', 'lkg-1', commit), await gone('branch', branch, tip)]).toEqual(['removed', 'removed'])
+    expect([await gone('tag', 'lkg-1', commit), await gone('branch', branch, tip)]).toEqual(['gone', 'gone'])
+    expect((await faultOf(gone('branch', 'main', commit))).message).toContain('not ours')
+    expect(await git(shop, ['for-each-ref', '--format=%(refname:short)'])).toBe('dev\nmain')
+  })
+})

@@ -188,7 +188,8 @@ async function writeTree(bench: Workbench, { folder, commit, changed, removed }:
 
 const diff = ['diff-tree', '-r', '--no-renames', '--no-ext-diff', '--no-textconv', '--full-index', '--no-color']
 
-async function patchOf(bench: Workbench, commit: string, tree: string): Promise<Omit<Patch, 'tree'>> {
+/** How a commit's files become those of a tree: the patch, and what it does to which file. */
+export async function patchOf(bench: Workbench, commit: string, tree: string): Promise<Omit<Patch, 'tree'>> {
   const [bytes, numbers, names] = await Promise.all([
     ask(bench, [...diff, '-p', '--binary', commit, tree]),
     ask(bench, [...diff, '--numstat', '-z', commit, tree]),

@@ -1,5 +1,5 @@
 import { assert, Fault } from '../../core/model/problem.ts'
-import type { CodeHost, RateGate, SentDeliveries } from '../../core/ports.ts'
+import type { CodeHost, LabelRequests, RateGate, SentDeliveries } from '../../core/ports.ts'
 import type { CommitChecks } from '../../core/workshop.ts'
 import { createAppTokens } from './app-tokens.ts'
 import { readProtection, setCheckRun, setStatus } from './check.ts'
@@ -10,7 +10,8 @@ import { createDeliveries } from './deliveries.ts'
 import type { GitHubSettings } from './environment.ts'
 import { openIssue } from './issue.ts'
 import { createPersonalToken } from './personal-token.ts'
-import { comment, merge, openPullRequest } from './pull-request.ts'
+import { mayWrite, removeLabel } from './label.ts'
+import { closePullRequest, comment, merge, openPullRequest } from './pull-request.ts'
 import { fullName, type Repository, repositoryOf } from './repository.ts'
 
 export type GitHubOptions = Pick<GitHubSettings, 'apiUrl' | 'host' | 'identity'> & {
@@ -26,6 +27,7 @@ export type GitHubOptions = Pick<GitHubSettings, 'apiUrl' | 'host' | 'identity'>
 export type GitHub = {
   readonly codeHost: CodeHost
   readonly checks: CommitChecks
+  readonly labels: LabelRequests
   /** What git needs to read or write at an https address; null where that is not ours. */
   readonly credentialFor: (
     address: string,
@@ -50,6 +52,16 @@ export function createGitHub(options: GitHubOptions): GitHub {
       of: (address, commit, signal) =>
         inRepository(address, { permissions: { checks: 'read', statuses: 'read' }, signal }, (api, repository) =>
           readCommitChecks(api, repository, commit),
+        ),
+    },
+    labels: {
+      mayWrite: (address, account, signal) =>
+        inRepository(address, { permissions: { contents: 'read' }, signal }, (api, repository) =>
+          mayWrite(api, repository, account),
+        ),
+      removeLabel: (label, signal) =>
+        inRepository(label.address, { permissions: { pull_requests: 'write' }, signal }, (api, repository) =>
+          removeLabel(api, repository, label),
         ),
     },
     credentialFor: async (address, { write }, signal) => {
@@ -126,6 +138,10 @@ function codeHostOf(
     protection: (address, branch, signal) =>
       inRepository(address, { permissions: { contents: 'read' }, signal }, (api, repository) =>
         readProtection(api, repository, branch),
+      ),
+    closePullRequest: ({ address, number }, signal) =>
+      inRepository(address, { permissions: { pull_requests: 'write' }, signal }, (api, repository) =>
+        closePullRequest(api, repository, number),
       ),
   }
 }

@@ -124,6 +124,20 @@ export async function merge(
   return { commit: z.object({ sha: z.string() }).parse(answer.data).sha }
 }
 
+/** Closes a pull request that is open; what became of it before stays. */
+export async function closePullRequest(
+  api: Api,
+  { owner, name: repo }: Repository,
+  pull_number: number,
+): Promise<'closed' | 'gone' | 'merged'> {
+  const pull = { owner, repo, pull_number }
+  const { data } = await api.request('GET /repos/{owner}/{repo}/pulls/{pull_number}', pull)
+  const { state, merged } = stateAnswer.parse(data)
+  if (state !== 'open') return merged ? 'merged' : 'gone'
+  await api.request('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', { ...pull, state: 'closed' })
+  return 'closed'
+}
+
 const branchAnswer = z.object({ commit: z.object({ sha: z.string() }) })
 
 async function requireBase(api: Api, { owner, name: repo }: Repository, base: MergeOrder['base']): Promise<void> {

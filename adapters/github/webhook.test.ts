@@ -114,6 +114,11 @@ describe('a delivery means', () => {
     ],
     ['pull_request', { action: 'opened', repository, pull_request: { ...pull, merged: false } }, { kind: 'ignored' }],
     [
+      'pull_request',
+      { action: 'labeled', repository, pull_request: pull, label: { name: 'x' }, sender: { login: 'olivia' } },
+      { kind: 'label', number: 7, url: pull.html_url, label: 'x', by: 'olivia', mergeCommit: pull.merge_commit_sha },
+    ],
+    [
       'check_suite',
       { action: 'completed', repository, check_suite: { head_sha: commit, conclusion: 'success' } },
       { kind: 'checks', repository: 'olivia/shop', commit, name: null, passed: true },

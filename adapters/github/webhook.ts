@@ -40,6 +40,17 @@ export type GitHubEvent =
       readonly mergeCommit: string | null
     }
   | {
+      readonly kind: 'label'
+      readonly repository: string
+      readonly number: number
+      readonly url: string
+      readonly label: string
+      /** Whose account put it there. */
+      readonly by: string
+      /** Null: it is not merged. */
+      readonly mergeCommit: string | null
+    }
+  | {
       readonly kind: 'checks'
       readonly repository: string
       readonly commit: string
@@ -73,6 +84,13 @@ const pullRequestBody = z.object({
   }),
 })
 
+const labelBody = pullRequestBody.extend({
+  label: z.object({ name: z.string() }),
+  sender: z.object({ login: z.string() }),
+})
+
+const isLabelled = (body: unknown): boolean => z.object({ action: z.literal('labeled') }).safeParse(body).success
+
 const finished = z.object({ head_sha: sha, conclusion: z.string().nullable() })
 const checkSuiteBody = z.object({ action: z.string(), repository, check_suite: finished })
 const checkRunBody = z.object({ action: z.string(), repository, check_run: finished.extend({ name: z.string() }) })
@@ -88,6 +106,7 @@ export function understand(event: string, body: unknown): GitHubEvent | null {
     case 'ping':
       return { kind: 'ping' }
     case 'pull_request':
+      if (isLabelled(body)) return read(labelBody, body, labelled)
       return read(pullRequestBody, body, ({ action, repository, pull_request: pull }) =>
         action === 'closed'
           ? {
@@ -131,6 +150,16 @@ function read<T>(shape: z.ZodType<T>, body: unknown, say: (read: T) => GitHubEve
   const parsed = shape.safeParse(body)
   return parsed.success ? say(parsed.data) : null
 }
+
+const labelled = ({ repository, pull_request: pull, label, sender }: z.infer<typeof labelBody>): GitHubEvent => ({
+  kind: 'label',
+  repository,
+  number: pull.number,
+  url: pull.html_url,
+  label: label.name,
+  by: sender.login,
+  mergeCommit: pull.merged ? pull.merge_commit_sha : null,
+})
 
 const checks = (
   repository: string,

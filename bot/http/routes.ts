@@ -160,6 +160,8 @@ const changes = (['pause', 'resume', 'retry', 'cancel'] as const).map((kind) =>
   }),
 )
 
+const commit = z.string().regex(/^[0-9a-f]{7,40}$/, 'must be 7 to 40 digits of a commit')
+
 /**
  * What a decision says. The digest names the bytes that were looked at; another version refuses it. `option` grants money for
  * the phase under way only.
@@ -239,6 +241,18 @@ export const routes: readonly Route[] = [
     draw: (reply) => ({ kind: 'gates', gates: reply.kind === 'card' ? reply.card.gates : [] }),
   }),
   ...changes,
+  route({
+    method: 'POST',
+    path: '/api/v1/runs/:run/undo',
+    summary: 'take back what a run did outside, or one merge of it; starts a run that waits at a gate',
+    scope: 'operate',
+    status: 202,
+    params: ofRun,
+    body: z.object({ commit: commit.optional() }),
+    answer: startedAnswer,
+    command: ({ params, body }) => ({ kind: 'undo', run: params.run, commit: body.commit ?? null }),
+    draw: drawChange,
+  }),
   route({
     method: 'GET',
     path: '/api/v1/gates',

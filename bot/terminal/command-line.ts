@@ -110,7 +110,9 @@ export function sayOutcome(card: RunCard): readonly string[] {
   if (open.length > 0 && card.state === 'waiting') {
     return ['', ...open.flatMap(sayGate), ...(next ? [`  Next: ${next}`] : [])]
   }
-  if (card.state === 'succeeded') return [`✓ Done. See what it made: qp artifacts ${card.handle}`]
+  // What an undo has done is on its card.
+  if (card.state === 'succeeded' && card.takenBack.length === 0)
+    return [`✓ Done. See what it made: qp artifacts ${card.handle}`]
   return sayCard(card).slice(1)
 }
 

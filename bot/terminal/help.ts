@@ -3,7 +3,21 @@ import { grammar } from '../parse-command.ts'
 
 /** What belongs together, in the order in which people need it. */
 const topics: Readonly<Record<string, readonly CommandKind[]>> = {
-  Runs: ['run', 'status', 'runs', 'pause', 'resume', 'retry', 'cancel', 'budget', 'logs', 'calls', 'artifacts', 'diff'],
+  Runs: [
+    'run',
+    'status',
+    'runs',
+    'pause',
+    'resume',
+    'retry',
+    'cancel',
+    'undo',
+    'budget',
+    'logs',
+    'calls',
+    'artifacts',
+    'diff',
+  ],
   Decisions: ['gates', 'approve', 'reject', 'changes', 'delegate', 'freeze'],
   'Who hears what': ['subscribe', 'unsubscribe', 'mute', 'quiet', 'mail'],
   People: ['whoami', 'link', 'actor', 'privacy'],

@@ -47,6 +47,14 @@ export type Command =
   | { readonly kind: 'resume'; readonly run: string }
   | { readonly kind: 'retry'; readonly run: string }
   | { readonly kind: 'cancel'; readonly run: string }
+  | {
+      readonly kind: 'undo'
+      readonly run: string
+      /** The first digits of a merged commit: just that merge; null: all that the run did outside. */
+      readonly commit: string | null
+      /** The pull request whose label asks for it, where it was no person of ours. */
+      readonly label?: { readonly address: string; readonly number: number; readonly name: string }
+    }
   | { readonly kind: 'budget'; readonly run: string; readonly raiseMicros: number | null }
   | { readonly kind: 'logs'; readonly run: string }
   | { readonly kind: 'calls'; readonly run: string; readonly page: number }
@@ -232,6 +240,8 @@ export const needs: Readonly<Record<CommandKind, readonly Role[] | 'anyone'>> = 
   resume: ['operator', 'admin'],
   retry: ['operator', 'admin'],
   cancel: ['operator', 'admin'],
+  // What it changes on a default branch is decided at a gate, by whoever could let it be merged.
+  undo: ['operator', 'admin'],
   budget: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   logs: ['viewer', 'operator', 'approver', 'admin', 'auditor'],
   calls: ['viewer', 'operator', 'approver', 'admin', 'auditor'],

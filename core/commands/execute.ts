@@ -19,6 +19,7 @@ import { privacy } from './privacy.ts'
 import { link, manageActors, standIn } from './people.ts'
 import { drawAnswer, showArtifacts, showCalls, showDiff, showGates, showLogs, showRuns, showStatus } from './show.ts'
 import { startRun } from './start-run.ts'
+import { undoRun } from './undo.ts'
 import { drawWebhooks, webhook } from './webhook.ts'
 import { pseudonymOf } from '../store/gate.ts'
 import { erased } from '../store/people.ts'
@@ -184,6 +185,8 @@ function change(request: Request<Exclude<Command, Reading | Personal>>): Promise
     case 'cancel':
     case 'freeze':
       return intervene({ ...request, command })
+    case 'undo':
+      return undoRun({ ...request, command })
     case 'budget':
       return budget({ ...request, command })
     case 'webhook':

@@ -3,12 +3,16 @@ import { cancel, freeze, pause, resume, retry } from '../model/intervene.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
+import { isOver } from '../model/run.ts'
 import type { Transition } from '../model/transition.ts'
+import { undoLock } from '../model/undo.ts'
 import { draftOf } from '../store/draft-run.ts'
 import { applyLocked } from '../store/apply.ts'
 import type { AuditDraft } from '../store/audit.ts'
 import { listChildren, lockRun } from '../store/run.ts'
+import type { Executor } from '../store/database.ts'
 import { startRuns } from '../store/start.ts'
+import { findUndo } from '../store/undo.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
@@ -21,6 +25,10 @@ export async function intervene(request: Request<Intervention>): Promise<Result<
   const { tx, command } = request
   const run = await lockedRun(tx, command.run)
   if (!run.ok) return run
+  if (command.kind === 'retry') {
+    const undone = await refusedUndone(tx, run.value)
+    if (undone) return undone
+  }
   if (command.kind === 'retry' && needsFreshStart(run.value)) return startAgain(request, run.value)
   if (command.kind === 'resume' && run.value.reasonCode === 'freeze' && !request.actor.roles.includes('admin')) {
     return refused('not_allowed', `Run ${command.run} is frozen: only an admin lets it go on.`, 'Ask an admin.')
@@ -47,6 +55,18 @@ function transitionFor({ command, desk }: Request<Intervention>, run: Run): Resu
     case 'cancel':
       return cancel(run, desk.recipes(run.pipeline, run.pipelineVersion)?.cleanUp ?? null)
   }
+}
+
+/** A run that is taken back must not go on at the same time, nor on what is gone; null where nobody takes it back. */
+async function refusedUndone(tx: Executor, run: Run): Promise<Result<never> | null> {
+  const [undo] = run.state === 'failed' ? await tx.run(findUndo, { lockKey: undoLock(run.id) }) : []
+  if (!undo || (isOver(undo.state) && undo.state !== 'succeeded')) return null
+  const said = isOver(undo.state) ? 'was undone by' : 'is being undone by'
+  return refused(
+    'wrong_state',
+    `Run ${handleOf(run.number)} ${said} run ${handleOf(undo.number)}.`,
+    'Start a new one with /run.',
+  )
 }
 
 /** A try that failed on what it read fails again on the same bytes: the repository must be read anew. */

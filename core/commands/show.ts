@@ -48,6 +48,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     behind: row.holder === null ? null : handleOf(row.holder),
     gates: gates.map((gate) => gateCard(gate, labels)),
     pullRequest: row.pullRequest && { ...row.pullRequest, end: row.pullRequestEnd },
+    takenBack: row.takenBack ?? [],
     startedBy: labels.get(row.startedBy) ?? (row.startedBy === systemActor ? 'the system' : erased),
   })
 }

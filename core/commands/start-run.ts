@@ -7,7 +7,7 @@ import type { Pipeline } from '../pipeline.ts'
 import { applyLocked } from '../store/apply.ts'
 import { cardKey, insertRunCard } from '../store/card.ts'
 import { lockRun } from '../store/run.ts'
-import { findLockHolder, lockStarts, startRuns, upsertProject } from '../store/start.ts'
+import { findLockHolder, lockStarts, type StartDraft, startRuns, upsertProject } from '../store/start.ts'
 import { grantLocks } from '../store/claim.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Done } from './command.ts'
@@ -38,13 +38,23 @@ export async function startRun(request: Request<Run>): Promise<Result<Done>> {
     priority: 0,
     retryOf: null,
   }
-  const [run] = await startRuns(tx, [draftOf(recipe, parsed.data, starter)], null)
+  const begun = await begin(request, draftOf(recipe, parsed.data, starter), locked.value === null)
+  return accepted({ answer: { kind: 'started', run: begun }, audit: [] })
+}
+
+/** Inserts a run, shows its card where it was asked for, and lets it through where its lock is free. Answers with its handle. */
+export async function begin(
+  { tx, actor }: Pick<Request, 'tx' | 'actor'>,
+  draft: StartDraft,
+  isFree: boolean,
+): Promise<string> {
+  const [run] = await startRuns(tx, [draft], null)
   assert(run, 'a run was inserted and did not come back')
   if (actor.at !== null) {
     await tx.run(insertRunCard, { run: run.id, id: uuidv7(), key: cardKey(), destination: actor.at })
   }
-  if (run.lockKey && locked.value === null) await tx.run(grantLocks, {})
-  return accepted({ answer: { kind: 'started', run: handleOf(run.number) }, audit: [] })
+  if (run.lockKey && isFree) await tx.run(grantLocks, {})
+  return handleOf(run.number)
 }
 
 const inputOf = ({ target, branch, dryRun, confirm }: Run) => ({ target, branch, dryRun, confirm })

@@ -13,7 +13,7 @@ import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
 import { appendAudit } from '../store/audit.ts'
 import { findConsent, readBudget } from '../store/budget.ts'
 import type { Database } from '../store/database.ts'
-import { finishEffect, listEffects, planEffect } from '../store/effect.ts'
+import { finishEffect, listEffects, markUndone, planEffect } from '../store/effect.ts'
 import { listDecisions } from '../store/gate.ts'
 import { listEarlierRuns, listSpentBySteps } from '../store/history.ts'
 import type { People } from '../store/people.ts'
@@ -66,7 +66,8 @@ export function stepContext(place: Place): StepContext {
     effects: async () =>
       (await db.run(listEffects, { run: run.id }))
         .filter((effect) => effect.state === 'done')
-        .map(({ kind, target, undo, result }) => ({ kind, target, undo, result })),
+        .map(({ kind, target, undo, reversal, result }) => ({ kind, target, undo, reversal, result })),
+    markUndone: (undone, keys) => noteUndone(place, undone, keys),
     reserve: (amount, purpose, within) => reserve(place, amount, { purpose, within }),
     recall: (asked) => place.calls.recall(run.id, item.id, asked),
     progress: (text) => place.progress.say({ run: run.id, step: item.id, text, signal }),
@@ -133,9 +134,28 @@ async function noteEffect<T extends Json>({ db, lease, run, item }: Place, effec
     kind: effect.kind,
     target: effect.target,
     undo: effect.undo,
+    reversal: effect.reversal,
   })
   if (!row) throw new LeaseLost()
   return row
+}
+
+async function noteUndone(place: Place, undone: string, keys: readonly string[]): Promise<void> {
+  const { db, lease, run, item } = place
+  assertMayAct(place)
+  await db.transaction(async (tx) => {
+    const marked = await tx.run(markUndone, { worker: lease.worker, fence: run.fence, by: run.id, run: undone, keys })
+    const entries = marked.map(({ key, kind }) => ({
+      actorId: run.startedBy,
+      action: `undone.${kind}`,
+      runId: run.id,
+      correlationId: run.correlationId,
+      target: item.id,
+      contentSha256: null,
+      detail: { key, run: undone },
+    }))
+    await appendAudit(tx, entries)
+  })
 }
 
 /** Past the lease no effect starts, whatever the timers say. */

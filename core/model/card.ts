@@ -2,6 +2,7 @@ import type { GateSubject } from './outcome.ts'
 import type { Role } from './plan.ts'
 import type { RunState, WaitingFor } from './run.ts'
 import type { GateVerdict } from './transition.ts'
+import type { TakenBack } from './undo.ts'
 
 /** What every surface shows of a run: data only, each surface finds its own form. */
 export type RunCard = {
@@ -35,6 +36,8 @@ export type RunCard = {
     /** What became of it there; null: it is open, as far as we were told. */
     readonly end: 'merged' | 'closed' | null
   } | null
+  /** Of an undo: what became of each effect so far. */
+  readonly takenBack: readonly TakenBack[]
   readonly startedBy: string
 }
 

@@ -11,6 +11,18 @@ export const findRunsOfPullRequest = statement({
     where e.kind = 'pull_request' and e.result->>'url' = :url::text`,
 })
 
+/** The same, with what people call the run, and the address at which it knows the repository. */
+export const findPullRequestEffects = statement({
+  name: 'find_pull_request_effects',
+  params: ['url'],
+  row: z.object({ number: z.number(), address: z.string().nullable() }),
+  sql: `
+    select (select r.number from app.runs r where r.id = e.run_id) as number, e.target->>'address' as address
+    from app.effects e
+    where e.kind = 'pull_request' and e.result->>'url' = :url::text
+    order by e.planned_at`,
+})
+
 /**
  * Writes into a run's history, and into the outbox, what became of its pull request; also when the run has ended. Once
  * for each kind of event: no row the second time. Send it under the lock of the run's row.

@@ -39,6 +39,12 @@ export const listRuns = statement({
     limit :most::integer offset :skip::integer`,
 })
 
+const takenBack = z.object({
+  what: z.string(),
+  outcome: z.enum(['undone', 'compensated', 'was gone', 'irreversible', 'failed']),
+  says: z.string(),
+})
+
 /** One run as its card shows it. */
 export const viewRun = statement({
   name: 'view_run',
@@ -79,6 +85,7 @@ export const viewRun = statement({
     pullRequest: z.object({ number: z.number(), url: z.string() }).nullable(),
     pullRequestEnd: z.enum(['merged', 'closed']).nullable(),
     progress: z.string().nullable(),
+    takenBack: z.array(takenBack).nullable(),
   }),
   sql: `
     select ${lineColumns}, r.correlation_id, r.failures,
@@ -96,7 +103,9 @@ export const viewRun = statement({
        where e.run_id = r.id and e.kind in ('pull_request_merged', 'pull_request_closed')
        order by e.seq desc limit 1) as pull_request_end,
       (select g.text from app.progress g
-       where g.run_id = r.id and r.state = 'running' and g.step_id = p.steps->r.position->>'id') as progress
+       where g.run_id = r.id and r.state = 'running' and g.step_id = p.steps->r.position->>'id') as progress,
+      (select jsonb_agg(a.output->'takenBack' order by a.position) from app.attempts a
+       where a.run_id = r.id and a.outcome = 'done' and a.output ? 'takenBack') as taken_back
     from app.runs r
     join app.plans p on p.run_id = r.id and p.version = r.plan_version
     left join app.budgets b on b.scope = 'run' and b.scope_id = r.id
@@ -148,7 +157,7 @@ export const viewGates = statement({
     order by g.opened_at, g.id`,
 })
 
-/** A run's history in order; tries and their errors, wishes that policy did not grant and escalations woven in. */
+/** A run's history in order; tries and their errors, wishes that policy did not grant, escalations and what an undo took back woven in. */
 export const listLog = statement({
   name: 'list_log',
   params: ['run', 'most'],
@@ -166,6 +175,9 @@ export const listLog = statement({
       from app.attempts a,
         jsonb_array_elements_text(a.output->'outlook'->'clamped') with ordinality wish(text, nth)
       where a.run_id = :run::uuid and a.outcome = 'done'
+      union all
+      select 0, 0, a.finished_at, 'taken_back', a.output->'takenBack'
+      from app.attempts a where a.run_id = :run::uuid and a.outcome = 'done' and a.output ? 'takenBack'
       union all
       select 0, 0, g.escalated_at, 'gate_escalated',
         jsonb_build_object('gate', g.name, 'roles', g.policy->'escalation'->'roles')

@@ -32,6 +32,7 @@ export const publishDocuments = (source: SourceControl, codeHost: CodeHost | nul
       kind: 'branch',
       target: { address: snapshot.address, branch },
       undo: `git push ${snapshot.address} --delete ${branch}`,
+      reversal: 'undo',
       // The commit carries its key: making it again finds it, so there is nothing else to look up.
       find: () => Promise.resolve(null),
       make: async (key) => ({ branch, ...(await commit(key)) }),

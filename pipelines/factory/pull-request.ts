@@ -27,6 +27,7 @@ export async function openDocsPullRequest(
     kind: 'pull_request',
     target: { address: snapshot.address, branch, base: snapshot.branch },
     undo: `close the pull request of ${branch}`,
+    reversal: 'undo',
     // Looked up before it is made, by its key and by its branch: making it again finds it.
     find: () => Promise.resolve(null),
     make: (key) => codeHost.openPullRequest({ ...draft, key }, ctx.signal),
@@ -55,6 +56,7 @@ async function showDecision(
     kind: 'check',
     target: { address, commit, name },
     undo: `none: the check ${name} goes with its commit`,
+    reversal: 'irreversible',
     find: () => Promise.resolve(null),
     make: async (key) => {
       const check = { address, commit, name, state: 'success', summary: sayDecision(decision), key } as const

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { MadeEffect, StepContext, StepKind } from '../../core/pipeline.ts'
 import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { phaseOf } from './estimate.ts'
+import { reversalWords } from './reversals.ts'
 import { publishOutput, type ReadOutput, readOutput, writingOutput } from './shapes.ts'
 
 /** Last step: what was made, what it cost against the estimate, and how to undo it. */
@@ -33,10 +34,12 @@ export const summarize: StepKind = {
       '',
       '## Undo',
       '',
+      `\`/undo ${ctx.handle}\` does all of this, newest first; what changes a default branch is asked before. By hand:`,
+      '',
       ...(await ctx.effects())
         .filter(wasMade)
         .toReversed()
-        .map((effect) => `- ${effect.kind}: \`${undoOf(effect)}\``),
+        .map((effect) => `- ${effect.kind} (${reversalWords[effect.reversal]}): \`${undoOf(effect)}\``),
       '',
     ].join('\n')
     const artifact = await ctx.save('summary.md', new TextEncoder().encode(text), 'text/markdown')

@@ -299,3 +299,20 @@ test('no request, however odd, comes to a 5xx, a stack trace or an answer in ano
     { numRuns: 400 },
   )
 })
+
+test('a program takes a run back as a person does, and hears why where it cannot be', async () => {
+  const { house, served, key } = await openServed()
+  await house.work()
+  const folder = await makeRepository(house, 'shop', { 'README.md': '# Shop\n\nA shop.\n' })
+  const run = await startFactory(house, folder)
+  await cardWhen(house, run, isAtGate)
+  const live = await served.call(`/api/v1/runs/${run}/undo`, { key, body: {} })
+  expect(live).toMatchObject({ status: 409, body: { code: 'wrong_state', next: `Stop it first: /cancel ${run}.` } })
+  agreed(await house.ask({ kind: 'approve', run, gate: null, sha256: null }))
+  await cardWhen(house, run, ({ state }) => state === 'succeeded')
+  const begun = await served.call(`/api/v1/runs/${run}/undo`, { key, body: {} })
+  expect(begun).toMatchObject({ status: 202, body: { kind: 'started' } })
+  await cardWhen(house, String(begun.body['run_id']), ({ state }) => state === 'succeeded')
+  const wrong = await served.call(`/api/v1/runs/${run}/undo`, { key, body: { commit: 'main' } })
+  expect(wrong).toMatchObject({ status: 400, body: { detail: 'commit: must be 7 to 40 digits of a commit' } })
+})

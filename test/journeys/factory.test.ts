@@ -130,6 +130,7 @@ const closedHost: CodeHost = {
   setCheck: () => Promise.resolve(),
   merge: () => Promise.resolve({ commit: '' }),
   protection: () => Promise.resolve({ isProtected: false, requiredChecks: [], requiredApprovals: 0 }),
+  closePullRequest: () => Promise.resolve('gone'),
 }
 
 /** What is there of runs apart from their history: in the work folder, in the repository, and held in the database. */

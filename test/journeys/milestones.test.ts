@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Fault } from '../../core/model/problem.ts'
 import {
   agreed,
   cardWhen,
@@ -13,6 +12,7 @@ import {
   startFactory,
   type TestHouse,
 } from '../support/house.ts'
+import { losing } from '../support/losing.ts'
 import { append, type Deed, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const readme = `# Shop
@@ -57,6 +57,7 @@ test.runIf(hasSandbox)(
     await approve(house, handle, 'first-merge')
     const gate = await approve(house, handle, 'M-001')
     expect(gate?.subject.what).toContain('M-001 Paying: 2 files (+2 −0) into main')
+    expect(gate?.subject.facts.join()).toContain('undo: merge compensated by a revert, branch and tag undone')
     const card = await cardWhen(house, handle, isAtEnd)
     expect(card).toMatchObject({ state: 'succeeded', money: { spentMicros: 20_000, reservedMicros: 0 } })
     const log = (await git(folder, 'log', '--format=%s')).split('\n')
@@ -71,22 +72,6 @@ test.runIf(hasSandbox)(
     expect(agent.tasks).toHaveLength(2)
   },
 )
-
-/** Does what it is asked to, and the first time that it has done each thing the answer is lost. */
-function losing<T extends object>(port: T): T {
-  const lost = new Set<string>()
-  const entries = Object.entries(port).map(([name, method]: [string, unknown]) => {
-    if (typeof method !== 'function') return [name, method]
-    const losingOnce = async (...args: unknown[]): Promise<unknown> => {
-      const answer: unknown = await (method as (...given: unknown[]) => unknown)(...args)
-      if (lost.has(name)) return answer
-      lost.add(name)
-      throw new Fault({ code: 'TRANSIENT_NETWORK', message: `the answer of ${name} was lost`, retryable: true })
-    }
-    return [name, losingOnce]
-  })
-  return Object.fromEntries(entries) as T
-}
 
 test.runIf(hasSandbox)(
   'when each thing that is done outside is done and its answer lost, the same comes of it, once',

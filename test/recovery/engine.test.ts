@@ -90,6 +90,7 @@ describe('steps', () => {
         kind: 'thing',
         target: {},
         undo: 'none',
+        reversal: 'undo',
         find: async (key) => (made.includes(key) ? key : null),
         make: async (key) => {
           made.push(key)
@@ -114,7 +115,16 @@ describe('steps', () => {
       const make = (key: string) => (made.push(name), Promise.resolve(key))
       // Nothing outside can be asked whether it is there: only what the run remembers keeps it from a second time.
       const find = () => Promise.resolve(null)
-      await ctx.effect({ name, kind: 'thing', target: {}, undo: 'none', find, make, result: z.string() })
+      await ctx.effect({
+        name,
+        kind: 'thing',
+        target: {},
+        undo: 'none',
+        reversal: 'irreversible',
+        find,
+        make,
+        result: z.string(),
+      })
     }
     const page = kind(async (ctx) => {
       await make(ctx, 'before the gate')

@@ -59,6 +59,7 @@ function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline
       kind: 'crate',
       target: { ship: 'one' },
       undo: 'take it off',
+      reversal: 'undo',
       find: async (key) => (world.crates.includes(key) ? key : null),
       make: async (key) => {
         await life.at('before the effect')

@@ -5,6 +5,7 @@ import { expect, onTestFinished } from 'vitest'
 import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
 import { createGitSourceControl } from '../../adapters/git/source-control.ts'
 import type { GitSourceControlOptions } from '../../adapters/git/tools.ts'
+import { createTrunk } from '../../adapters/git/trunk.ts'
 import { runProcess } from '../../adapters/process/run.ts'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Desk } from '../../core/commands/desk.ts'
@@ -18,7 +19,8 @@ import type { Refusal, Result } from '../../core/model/problem.ts'
 import { redactor } from '../../core/model/redact.ts'
 import { isOver } from '../../core/model/run.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
-import type { Author, CodeHost } from '../../core/ports.ts'
+import type { Author, CodeHost, LabelRequests } from '../../core/ports.ts'
+import type { CommitChecks, Trunk } from '../../core/workshop.ts'
 import { Database } from '../../core/store/database.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { appRole } from '../../core/store/role.ts'
@@ -81,6 +83,11 @@ export type World = {
   readonly author?: Author | null
   /** Not given: nobody writes code. */
   readonly workshop?: (options: GitSourceControlOptions) => FactoryPorts['workshop']
+  /** What an undo goes to default branches by; git itself unless given. */
+  readonly trunk?: (options: GitSourceControlOptions) => Trunk
+  /** What checks there say; not given: nothing does. */
+  readonly checks?: CommitChecks
+  readonly labels?: LabelRequests
   /** The server's own policy, as its operator wrote it. */
   readonly policy?: string
 }
@@ -108,11 +115,14 @@ export async function openTestHouse(
     gitTimeoutMs: 30_000,
     ...world.git,
   }
-  const { codeHost, policy, author = null } = world
+  const { codeHost, policy, author = null, trunk, checks = null, labels = null } = world
   const ports = {
     source: createGitSourceControl(options),
     author: author ?? createBuiltinAuthor(),
+    trunk: trunk?.(options) ?? createTrunk(options),
     codeHost,
+    checks,
+    labels,
     workshop: world.workshop?.(options) ?? null,
     serverPolicy: policyOf(policy),
   }

@@ -3,6 +3,7 @@ import { Fault } from '../../../core/model/problem.ts'
 import type { Plan } from '../../../core/model/plan.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import { gatePolicy, pinnedPolicy } from '../policy.ts'
+import { sayReversals } from '../reversals.ts'
 import { publishOutput, readOutput } from '../shapes.ts'
 import { documentsBlock, milestoneBlock } from './block.ts'
 import { checksOf } from './checks.ts'
@@ -19,6 +20,7 @@ export const awaitDocumentChecks = (ports: MilestonePorts): StepKind => ({
   onPause: 'finish',
   run: async (ctx) => {
     const published = await ctx.outputOf('publish', publishOutput)
+    const hasPullRequest = published.pullRequest !== null
     const base = await baseOf(ctx)
     const { codeHost, workshop } = ports
     const asked = { base, commit: published.commit }
@@ -45,7 +47,7 @@ export const awaitDocumentChecks = (ports: MilestonePorts): StepKind => ({
         facts: [
           ...(checks.length > failed.length ? [`${checks.length - failed.length} checks passed`] : []),
           ...(published.pullRequest ? [published.pullRequest.url] : []),
-          `undo: revert of the merge, last good commit ${base.commit.slice(0, 12)} tagged`,
+          `undo: ${sayReversals({ hasPullRequest, hasCheck: hasPullRequest })}; last good commit ${base.commit.slice(0, 12)} tagged`,
         ],
       },
       policy: gatePolicy(await pinnedPolicy(ctx, read), 'first-merge'),

@@ -79,7 +79,8 @@ async function openOne(ctx: StepContext, codeHost: CodeHost, found: FoundBug) {
       name: `issue ${n}`,
       kind: 'issue',
       target: { address, milestone: milestone.id, bug: n },
-      undo: `close the issue of bug ${n} of ${milestone.id}/bugs.md`,
+      undo: `none: the bug of ${milestone.id}/bugs.md, number ${n}, is there without the change too; close its issue by hand where it is none`,
+      reversal: 'irreversible',
       // Looked up before it is made, by its key.
       find: () => Promise.resolve(null),
       make: open,

@@ -51,6 +51,7 @@ export async function land(ctx: StepContext, ports: MilestonePorts, landing: Lan
     kind: 'merge',
     target: { address: base.address, branch, into: base.branch, sha, before: base.commit, method },
     undo: `git revert the merge of ${branch} into ${base.branch} (back to ${base.commit.slice(0, 12)})`,
+    reversal: 'compensate',
     // Looked up before it is made: what is merged already says so.
     find: () => Promise.resolve(null),
     make: (key) => merge(key).catch((error: unknown) => unlessMoved(ctx, ports, base, error)),
@@ -77,6 +78,7 @@ async function tagLastGood(ctx: StepContext, { workshop }: MilestonePorts, base:
     kind: 'tag',
     target: { address: base.address, tag: name, commit: base.commit },
     undo: `git push ${base.address} --delete refs/tags/${name}`,
+    reversal: 'undo',
     find: () => Promise.resolve(null),
     make: async () => {
       await workshop.trunk.tag({ address: base.address, name, commit: base.commit }, ctx.signal)

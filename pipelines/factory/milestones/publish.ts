@@ -43,6 +43,7 @@ export const publishChange = ({ codeHost, workshop }: MilestonePorts): StepKind 
       kind: 'branch',
       target: { address: base.address, branch },
       undo: `git push ${base.address} --delete ${branch}`,
+      reversal: 'undo',
       // The commit carries its key: making it again finds it.
       find: () => Promise.resolve(null),
       make: async (key) => ({ branch, ...(await workshop.trunk.commitPatch({ ...request, key }, ctx.signal)) }),
@@ -89,6 +90,7 @@ async function openChange(ctx: StepContext, codeHost: CodeHost, offer: Offer): P
     kind: 'pull_request',
     target: { address, branch, base },
     undo: `close the pull request of ${branch}`,
+    reversal: 'undo',
     // Looked up before it is made, by its key and by its branch.
     find: () => Promise.resolve(null),
     make: (key) => codeHost.openPullRequest({ ...draft, key }, ctx.signal),

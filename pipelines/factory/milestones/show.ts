@@ -2,6 +2,7 @@ import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Policy } from '../policy.ts'
 import { gatePolicy, pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
+import { sayReversals } from '../reversals.ts'
 import { counted } from '../text.ts'
 import { isSensitive } from './paths.ts'
 import {
@@ -81,7 +82,7 @@ async function subjectOf(ctx: StepContext, { milestone, made, output, commit, bu
       ...bugs,
       `${agent}, ${counted(calls, 'call')}, cost $${(spent.micros / 1_000_000).toFixed(2)} so far`,
       ...(pullRequest === null ? [] : [pullRequest]),
-      `undo: revert of the merge, last good commit ${base.commit.slice(0, 12)} tagged`,
+      `undo: ${sayReversals({ hasPullRequest: pullRequest !== null, hasCheck: false })}; last good commit ${base.commit.slice(0, 12)} tagged`,
     ],
   }
 }

@@ -101,6 +101,7 @@ export async function startGitHub(): Promise<FakeGitHub> {
         issues: [],
         checkRuns: [],
         statuses: [],
+        people: {},
         requiredChecks: [],
       }
       await makeBare(folder, files)
@@ -145,8 +146,9 @@ export async function startGitHub(): Promise<FakeGitHub> {
       onTestFinished(() => github.close())
       return github
     },
-    world: ({ codeHost, credentialFor }) => ({
+    world: ({ codeHost, labels, credentialFor }) => ({
       codeHost,
+      labels,
       git: { allowedHosts: ['localhost'], caFile: host.caFile, credentialFor },
     }),
   }

@@ -401,6 +401,39 @@ const routes: readonly Route[] = [
     }),
   },
   {
+    on: new RegExp(`^PATCH ${repo}\\/pulls\\/(\\d+)$`),
+    needs: ['pull_requests'],
+    level: 'write',
+    answer: async (here) => {
+      const pull = pullOf(here.repository, here.parts[0])
+      pull.state = z.object({ state: z.literal('closed') }).parse(here.request.body).state
+      note(here, 'pull.close', `${pull.number}`)
+      return { status: 200, body: showPull(here.repository, pull) }
+    },
+  },
+  {
+    on: new RegExp(`^GET ${repo}\\/collaborators\\/([^/]+)\\/permission$`),
+    needs: ['metadata', 'contents'],
+    level: 'read',
+    answer: async ({ repository, parts }) => {
+      const permission = repository.people[parts[0] ?? '']
+      if (permission === undefined) throw new Refusal(404, 'Not Found')
+      return { status: 200, body: { permission } }
+    },
+  },
+  {
+    on: new RegExp(`^DELETE ${repo}\\/issues\\/(\\d+)\\/labels\\/([^/]+)$`),
+    needs: ['issues', 'pull_requests'],
+    level: 'write',
+    answer: async (here) => {
+      const pull = pullOf(here.repository, here.parts[0])
+      if (!pull.labels.includes(here.parts[1] ?? '')) throw new Refusal(404, 'Label does not exist')
+      pull.labels = pull.labels.filter((name) => name !== here.parts[1])
+      note(here, 'label.remove', `${pull.number}`)
+      return { status: 200, body: pull.labels.map((name) => ({ name })) }
+    },
+  },
+  {
     on: new RegExp(`^PUT ${repo}\\/pulls\\/(\\d+)\\/merge$`),
     needs: ['contents'],
     level: 'write',

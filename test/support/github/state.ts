@@ -81,6 +81,8 @@ export type Repository = {
   readonly checkRuns: CheckRun[]
   /** Newest first. */
   readonly statuses: Status[]
+  /** What GitHub says that accounts may do: `admin`, `write`, `read` or `none`. */
+  readonly people: Record<string, string>
   requiredChecks: string[]
   /** Of a ruleset on the default branch; null: there is none. */
   requiredApprovals: number | null
