@@ -185,6 +185,7 @@ describe('.env.example', () => {
     'QP_MODEL_BASE_URL',
     'QP_MODEL_API_KEY',
     'QP_MODEL_API_KEY_FILE',
+    'QP_MODEL_PRICES',
   ]
 
   test('what it shows as a default is the default', () => {

@@ -14,7 +14,7 @@ import { applyLocked } from '../store/apply.ts'
 import { findRaisePolicy, raiseBudget, readBudget } from '../store/budget.ts'
 import type { Executor } from '../store/database.ts'
 import type { lockGates } from '../store/gate.ts'
-import { openRequest } from '../store/gate.ts'
+import { openRequest, withdrawRequest } from '../store/gate.ts'
 import { readRun } from '../store/run.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { viewGates } from '../store/view.ts'
@@ -46,6 +46,7 @@ async function askForRaise(
   { tx, actor, command }: Request<Budget>,
   { run, ledger, micros }: Ask,
 ): Promise<Result<Done>> {
+  await tx.run(withdrawRequest, { run: run.id })
   const open = (await tx.run(viewGates, { run: run.id })).find(
     (gate) => gate.kind === 'budget' && gate.verdict === null,
   )

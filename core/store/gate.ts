@@ -87,6 +87,17 @@ export const openRequest = statement({
     returning id`,
 })
 
+/** Takes back what a run has asked for by itself: a person asks for another amount. */
+export const withdrawRequest = statement({
+  name: 'withdraw_request',
+  params: ['run'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    update app.gates set verdict = 'withdrawn', decided_at = app.clock_now()
+    where run_id = :run::uuid and kind = 'budget' and name = 'budget' and verdict is null and requested_by is null
+    returning id`,
+})
+
 /**
  * Takes a vote and, when it settles the gate, sets the verdict: once, and on the very bytes that were shown. No row: the
  * gate was settled meanwhile or is about other bytes, and nothing was written.

@@ -69,6 +69,15 @@ describe('a run that has no money for its next call', () => {
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ money: { capMicros: 1_300_000 } })
   })
 
+  test('asks for what a person names instead, where somebody knows better', async () => {
+    const { house, handle } = await atTheEndOfItsMoney()
+    agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: 250_000 }))
+    const twice = await house.ask({ kind: 'budget', run: handle, raiseMicros: 1 })
+    expect(twice, 'a person’s own stands').toMatchObject({ ok: false, refusal: { code: 'wrong_state' } })
+    agreed(await house.ask({ kind: 'approve', run: handle, gate: 'budget', sha256: null }))
+    expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ money: { capMicros: 1_250_000 } })
+  })
+
   test('that is resumed without more withdraws what it asked for, and asks anew', async () => {
     const { house, handle, card } = await atTheEndOfItsMoney()
     agreed(await house.ask({ kind: 'resume', run: handle }))

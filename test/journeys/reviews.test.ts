@@ -137,7 +137,9 @@ test.runIf(hasSandbox)(
     expect(body).toMatch(/^- 0 of 1 criteria judged met by compatible\/critic$/m)
     expect(body).toMatch(/^- Look at: .*: See @\u2060olivia in #\u20601 \\<b\\>$/m)
     const summary = await textOf(house, handle, 'summary.md')
-    expect(summary).toContain(`- issue: \`close https://github.test/olivia/shop/issues/${issue?.number}\``)
+    expect(summary).toContain(
+      `- issue (irreversible): \`close https://github.test/olivia/shop/issues/${issue?.number}\``,
+    )
     const writes = fake.state.tokens.map(({ permissions: held }) => held?.['issues'] ?? null)
     expect(new Set(writes), 'the permission only where it is used').toEqual(new Set([null, 'write']))
   },
