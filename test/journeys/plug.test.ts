@@ -13,16 +13,16 @@ const program = (dir: string, ...args: readonly string[]) => ({
   env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: dir, QP_STATE_DIR: join(dir, 'state') },
 })
 
-/** Starts the demonstration and kills it, unasked, as soon as it has said `words`. */
-async function pullThePlug(dir: string, words: string): Promise<void> {
+/** Starts the demonstration and kills it, unasked, as soon as it has said so. */
+async function pullThePlug(dir: string, words: RegExp): Promise<void> {
   const demo = await startProcess({ ...program(dir, 'demo', '--yes'), stdout: 'pipe' })
   let said = ''
   demo.stdout?.on('data', (chunk: Buffer) => {
     said += chunk.toString()
-    if (said.includes(words)) demo.signal('SIGKILL')
+    if (words.test(said)) demo.signal('SIGKILL')
   })
   await demo.exited
-  expect(said).toContain(words)
+  expect(said).toMatch(words)
 }
 
 test('a run whose plug is pulled in every phase ends as if nothing had happened', { timeout: 120_000 }, async () => {
@@ -30,7 +30,8 @@ test('a run whose plug is pulled in every phase ends as if nothing had happened'
   // Root's database would else live outside this folder, and stay.
   await chmod(dir, 0o755)
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
-  for (const phase of ['1/6', '2/6', '3/6', 'Approved by', '4/6']) await pullThePlug(dir, phase)
+  // Who approves may see the documents written before the plug is pulled: the next one then begins behind them.
+  for (const phase of [/1\/6/, /2\/6/, /3\/6/, /Approved by/, /[45]\/6/]) await pullThePlug(dir, phase)
   const limits = { timeoutMs: 60_000, maxOutputBytes: 1_000_000 }
   const last = await runProcess({ ...program(dir, 'demo', '--yes'), ...limits })
   expect(last.stdout.toString()).toContain('✓ 12 documents, lint 0 errors')
