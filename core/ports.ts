@@ -85,7 +85,10 @@ export type AuthorRequest = {
   }
 }
 
-/** A gate decision as it may appear in documents: a role and a pseudonym, never a name. */
+/**
+ * A gate decision as it may appear in documents: a role and a pseudonym, never a name. Of money that was granted the artifact is
+ * what was asked for, in words.
+ */
 export type DecisionRecord = {
   readonly gate: string
   readonly verdict: 'approved' | 'rejected' | 'changes_requested'

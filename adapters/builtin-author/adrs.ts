@@ -1,3 +1,4 @@
+import { costlyPrompt } from '../../core/model/money-request.ts'
 import type { DecisionRecord, WrittenDocument } from '../../core/ports.ts'
 import { code, inline } from './markdown.ts'
 import { page, type PageSection } from './page.ts'
@@ -62,9 +63,13 @@ function gateDecision({
     title: `${verdicts[verdict]} at gate ${inline(gate)}`,
     context: `On ${decidedOn} the gate ${code(gate)} showed ${code(artifact)} with sha256 ${code(sha256.slice(0, 12))}.`,
     decision: `${verdicts[verdict]} by ${code(pseudonym)} as ${inline(role)}.${comment === null ? ' No comment was given.' : ` Comment: “${inline(comment)}”.`}`,
-    consequences: consequence(verdict, artifact),
+    consequences: isMoney(gate) ? goesOn : consequence(verdict, artifact),
   }
 }
+
+const isMoney = (gate: string): boolean => gate === 'budget' || gate === costlyPrompt
+
+const goesOn = 'The run goes on with what was granted; more needs a decision of its own.'
 
 function consequence(verdict: DecisionRecord['verdict'], artifact: string): string {
   switch (verdict) {

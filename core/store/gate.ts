@@ -137,10 +137,13 @@ const listDecidedGates = statement({
     remark: z.instanceof(Buffer).nullable(),
   }),
   sql: `
-    select g.name, g.verdict, g.artifact, g.artifact_sha256 as sha256, g.decided_role as role, g.decided_by as actor_id,
+    select g.name, g.verdict, coalesce(g.artifact, g.subject->>'what') as artifact,
+      coalesce(g.artifact_sha256, encode(sha256(convert_to(g.subject::text, 'UTF8')), 'hex')) as sha256,
+      g.decided_role as role, g.decided_by as actor_id,
       to_char(g.decided_at at time zone 'UTC', 'YYYY-MM-DD') as decided_on, m.sealed as remark
     from app.gates g left join pii.remarks m on m.id = g.remark_id
-    where g.run_id = :run::uuid and g.kind = 'plan' and g.decided_by is not null
+    -- Money that was granted is a decision like others; money that was refused has changed nothing.
+    where g.run_id = :run::uuid and (g.kind = 'plan' or g.verdict = 'approved') and g.decided_by is not null
     order by g.decided_at, g.id`,
 })
 

@@ -6,7 +6,7 @@ import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import { roundOf } from '../../core/model/plan.ts'
 import type { CodeHost, FileChange, Snapshot, SourceControl } from '../../core/ports.ts'
 import { openDocsPullRequest } from './pull-request.ts'
-import { docsBranchResult, readOutput } from './shapes.ts'
+import { docsBranchResult, publishOutput, readOutput } from './shapes.ts'
 
 /** The branch a run's documents go to. */
 export const docsBranch = (handle: string): string => `quantapilot/${handle}/docs`
@@ -41,6 +41,8 @@ export const publishDocuments = (source: SourceControl, codeHost: CodeHost | nul
     const pullRequest = codeHost?.serves(snapshot.address)
       ? await openDocsPullRequest(ctx, codeHost, { snapshot, ...published })
       : null
+    const before = await ctx.findOutput('publish', publishOutput)
+    if (before !== null) await retire(ctx, { source, codeHost, snapshot }, before)
     return {
       kind: 'done',
       output: { ...published, pullRequest, base },
@@ -51,6 +53,36 @@ export const publishDocuments = (source: SourceControl, codeHost: CodeHost | nul
     }
   },
 })
+
+type Place = {
+  readonly source: SourceControl
+  readonly codeHost: CodeHost | null
+  readonly snapshot: Snapshot
+}
+
+/** What a newer branch takes the place of is offered to nobody any more. */
+async function retire(
+  ctx: StepContext,
+  { source, codeHost, snapshot }: Place,
+  { branch, pullRequest }: z.infer<typeof publishOutput>,
+): Promise<void> {
+  const { address } = snapshot
+  if (pullRequest && codeHost?.serves(address))
+    await ctx.effect({
+      name: 'close-before',
+      kind: 'pull_request_closed',
+      target: { address, pullRequest: pullRequest.number },
+      undo: `open ${pullRequest.url} again`,
+      reversal: 'irreversible',
+      // One that is closed is found so.
+      find: () => Promise.resolve(null),
+      make: async () => ({
+        became: await codeHost.closePullRequest({ address, number: pullRequest.number }, ctx.signal),
+      }),
+      result: z.object({ became: z.enum(['closed', 'gone', 'merged']) }),
+    })
+  await source.removeBranch(snapshot, branch, ctx.signal)
+}
 
 const maxDocumentBytes = 1_000_000
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MadeEffect, StepContext, StepKind } from '../../core/pipeline.ts'
+import type { DecisionRecord } from '../../core/ports.ts'
 import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { phaseOf } from './estimate.ts'
 import { reversalWords } from './reversals.ts'
@@ -32,6 +33,10 @@ export const summarize: StepKind = {
       ...(await sayPhases(ctx, read)),
       ...(await sayMilestones(ctx)),
       '',
+      '## Decisions',
+      '',
+      ...(await ctx.decisions()).map(sayDecision),
+      '',
       '## Undo',
       '',
       `\`/undo ${ctx.handle}\` does all of this, newest first; what changes a default branch is asked before. By hand:`,
@@ -46,6 +51,10 @@ export const summarize: StepKind = {
     return { kind: 'done', output: { branch: published.branch, commit: published.commit }, artifacts: [artifact] }
   },
 }
+
+/** A role and a pseudonym, never a name. */
+const sayDecision = ({ gate, verdict, artifact, sha256, role, pseudonym, decidedOn }: DecisionRecord): string =>
+  `- ${gate}: ${verdict.replace('_', ' ')} by ${role} ${pseudonym} on ${decidedOn}, ${artifact} (sha ${sha256.slice(0, 12)})`
 
 /** Each phase against its estimate; left out where nothing was to cost anything. */
 async function sayPhases(ctx: StepContext, { outlook }: ReadOutput): Promise<readonly string[]> {

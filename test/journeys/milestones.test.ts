@@ -257,3 +257,30 @@ test.runIf(hasSandbox)(
     expect(await git(folder, 'show', 'main:Jenkinsfile')).toBe('sh "make"')
   },
 )
+
+test.runIf(hasSandbox)(
+  'documents whose base moved are offered once more, and what they take the place of is gone',
+  async () => {
+    const agent = scriptedAgent(passing)
+    const house = await openTestHouse({}, null, { codeHost: null, git: {}, workshop: workshopOf(agent) })
+    const folder = await makeRepository(house, 'shop', { 'README.md': readme, Makefile: makefile })
+    await house.work()
+    const handle = await startFactory(house, folder)
+    await approve(house, handle, 'anchor')
+    await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'first-merge'))
+    const name = ['-c', 'user.name=T', '-c', 'user.email=t@localhost']
+    await git(folder, ...name, 'commit', '--quiet', '--allow-empty', '-m', 'mine')
+    await approve(house, handle, 'first-merge')
+    const again = (it: Parameters<typeof isAtGate>[0]) =>
+      isAtGate(it) && it.gates.filter((gate) => gate.name === 'first-merge').length === 2
+    await cardWhen(house, handle, again)
+    const left = (await git(folder, 'branch', '--list', 'quantapilot/*', '--format=%(refname:short)')).split('\n')
+    expect(left).toEqual([`quantapilot/${handle}/docs-2`])
+    await approve(house, handle, 'first-merge')
+    await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some((gate) => gate.name === 'M-001'))
+    expect((await git(folder, 'log', '--format=%s')).split('\n').slice(0, 2)).toEqual([
+      `docs: documentation suite of run ${handle}`,
+      'mine',
+    ])
+  },
+)

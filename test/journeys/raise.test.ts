@@ -164,4 +164,14 @@ test('a higher cap in the repository’s own file is asked for, not taken, and a
   expect(await cardWhen(house, handle, isAtGate)).toMatchObject({
     money: { capMicros: 3_000_000, spentMicros: 20_000 },
   })
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: 'anchor', sha256: null }))
+  await cardWhen(house, handle, (it) => isPaused(it) && openGate(it)?.name === 'costly-prompt')
+  agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+  await cardWhen(house, handle, isAtEnd)
+  const adrs = agreed(await house.ask({ kind: 'artifacts', run: handle, name: 'docs/80_adrs.md' }))
+  expect(adrs.kind === 'file' && adrs.text, 'what was granted before the documents stands in them').toMatch(
+    /Approved at gate budget[\s\S]*Raise the budget by \$2\.95/,
+  )
+  const summary = agreed(await house.ask({ kind: 'artifacts', run: handle, name: 'summary.md' }))
+  expect(summary.kind === 'file' && summary.text).toMatch(/^- costly-prompt: approved by approver actor-/m)
 })

@@ -53,8 +53,15 @@ const usual: Record<Provider, string> = {
   compatible: 'm',
 }
 
-/** A meter's line to that provider, and a ledger that holds so many reservations. */
-async function openLine(provider: Provider, speaks: ModelInterface, url: string, holds = Number.POSITIVE_INFINITY) {
+type Bounds = { readonly holds?: number; readonly mostTokens?: number; readonly cap?: number }
+
+/** A meter's line to that provider, and a ledger that holds so many reservations, each of so many tokens at most. */
+async function openLine(
+  provider: Provider,
+  speaks: ModelInterface,
+  url: string,
+  { holds = Infinity, mostTokens = Infinity, cap = 1_000 }: Bounds = {},
+) {
   const open = new Set<number>()
   const settled: Amount[] = []
   const records: ModelCall[] = []
@@ -64,7 +71,7 @@ async function openLine(provider: Provider, speaks: ModelInterface, url: string,
   const desk = {
     signal: new AbortController().signal,
     reserve: async (amount: Amount) => {
-      if (open.size + settled.length >= holds)
+      if (open.size + settled.length >= holds || amount.tokens > mostTokens)
         throw new Fault({ code: 'BUDGET_EXCEEDED', message: 'The budget is used up.', retryable: false })
       const id = count++
       open.add(id)
@@ -93,7 +100,7 @@ async function openLine(provider: Provider, speaks: ModelInterface, url: string,
     source,
     guards: { gate: never, circuit },
     tmpDir: tmpdir(),
-    maxOutputTokens: 1_000,
+    maxOutputTokens: cap,
   })
   const line = await meter.open(speaks, desk)
   onTestFinished(() => line.close())
@@ -247,7 +254,7 @@ test('what would reach further from the provider is taken out or refused', async
 
 test('a call that money refuses is not made, and ends the agent', async () => {
   const upstream = await openProvider({ chunks: [chatUsage] })
-  const { line } = await openLine('openai', 'openai-chat', upstream.url, 5)
+  const { line } = await openLine('openai', 'openai-chat', upstream.url, { holds: 5 })
   const answers = await Promise.all(
     Array.from({ length: 8 }, () => send(line.socket, '/v1/chat/completions', { messages: [] })),
   )
@@ -255,6 +262,17 @@ test('a call that money refuses is not made, and ends the agent', async () => {
   expect(answers.filter(({ status }) => status === 402)).toHaveLength(3)
   expect(upstream.seen).toHaveLength(5)
   expect(line.refused.reason).toMatchObject({ code: 'BUDGET_EXCEEDED' })
+})
+
+test('a call that the budget does not hold whole is made for a shorter answer where that fits, and else refused', async () => {
+  const upstream = await openProvider({ chunks: [chatUsage] })
+  const { line, reserved } = await openLine('openai', 'openai-chat', upstream.url, { mostTokens: 10_000, cap: 32_000 })
+  expect(await send(line.socket, '/v1/chat/completions', { messages: [] })).toMatchObject({ status: 200 })
+  expect(upstream.seen[0]?.body).toMatchObject({ max_completion_tokens: 8_000 })
+  expect(reserved().tokens).toBeLessThan(10_000)
+  const asked = { messages: [{ role: 'user', content: 'x'.repeat(5_000) }] }
+  expect(await send(line.socket, '/v1/chat/completions', asked)).toMatchObject({ status: 402 })
+  expect(upstream.seen).toHaveLength(1)
 })
 
 test('an answer that is cut before it says what it used stays reserved; one that is turned away costs nothing', async () => {

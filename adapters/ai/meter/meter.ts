@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { basename, join } from 'node:path'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
-import type { AuthorDesk } from '../../../core/ports.ts'
+import type { AuthorDesk, HeldMoney } from '../../../core/ports.ts'
 import type { MeterLine, ModelInterface, ModelMeter } from '../../../core/workshop.ts'
 import { ownName, sweepLeftovers } from '../../process/leftovers.ts'
 import type { ModelSource, Provider } from '../environment.ts'
@@ -109,8 +109,11 @@ const maxBodyBytes = 8_000_000
 /** Output that a call may have where the agent asks for more, or for nothing: enough for a long file. */
 const usualCap = 32_000
 
+/** Where the budget does not hold that. */
+const shortCap = 8_000
+
 async function serve(line: Line, book: Book, { request, response }: Exchange): Promise<void> {
-  const { source, spoken, desk } = line
+  const { source, spoken } = line
   const dialect = dialects[spoken]
   const [path = ''] = (request.url ?? '').split('?')
   if (request.method === 'GET' && path === '/v1/models') return listModel(response, source)
@@ -126,15 +129,34 @@ async function serve(line: Line, book: Book, { request, response }: Exchange): P
   const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
   if (closedMs > agentWaitsMs) book.limit.abort()
   if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
-  const text = JSON.stringify(body)
-  const cap = dialect.capOf(body)
-  const held = await desk.reserve(costOf(source, mostOfText(text, cap)), `agent with ${source.name}`)
+  const shorter = 'thinking' in given ? body : dialect.tamed(given, { ...wanted, cap: Math.min(wanted.cap, shortCap) })
+  const { held, text, cap } = await setAside(line, [body, typeof shorter === 'string' ? body : shorter])
   const settle = async (used: Amount): Promise<void> => {
     book.add(used)
     await held.settle(used)
   }
   const record = recorderOf(held, { model: source.name, text, maxOutputTokens: cap })
   await forward({ line, book, settle, record, onward, text, exchange: { request, response } })
+}
+
+type Held = { readonly held: HeldMoney; readonly text: string; readonly cap: number }
+
+/** Money for the call as it was asked for; where that does not fit, for a shorter answer; where none fits, the first refusal. */
+async function setAside({ source, spoken, desk }: Line, [body, shorter]: readonly [Body, Body]): Promise<Held> {
+  const hold = async (each: Body): Promise<Held> => {
+    const text = JSON.stringify(each)
+    const cap = dialects[spoken].capOf(each)
+    return { text, cap, held: await desk.reserve(costOf(source, mostOfText(text, cap)), `agent with ${source.name}`) }
+  }
+  try {
+    return await hold(body)
+  } catch (refusal) {
+    const isTooDear = refusal instanceof Fault && refusal.code === 'BUDGET_EXCEEDED'
+    if (!isTooDear || dialects[spoken].capOf(shorter) >= dialects[spoken].capOf(body)) throw refusal
+    return await hold(shorter).catch((error: unknown) => {
+      throw error instanceof Fault && error.code === 'BUDGET_EXCEEDED' ? refusal : error
+    })
+  }
 }
 
 type Call = {
