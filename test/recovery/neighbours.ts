@@ -23,7 +23,7 @@ export const hostile = {
     ends: 'time',
   },
   output: {
-    script: `${burn} while :; do echo 0123456789012345678901234567890123456789; sleep 0; done`,
+    script: `${burn} while :; do i=0; while [ $i -lt 50 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done; sleep 0; done`,
     ends: 'output',
   },
   disk: { script: `${burn} i=0; while :; do i=$((i+1)); head -c 3000000 /dev/zero > big$i; done`, ends: 'disk' },
