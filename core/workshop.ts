@@ -118,6 +118,8 @@ export type AgentTask = {
   readonly prompt: string
   /** Null leaves the model to the server. */
   readonly model: string | null
+  /** False where another model than that, or the server's first, needs a decision before. */
+  readonly mayChange: boolean
   readonly timeoutMs: number
 }
 

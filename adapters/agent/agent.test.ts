@@ -88,7 +88,7 @@ const desk = (signal = new AbortController().signal): AuthorDesk => ({
 const agentWith = (meters: readonly ModelMeter[], sandbox: Sandbox): CodingAgent =>
   createCodingAgent({ program, meters, sandbox, stateDir: tmpdir(), agentsDir: null, path: '/usr/bin:/bin' })
 
-const task = { folder: tmpdir(), prompt: 'Build it.', model: null, timeoutMs: 10_000 }
+const task = { folder: tmpdir(), prompt: 'Build it.', model: null, mayChange: true, timeoutMs: 10_000 }
 
 test('a model that wants no calls for an hour is left in the middle of the work, and the next one goes on at once', async () => {
   const [one, two] = [aMeter('one', () => true), aMeter('two', () => false)]
@@ -109,6 +109,19 @@ test('a project’s model is asked first, and another one where that cannot be h
   two.state.waitMs = 60_000
   await agent.work({ ...task, model: 'two' }, desk())
   expect([one.state.lines, two.state.lines]).toEqual([1, 1])
+})
+
+test('a project that wants no other model without a decision gets none: its own is waited for, and has to be there', async () => {
+  const [one, two] = [aMeter('one', () => false), aMeter('two', () => false)]
+  const { sandbox } = aSandbox()
+  const agent = agentWith([one.meter, two.meter], sandbox)
+  one.state.waitMs = 60_000
+  await expect(agent.work({ ...task, mayChange: false }, desk())).rejects.toMatchObject({ code: 'RATE_LIMIT' })
+  await expect(agent.work({ ...task, model: 'three', mayChange: false }, desk())).rejects.toMatchObject({
+    code: 'VALIDATION_ERROR',
+    message: expect.stringMatching(/wants the model three and no other/),
+  })
+  expect([one.state.lines, two.state.lines]).toEqual([0, 0])
 })
 
 test('where no model wants calls nothing is started, and the run comes again when the first one does', async () => {

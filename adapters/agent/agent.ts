@@ -60,10 +60,22 @@ export function createCodingAgent(options: AgentOptions): CodingAgent {
         throw new Fault({ code: 'PRECONDITION_FAILED', message: program.whenMissing, retryable: false })
       const isWanted = ({ meter }: Spoken): boolean => meter.name === task.model || meter.model === task.model
       const inOrder = [...able.filter(isWanted), ...able.filter((each) => !isWanted(each))]
-      return await workWith(options, { task, desk, installation }, inOrder)
+      if (!task.mayChange && task.model !== null && !able.some(isWanted)) throw notHere(options, task.model)
+      return await workWith(options, { task, desk, installation }, task.mayChange ? inOrder : inOrder.slice(0, 1))
     },
   }
 }
+
+const notHere = (options: AgentOptions, model: string): Fault =>
+  new Fault({
+    code: 'VALIDATION_ERROR',
+    message: `quantapilot.yml wants the model ${model} and no other (policies.model_change_requires_gate), and ${options.program.name} cannot have it here: name one of ${usable(
+      options,
+    )
+      .map(({ meter }) => meter.name)
+      .join(', ')} in models.dev.model.`,
+    retryable: false,
+  })
 
 /** With the first model that can be had. Where its provider wants no calls for long and another does, that one goes on. */
 async function workWith(options: AgentOptions, order: Order, able: readonly Spoken[]): Promise<AgentReport> {

@@ -121,6 +121,7 @@ async function build(work: Work): Promise<Outcome> {
       folder: workspace.folder,
       prompt: await promptOf(work, installed),
       model: task.policy.settings.models?.dev?.model ?? null,
+      mayChange: task.policy.settings.policies.model_change_requires_gate !== true,
       timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,
     }
     const desk = deskFor(ctx, task.policy, { step: 'impl', milestone: milestone.id })
