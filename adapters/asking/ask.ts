@@ -62,7 +62,8 @@ async function recalled(models: Chain, asked: Asked, desk: AuthorDesk): Promise<
   return before && { ...before, isCut: false, thrift: null }
 }
 
-const isTooDear = (error: unknown): error is Fault => error instanceof Fault && error.code === 'BUDGET_EXCEEDED'
+/** Whether money did not hold a call. */
+export const isTooDear = (error: unknown): error is Fault => error instanceof Fault && error.code === 'BUDGET_EXCEEDED'
 
 type Refused = {
   readonly asked: Asked

@@ -202,3 +202,21 @@ test('a call that is called off in the middle is on record as stopped, and stays
   expect(records).toMatchObject([{ outcome: 'stopped', costMicros: null, answer: null }])
   expect(ledger).toMatchObject([{ settled: null }])
 })
+
+test('documents that money holds one after the other, though not at once, are written without asking for more', async () => {
+  const { model, asked } = modelOf('acme/one', draftIn)
+  const { desk, ledger } = aDesk()
+  let held = 0
+  const tight: AuthorDesk = {
+    ...desk,
+    reserve: async (amount, purpose) => {
+      if (held >= 2) throw new Fault({ code: 'BUDGET_EXCEEDED', message: 'no money', retryable: false })
+      held++
+      const money = await desk.reserve(amount, purpose)
+      return { ...money, settle: (used) => money.settle(used).finally(() => held--) }
+    },
+  }
+  const author = createModelAuthor({ models: [model], draft })
+  const { documents } = await author.writeSuite(request, tight)
+  expect([documents.length, asked.length, ledger.length]).toEqual([11, 11, 11])
+})

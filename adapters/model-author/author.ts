@@ -10,7 +10,7 @@ import type {
   Writing,
 } from '../../core/ports.ts'
 import type { Answered, Asked } from '../asking/ask-one.ts'
-import { askOf, type Chain, chainOf } from '../asking/ask.ts'
+import { askOf, type Chain, chainOf, isTooDear } from '../asking/ask.ts'
 import type { Prompt } from '../asking/prompt.ts'
 import { asData, readPrompt } from '../asking/prompt.ts'
 
@@ -123,31 +123,43 @@ const besideReadmeBytes = 16_000
 const documentCount = 12
 const secondsEach = 30
 
-/** Low: each document once, at half its most; high: each document twice, at its most. */
+/**
+ * Low: each document once and short, a token to five bytes of its question; likely: once, a token to three bytes; high: each
+ * document twice, at its most.
+ */
 function forecastOf(
   model: LanguageModel,
   { text }: Prompt,
   base: Forecast & { readonly readmeBytes: number },
 ): Forecast {
-  const prompt = 'x'.repeat(base.readmeBytes + besideReadmeBytes)
-  const request = { system: text, prompt, maxOutputTokens: usualOutputTokens, temperature: null, answer: null }
-  const most = model.worstCase(request).micros * documentCount
+  const bytes = base.readmeBytes + besideReadmeBytes
+  const costOf = (length: number, maxOutputTokens: number): number => {
+    const prompt = 'x'.repeat(Math.ceil(length))
+    return model.worstCase({ system: text, prompt, maxOutputTokens, temperature: null, answer: null }).micros
+  }
   return {
-    lowMicros: Math.round(most / 8),
-    likelyMicros: Math.round(most / 4),
-    highMicros: most * 2,
+    lowMicros: costOf(bytes / 5, 400) * documentCount,
+    likelyMicros: costOf(bytes / 3, 1_500) * documentCount,
+    highMicros: costOf(bytes, usualOutputTokens) * documentCount * 2,
     seconds: base.seconds + (documentCount / abreast) * secondsEach,
   }
 }
 
-/** The results in the order of the documents; a few at once. The first failure ends it once those under way have ended. */
+/**
+ * The results in the order of the documents; a few at once. One that money did not hold beside the others is tried again alone,
+ * once they have said what they cost. The first failure ends it once those under way have ended.
+ */
 async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   for (let from = 0; from < items.length; from += abreast) {
-    const settled = await Promise.allSettled(items.slice(from, from + abreast).map(work))
-    for (const each of settled) {
-      if (each.status === 'rejected') throw each.reason
-      results.push(each.value)
+    const batch = items.slice(from, from + abreast)
+    const settled = await Promise.allSettled(batch.map(work))
+    const hadCompany = settled.some(({ status }) => status === 'fulfilled')
+    for (const [index, each] of settled.entries()) {
+      const item = batch[index]
+      if (each.status === 'fulfilled') results.push(each.value)
+      else if (hadCompany && item !== undefined && isTooDear(each.reason)) results.push(await work(item))
+      else throw each.reason
     }
   }
   return results

@@ -14,7 +14,7 @@ export function moneyGate({ title, id: step }: PlanItem, request: MoneyRequest, 
       ...nothing,
       artifact: { ...nothing.artifact, name: costlyPrompt },
       what: `A call of ${title} may cost up to ${dollars(micros)}`,
-      facts: [`${tokens} tokens at most`, `approved for all calls of ${rootOf(step)} that cost no more`],
+      facts: [`${counted(tokens)} tokens at most`, `approved for all calls of ${rootOf(step)} that cost no more`],
       call: { step: rootOf(step), micros },
     }
     return { ...base, name: costlyPrompt, subject }
@@ -27,12 +27,12 @@ type Raise = Omit<Extract<MoneyRequest, { kind: 'raise' }>, 'kind' | 'policy'>
 function raiseSubject({ micros, tokens, capMicros, capTokens, because }: Raise, title: string) {
   return {
     artifact: { name: 'budget', sha256: '', sizeBytes: 0 },
-    what: `Raise the budget by ${dollars(micros)} and ${tokens} tokens, which ${title} has run out of`,
+    what: `Raise the budget by ${dollars(micros)} and ${counted(tokens)} tokens, which ${title} has run out of`,
     risks: [],
     questions: [],
     changes: [
       `cap ${dollars(capMicros)} → ${dollars(capMicros + micros)}`,
-      `${capTokens} → ${capTokens + tokens} tokens`,
+      `${counted(capTokens)} → ${counted(capTokens + tokens)} tokens`,
     ],
     facts: because === null ? ['half as much again, or what the call needs where that is more'] : [because],
     micros,
@@ -41,3 +41,5 @@ function raiseSubject({ micros, tokens, capMicros, capTokens, because }: Raise, 
 }
 
 const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`
+
+const counted = (tokens: number): string => tokens.toLocaleString('en-US')

@@ -37,9 +37,9 @@ export function sayRefusal(asked: Amount, refusal: MoneyRefusal, everFits: boole
   const { level, leftMicros, leftTokens } = refusal
   const left = [
     ...(leftMicros === null ? [] : [dollars(leftMicros)]),
-    ...(leftTokens === null ? [] : [`${leftTokens} tokens`]),
+    ...(leftTokens === null ? [] : [`${leftTokens.toLocaleString('en-US')} tokens`]),
   ].join(' and ')
-  const cost = `The next call may cost up to ${dollars(asked.micros)} and ${asked.tokens} tokens`
+  const cost = `The next call may cost up to ${dollars(asked.micros)} and ${asked.tokens.toLocaleString('en-US')} tokens`
   if (everFits) return `${cost}, and ${whose[level]} has ${left} left. ${wayOn[level]}`
   return `${cost}, more than ${whose[level]} ever holds. ${level === 'run' ? wayOn.run : 'Raise that cap, or stop with /cancel.'}`
 }

@@ -43,7 +43,7 @@ describe('a run that has no money for its next call', () => {
       name: 'budget',
       kind: 'budget',
       roles: ['approver', 'admin'],
-      subject: { what: 'Raise the budget by $0.50 and 1000 tokens, which second has run out of', options: ['phase'] },
+      subject: { what: 'Raise the budget by $0.50 and 1,000 tokens, which second has run out of', options: ['phase'] },
     })
     agreed(await house.ask({ kind: 'approve', run: handle, gate: 'budget', sha256: null }))
     const end = await cardWhen(house, handle, isAtEnd)
