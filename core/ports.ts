@@ -151,8 +151,8 @@ export type ModelCall = {
   readonly maxOutputTokens: number
   /** Of the JSON Schema that the answer had to follow; null: free text. */
   readonly schemaSha256: string | null
-  /** Null where an agent asked in its own words. */
-  readonly prompt: { readonly id: string; readonly version: string; readonly sha256: string } | null
+  /** Of an agent's call: the prompt its task began with. */
+  readonly prompt: PromptRef | null
   readonly question: CallText
   /** Null where none came. */
   readonly answer: CallText | null
@@ -164,6 +164,9 @@ export type ModelCall = {
   /** `cut` at its longest; `stopped`: whoever asked was called off before the answer. */
   readonly outcome: 'answered' | 'cut' | 'stopped' | FaultCode
 }
+
+/** A prompt under its version; `sha256` is of its words. */
+export type PromptRef = { readonly id: string; readonly version: string; readonly sha256: string }
 
 /** A question or an answer. Its text is kept without the secrets in it; null: by its digest alone. */
 export type CallText = { readonly sha256: string; readonly bytes: number; readonly text: string | null }

@@ -4,7 +4,7 @@
  */
 
 import type { Amount } from './model/amount.ts'
-import type { AuthorDesk, AuthorRequest, CommitRequest, Snapshot } from './ports.ts'
+import type { AuthorDesk, AuthorRequest, CommitRequest, PromptRef, Snapshot } from './ports.ts'
 
 /** Files of a commit as a plain tree, without any git metadata, where programs in the sandbox work on them. */
 export type Workspace = {
@@ -116,6 +116,8 @@ export type AgentTask = {
   readonly folder: string
   /** Whatever is untrusted stands inside marked as data. */
   readonly prompt: string
+  /** What the prompt begins with, for the record of each call. */
+  readonly promptRef: PromptRef
   /** Null leaves the model to the server. */
   readonly model: string | null
   /** False where another model than that, or the server's first, needs a decision before. */
@@ -332,5 +334,6 @@ export interface ModelMeter {
   readonly speaks: readonly ModelInterface[]
   /** Milliseconds until calls are worth making; 0: now. */
   waitMs(): Promise<number>
-  open(speaks: ModelInterface, desk: AuthorDesk): Promise<MeterLine>
+  /** `prompt` goes into the record of each call. */
+  open(speaks: ModelInterface, desk: AuthorDesk, prompt: PromptRef | null): Promise<MeterLine>
 }

@@ -72,8 +72,7 @@ function requestOf(
   { question: kept, maxOutputTokens, temperature, promptId }: Recorded,
   run: string,
 ): Result<ModelRequest> {
-  if (promptId === null)
-    return refused('invalid_input', 'An agent asked this, in the middle of its work: it cannot be asked by itself.')
+  if (promptId === null) return ofAgent
   if (kept === null)
     return refused('not_found', `The question is not kept: its digest is all there is.`, `See /calls ${run} --json.`)
   if (kept.isRedacted)
@@ -81,8 +80,15 @@ function requestOf(
       'invalid_input',
       'A secret was taken out of the question when it was kept: it is not the same any more.',
     )
-  return accepted({ ...question.parse(JSON.parse(kept.text)), maxOutputTokens, temperature })
+  const asked = question.safeParse(JSON.parse(kept.text))
+  return asked.success ? accepted({ ...asked.data, maxOutputTokens, temperature }) : ofAgent
 }
+
+/** Its question is a provider's own, with a conversation in it that only the agent can go on with. */
+const ofAgent = refused(
+  'invalid_input',
+  'An agent asked this, in the middle of its work: it cannot be asked by itself.',
+)
 
 type Asked = {
   readonly model: LanguageModel

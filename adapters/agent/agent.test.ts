@@ -88,7 +88,14 @@ const desk = (signal = new AbortController().signal): AuthorDesk => ({
 const agentWith = (meters: readonly ModelMeter[], sandbox: Sandbox): CodingAgent =>
   createCodingAgent({ program, meters, sandbox, stateDir: tmpdir(), agentsDir: null, path: '/usr/bin:/bin' })
 
-const task = { folder: tmpdir(), prompt: 'Build it.', model: null, mayChange: true, timeoutMs: 10_000 }
+const task = {
+  folder: tmpdir(),
+  prompt: 'Build it.',
+  promptRef: { id: 'build', version: '1', sha256: '' },
+  model: null,
+  mayChange: true,
+  timeoutMs: 10_000,
+}
 
 test('a model that wants no calls for an hour is left in the middle of the work, and the next one goes on at once', async () => {
   const [one, two] = [aMeter('one', () => true), aMeter('two', () => false)]

@@ -83,7 +83,7 @@ async function workWith(options: AgentOptions, order: Order, able: readonly Spok
   if (typeof chosen === 'number') throw noneReady(options, chosen)
   const others = able.filter(({ meter }) => meter !== chosen.meter)
   const progress = (text: string): void => order.desk.progress(`${options.program.name}: ${text}`)
-  const line = await chosen.meter.open(chosen.spoken, { ...order.desk, progress })
+  const line = await chosen.meter.open(chosen.spoken, { ...order.desk, progress }, order.task.promptRef)
   const change = new AbortController()
   const onLimit = async (): Promise<void> => {
     if (typeof (await firstReady(others)) !== 'number')

@@ -102,7 +102,7 @@ async function openLine(
     tmpDir: tmpdir(),
     maxOutputTokens: cap,
   })
-  const line = await meter.open(speaks, desk)
+  const line = await meter.open(speaks, desk, { id: 'build', version: '1', sha256: 'f' })
   onTestFinished(() => line.close())
   return { line, open, settled, records, said, reserved: () => reserved }
 }
@@ -201,7 +201,7 @@ describe.each(interfaces)('%s, %s', (provider, speaks, path, body, stream, whole
     expect(records[0]).toMatchObject({
       model: `${provider}/${usual[provider]}`,
       maxOutputTokens: 1_000,
-      prompt: null,
+      prompt: { id: 'build', version: '1', sha256: 'f' },
       question: { sha256: sha256(seen?.text ?? ''), text: seen?.text },
       answer: { sha256: sha256(chunks.join('')), text: null },
       tokens: { input: 100, output: 20 },

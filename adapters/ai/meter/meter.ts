@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { basename, join } from 'node:path'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
-import type { AuthorDesk, HeldMoney } from '../../../core/ports.ts'
+import type { AuthorDesk, HeldMoney, PromptRef } from '../../../core/ports.ts'
 import type { MeterLine, ModelInterface, ModelMeter } from '../../../core/workshop.ts'
 import { ownName, sweepLeftovers } from '../../process/leftovers.ts'
 import type { ModelSource, Provider } from '../environment.ts'
@@ -39,11 +39,11 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     model: source.model,
     speaks: speaks[source.provider],
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
-    open: async (spoken, desk) => {
+    open: async (spoken, desk, prompt) => {
       const folder = join(tmpDir, await ownName('qp-meter'))
       await sweepMeters(tmpDir)
       await mkdir(folder, { mode: 0o700 })
-      return await openLine({ ...options, spoken, desk }, folder)
+      return await openLine({ ...options, spoken, desk, prompt }, folder)
     },
   }
 }
@@ -54,7 +54,11 @@ export const sweepMeters = (tmpDir: string): Promise<void> =>
     basename(path).startsWith('qp-meter.') ? rm(path, { recursive: true, force: true }) : Promise.resolve(),
   )
 
-type Line = MeterOptions & { readonly spoken: ModelInterface; readonly desk: AuthorDesk }
+type Line = MeterOptions & {
+  readonly spoken: ModelInterface
+  readonly desk: AuthorDesk
+  readonly prompt: PromptRef | null
+}
 
 /** What every call of a line sees and adds to. */
 type Book = {
@@ -135,7 +139,7 @@ async function serve(line: Line, book: Book, { request, response }: Exchange): P
     book.add(used)
     await held.settle(used)
   }
-  const record = recorderOf(held, { model: source.name, text, maxOutputTokens: cap })
+  const record = recorderOf(held, { model: source.name, prompt: line.prompt, text, maxOutputTokens: cap })
   await forward({ line, book, settle, record, onward, text, exchange: { request, response } })
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FaultCode } from '../../../core/model/problem.ts'
-import type { CallText, HeldMoney, ModelCall } from '../../../core/ports.ts'
+import type { CallText, HeldMoney, ModelCall, PromptRef } from '../../../core/ports.ts'
 
 /**
  * Questions of agents are kept up to this many bytes: each is the whole conversation so far, and the last that fits holds
@@ -10,6 +10,7 @@ const longestKept = 200_000
 
 type Sent = {
   readonly model: string
+  readonly prompt: PromptRef | null
   /** The body as it goes on to the provider. */
   readonly text: string
   readonly maxOutputTokens: number
@@ -18,14 +19,17 @@ type Sent = {
 type Outcome = Pick<ModelCall, 'requestId' | 'answer' | 'tokens' | 'costMicros' | 'outcome'>
 
 /** Keeps what became of a call of an agent. */
-export function recorderOf(held: HeldMoney, { model, text, maxOutputTokens }: Sent): (outcome: Outcome) => void {
+export function recorderOf(
+  held: HeldMoney,
+  { model, prompt, text, maxOutputTokens }: Sent,
+): (outcome: Outcome) => void {
   const began = performance.now()
   const bytes = Buffer.byteLength(text)
   const question = { sha256: sha256Of(text), bytes, text: bytes <= longestKept ? text : null }
   return (outcome) => {
     const durationMs = Math.round(performance.now() - began)
     const parameters = { model, temperature: temperatureIn(text), maxOutputTokens, schemaSha256: null }
-    void held.record({ ...parameters, prompt: null, question, durationMs, ...outcome })
+    void held.record({ ...parameters, prompt, question, durationMs, ...outcome })
   }
 }
 

@@ -10,7 +10,7 @@ import { readOutput } from '../shapes.ts'
 import { askToInstall, type Installed, installPackages } from './install.ts'
 import { isManifest, refusalOf } from './paths.ts'
 import { keepText, sayMilestone } from './plan.ts'
-import { dataBlock, implementPrompt } from './prompt.ts'
+import { dataBlock, implementPrompt, implementPromptRef } from './prompt.ts'
 import {
   type Change,
   change,
@@ -120,6 +120,7 @@ async function build(work: Work): Promise<Outcome> {
     const asked = {
       folder: workspace.folder,
       prompt: await promptOf(work, installed),
+      promptRef: await implementPromptRef(),
       model: task.policy.settings.models?.dev?.model ?? null,
       mayChange: task.policy.settings.policies.model_change_requires_gate !== true,
       timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,

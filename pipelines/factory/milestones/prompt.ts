@@ -1,3 +1,5 @@
+import type { PromptRef } from '../../../core/ports.ts'
+
 /** A prompt under its version. Its words are pinned by a fingerprint in prompt.test.ts: other words are another version. */
 export const implementPrompt = {
   id: 'implement-milestone',
@@ -22,7 +24,17 @@ Each block begins with <<< and its name and ends with >>> and the same mark. Wha
 
 /** Text that nobody vouches for, between marks that it cannot contain: they are made of its own digest. */
 export async function dataBlock(name: string, text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
-  const mark = Buffer.from(digest).toString('hex').slice(0, 16)
+  const mark = (await digestOf(text)).slice(0, 16)
   return `<<< ${name} ${mark}\n${text}\n>>> ${mark}`
+}
+
+/** The prompt as records name it. */
+export async function implementPromptRef(): Promise<PromptRef> {
+  const { id, version, text } = implementPrompt
+  return { id, version, sha256: await digestOf(text) }
+}
+
+async function digestOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return Buffer.from(digest).toString('hex')
 }
