@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
@@ -148,6 +148,16 @@ test.runIf(hasSandbox)(
     await cardWhen(house, handle, (it) => isPaused(it) && agent.tasks.length === 4)
   },
 )
+
+test.runIf(hasSandbox)('what cannot be taken from an agent goes back to it with the reason', async () => {
+  const { agent, house, handle } = await atWork(async (task, n) => {
+    await append(task, 'tests.sh', 'true\n')
+    if (n === 1) await symlink('/etc/passwd', join(task.folder, 'leak'))
+  })
+  await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
+  expect(agent.tasks).toHaveLength(2)
+  expect(agent.tasks[1]?.prompt).toContain('leak is a symbolic link')
+})
 
 test.runIf(hasSandbox)(
   'an agent that leaves the same files again and again is stopped, and a person is asked',

@@ -3,7 +3,7 @@ import { Fault } from '../../../core/model/problem.ts'
 import type { ArtifactRef, Outcome } from '../../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Snapshot } from '../../../core/ports.ts'
-import type { AgentReport, Workspace } from '../../../core/workshop.ts'
+import type { AgentReport, Patch, Workspace } from '../../../core/workshop.ts'
 import { deskFor } from '../desk.ts'
 import { pinnedPolicy, type Policy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
@@ -209,18 +209,29 @@ async function promptOf({ ctx, milestone, task, base }: Work, installed: Install
   return [implementPrompt.text, where, ...blocks].join('\n\n')
 }
 
+const none: readonly string[] = []
+
+/** What cannot be read out of a folder goes back to whoever left it there: a link, a pipe, a name that is no path. */
+function nothingTaken(error: unknown): Patch & { readonly untaken: readonly string[] } {
+  if (!(error instanceof Fault) || error.code !== 'VALIDATION_ERROR') throw error
+  return { bytes: new Uint8Array(), tree: '', files: [], untaken: [error.message] }
+}
+
 async function takeChange(
   { ctx, ports, milestone, task, base }: Work,
   workspace: Workspace,
   report: AgentReport | null,
 ) {
-  const patch = await ports.workshop.workspaces.patch(workspace, ctx.signal)
+  const patch = await ports.workshop.workspaces
+    .patch(workspace, ctx.signal)
+    .then((taken) => ({ ...taken, untaken: none }), nothingTaken)
   const kept = await ctx.save(`${milestone.id}.patch`, patch.bytes, 'text/x-diff')
   const { previous, policy, failures } = task
-  const refused = patch.files.flatMap(({ path }) => {
+  const byPolicy = patch.files.flatMap(({ path }) => {
     const why = refusalOf(path, policy.settings.policies)
     return why === null ? [] : [`${path}: ${why}`]
   })
+  const refused = [...patch.untaken, ...byPolicy]
   const made: Change = {
     base,
     patch: { name: kept.name, sha256: kept.sha256, sizeBytes: kept.sizeBytes },
