@@ -95,7 +95,7 @@ function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline
   const call = async (ctx: StepContext): Promise<void> => {
     ctx.progress('packing')
     const held = await Promise.all([10, 10, 10].map((micros) => ctx.reserve({ micros, tokens: 0 }, 'call')))
-    await Promise.all(held.map(({ settle }) => settle({ micros: 10, tokens: 0 })))
+    await Promise.all(held.map((money) => money.settle({ micros: 10, tokens: 0 })))
     await held[0]?.record(asked)
   }
   const pack = kind(async (ctx) => {
