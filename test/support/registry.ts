@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -26,6 +26,7 @@ const tarball = `/${name}/-/${name}-${version}.tgz`
 /** Opens one whose package has these files. */
 export async function openRegistry(content: Readonly<Record<string, string>>): Promise<Registry> {
   const dir = await makeScratch('qp-registry-')
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const bytes = await pack(dir, content)
   const { key, cert } = await makeCertificate(dir)
   const asked: string[] = []
