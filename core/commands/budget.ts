@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { dollars } from '../model/amount.ts'
 import type { Money } from '../model/card.ts'
 import { handleOf } from '../model/handle.ts'
 import type { Choice } from '../model/decide.ts'
@@ -54,7 +55,7 @@ async function askForRaise(
     return refused(
       'wrong_state',
       `Run ${command.run} asks for more money already.`,
-      `Decide it: /approve ${command.run} budget.`,
+      `Decide it: /approve ${command.run} ${open.name}.`,
     )
   const id = uuidv7()
   const [own] = await tx.run(findRaisePolicy, { run: run.id })
@@ -116,6 +117,3 @@ async function raise(tx: Executor, run: Run, { micros = 0, tokens }: GateSubject
   await tx.run(raiseBudget, { run: run.id, micros, tokens: tokens ?? share })
   return { kind: 'budget_raised', payload: { micros, tokens: tokens ?? share } } as const
 }
-
-/** `$1.50`, from millionths. */
-const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`

@@ -8,6 +8,7 @@ import type { StepItem } from '../model/plan.ts'
 import { rootOf } from '../model/plan.ts'
 import { Defect, Fault } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
+import { sayConsentNeeded } from '../model/refusal-of-money.ts'
 import type { Effect, Reservation, StepContext, Within } from '../pipeline.ts'
 import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
 import { appendAudit } from '../store/audit.ts'
@@ -199,9 +200,11 @@ async function requireConsent({ db, run, item }: Place, amount: Amount, costly: 
   const step = rootOf(item.id)
   const [given] = await db.run(findConsent, { run: run.id, step })
   if (given && given.micros >= amount.micros) return
-  const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`
-  const message = `The next call may cost up to ${dollars(amount.micros)}, and calls above ${dollars(costly.micros)} need a yes first (limits.costly_prompt_usd in quantapilot.yml).`
-  throw new MoneyRefused(message, { kind: 'call', ...roomier(amount), policy: costly.policy })
+  throw new MoneyRefused(sayConsentNeeded(amount, costly.micros), {
+    kind: 'call',
+    ...roomier(amount),
+    policy: costly.policy,
+  })
 }
 
 /** A little more than the call at hand: the next one of a conversation is longer. */

@@ -1,3 +1,4 @@
+import { dollars } from './amount.ts'
 import type { MoneyRequest } from './money-request.ts'
 import { costlyPrompt, onlyThisPhase } from './money-request.ts'
 import type { PlanItem } from './plan.ts'
@@ -39,7 +40,5 @@ function raiseSubject({ micros, tokens, capMicros, capTokens, because }: Raise, 
     tokens,
   }
 }
-
-const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`
 
 const counted = (tokens: number): string => tokens.toLocaleString('en-US')

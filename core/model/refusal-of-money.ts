@@ -1,4 +1,5 @@
 import type { Amount } from './amount.ts'
+import { dollars } from './amount.ts'
 
 /** Where money was refused, and what is left there. */
 export type MoneyRefusal = {
@@ -44,4 +45,6 @@ export function sayRefusal(asked: Amount, refusal: MoneyRefusal, everFits: boole
   return `${cost}, more than ${whose[level]} ever holds. ${level === 'run' ? wayOn.run : 'Raise that cap, or stop with /cancel.'}`
 }
 
-const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(2)}`
+/** A call that waits for a yes because it is dear by itself, in a sentence. */
+export const sayConsentNeeded = (asked: Amount, costlyMicros: number): string =>
+  `The next call may cost up to ${dollars(asked.micros)}, and calls above ${dollars(costlyMicros)} need a yes first (limits.costly_prompt_usd in quantapilot.yml).`

@@ -129,6 +129,10 @@ test('a call that is dear by itself waits for a yes, which holds for its whole s
     roles: ['approver'],
     subject: { call: { step: 'dear', micros: 900_000 } },
   })
+  expect(await house.ask({ kind: 'budget', run: handle, raiseMicros: 1 })).toMatchObject({
+    ok: false,
+    refusal: { next: `Decide it: /approve ${handle} costly-prompt.` },
+  })
   agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
   const other = await cardWhen(house, handle, (it) => isPaused(it) && it.phase.title === 'other')
   expect(other.money.spentMicros, 'both calls of the step were made').toBe(1_700_000)
