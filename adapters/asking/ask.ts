@@ -1,7 +1,7 @@
 import type { FaultCode } from '../../core/model/problem.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { AuthorDesk, LanguageModel } from '../../core/ports.ts'
-import { type Answered, type Asked, askOne, questionOf } from './ask-one.ts'
+import { type Answered, type Asked, askOne, type Call, questionOf } from './ask-one.ts'
 
 /** Asked in this order: the next one where one cannot be had. */
 export type Chain = readonly [LanguageModel, ...LanguageModel[]]
@@ -39,9 +39,9 @@ export function chainOf(models: Chain, { model: wanted, mayChange }: Wish, key: 
 export const askOf =
   (models: Chain, desk: AuthorDesk) =>
   async (asked: Asked): Promise<Answered> => {
-    const before = await recalled(models, asked, desk)
-    if (before !== null) return before
     const question = questionOf(asked)
+    const before = await recalled(models, { asked, question, desk })
+    if (before !== null) return before
     for (const [index, model] of models.entries()) {
       try {
         return await askOne(model, { asked, question, desk })
@@ -54,11 +54,10 @@ export const askOf =
     throw new Fault({ code: 'FATAL', message: 'There is no model to ask.', retryable: false })
   }
 
-async function recalled(models: Chain, asked: Asked, desk: AuthorDesk): Promise<Answered | null> {
+async function recalled(models: Chain, { asked, question, desk }: Call): Promise<Answered | null> {
   const { temperature, maxOutputTokens } = asked.request
   const names = models.map(({ name }) => name)
-  const questionSha256 = questionOf(asked).sha256
-  const before = await desk.recall({ models: names, temperature, maxOutputTokens, questionSha256 })
+  const before = await desk.recall({ models: names, temperature, maxOutputTokens, questionSha256: question.sha256 })
   return before && { ...before, isCut: false, thrift: null }
 }
 
@@ -86,8 +85,8 @@ async function askCheaper(models: Chain, { asked, model: dear, desk, refusal }: 
     .toSorted((one, other) => other.cost - one.cost)
   for (const { model, form } of ways) {
     try {
-      const before = await recalled([model], form, desk)
-      const answer = before ?? (await askOne(model, { asked: form, question: questionOf(form), desk }))
+      const call = { asked: form, question: questionOf(form), desk }
+      const answer = (await recalled([model], call)) ?? (await askOne(model, call))
       return { ...answer, thrift: sayThrift(asked, { model, dear, isShort: form !== whole }) }
     } catch (error) {
       if (!isTooDear(error)) throw error
