@@ -59,6 +59,15 @@ describe('reservations', () => {
     expect(row?.key).toMatch(/^shop:2001-/)
   })
 
+  test('never leave less than nothing, nor count at a level that nobody knows', async () => {
+    const { house, worker, ask } = await atTheTill()
+    await reserve(house.db, worker, [ask([capped('hour', 'all')], 4)])
+    const write = (sql: string) => administer(house.database.connection, sql)
+    for (const column of ['spent_micros', 'spent_tokens', 'reserved_micros', 'reserved_tokens'])
+      await expect(write(`update app.spending set ${column} = -1`), column).rejects.toThrow('amount_is_not_negative')
+    await expect(write(`update app.spending set level = 'week'`)).rejects.toThrow('spending_level_is_known')
+  })
+
   test('of a worker that lost its run are not made', async () => {
     const { house, worker, ask } = await atTheTill()
     const stale = { ...ask([capped('hour', 'all')]), fence: 99 }
