@@ -317,6 +317,9 @@ test.each([
   [{ QP_MODEL: 'compatible/llama' }, 'QP_MODEL names compatible/llama, and QP_MODEL_BASE_URL is not set'],
   [{ QP_MODEL: 'gpt-5.5' }, 'QP_MODEL must name models with commas between'],
   [{ OPENAI_BASE_URL: 'http://models.example.org/v1' }, 'OPENAI_BASE_URL must be an https address'],
+  [{ QP_AGENT: 'codex' }, 'QP_AGENT is set and QP_MODEL is not'],
+  [{ QP_AGENT: 'codeks' }, 'QP_AGENT must be one of codex, opencode, claude-code, gemini-cli, command.'],
+  [{ QP_AGENT: 'cursor' }, 'QP_AGENT cannot be cursor: its agent speaks to Cursor'],
 ])('%j is refused with what to set', (environment, sentence) => {
   const result = loadConfig(environment)
   expect(result.ok ? '' : result.refusal.message).toContain(sentence)

@@ -1,3 +1,5 @@
+import { dollars } from '../core/model/amount.ts'
+import { counted } from '../core/model/counted.ts'
 import type { Reply } from '../core/commands/command.ts'
 import type { GateCard, LedgerLine, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
@@ -13,7 +15,7 @@ import { sayTakenBack } from './say-undo.ts'
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
 /** `$0`, `$1.50`. */
-export const sayMoney = (micros: number): string => (micros === 0 ? '$0' : `$${(micros / 1_000_000).toFixed(2)}`)
+export const sayMoney = (micros: number): string => (micros === 0 ? '$0' : dollars(micros))
 
 /** `5.8 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`. */
 export function sayDuration(ms: number): string {
@@ -103,8 +105,8 @@ function sayLedger(ledger: readonly LedgerLine[]): readonly string[] {
     .slice(0, ledgerShown)
     .map(({ step, purpose, calls, spentMicros, spentTokens, reservedMicros }) => {
       const reserved = reservedMicros > 0 ? ` (${sayMoney(reservedMicros)} reserved)` : ''
-      const tokens = `${spentTokens.toLocaleString('en-US')} tokens`
-      return `  ${quoted(step)} · ${quoted(purpose)} · ${calls} ${calls === 1 ? 'call' : 'calls'} · ${sayMoney(spentMicros)}${reserved} · ${tokens}`
+      const used = [counted(calls, 'call'), `${sayMoney(spentMicros)}${reserved}`, counted(spentTokens, 'token')]
+      return `  ${[quoted(step), quoted(purpose), ...used].join(' · ')}`
     })
   const more = ledger.length - lines.length
   return more > 0 ? [...lines, `  and ${more} more`] : lines

@@ -17,10 +17,15 @@ export type AgentSettings = {
 
 /** The variables, each by itself. */
 export const agentVariables = {
-  QP_AGENT: z.enum(agentNames, `QP_AGENT must be one of ${agentNames.join(', ')}.`).optional(),
+  QP_AGENT: z.enum(agentNames, { error: ({ input }) => sayNames(input) }).optional(),
   QP_AGENTS_DIR: z.string().min(1, 'QP_AGENTS_DIR must be a folder.').optional(),
   QP_AGENT_COMMAND: z.string().min(1, 'QP_AGENT_COMMAND must be a program and its arguments.').optional(),
 }
+
+const sayNames = (input: unknown): string =>
+  input === 'cursor'
+    ? `QP_AGENT cannot be cursor: its agent speaks to Cursor's servers only, where nothing could hold its key or its spending (docs/agents.md). It must be one of ${agentNames.join(', ')}.`
+    : `QP_AGENT must be one of ${agentNames.join(', ')}.`
 
 type Values = { readonly [Name in keyof typeof agentVariables]?: string | undefined }
 

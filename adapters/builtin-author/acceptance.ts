@@ -1,6 +1,7 @@
+import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
 import { measuresOf } from './classes.ts'
-import { bullets, clip, code, count, inline, listed, table } from './markdown.ts'
+import { bullets, clip, code, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import { cite, gap, type Study } from './study.ts'
 
@@ -27,7 +28,7 @@ function documentation(study: Study): readonly (string | null)[] {
     ]),
     request.repair.length === 0
       ? null
-      : `The lint found ${count(request.repair.length, 'fault')} in the last version. This author writes the same text from the same README, so these need a change of the README or a report of a defect:`,
+      : `The lint found ${counted(request.repair.length, 'fault')} in the last version. This author writes the same text from the same README, so these need a change of the README or a report of a defect:`,
     request.repair.length === 0
       ? null
       : bullets(request.repair.slice(0, 30).map((finding) => inline(clip(finding, 240)))),

@@ -1,7 +1,8 @@
+import { counted } from '../../core/model/counted.ts'
 import { documentSuite } from '../../core/model/document-suite.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
 import type { Named } from './facts.ts'
-import { bullets, cell, clip, code, count, inline, listed, passage, table } from './markdown.ts'
+import { bullets, cell, clip, code, inline, listed, passage, table } from './markdown.ts'
 import { page } from './page.ts'
 import { cite, gapHere, type Study } from './study.ts'
 
@@ -9,7 +10,7 @@ import { cite, gapHere, type Study } from './study.ts'
 export function anchorPage(study: Study): WrittenDocument {
   const { requirements, questions, risks, readme, comments } = study
   const open = questions.filter(({ id }) => !comments.answers.has(id))
-  const lead = `Written from ${code(readme.path)} alone: ${count(requirements.length, 'requirement')}, ${count(open.length, 'open question')}, ${count(risks.length, 'risk')}. Text in quotes is the README's own, with its line; what the README does not say is an open question here, never a guess.`
+  const lead = `Written from ${code(readme.path)} alone: ${counted(requirements.length, 'requirement')}, ${counted(open.length, 'open question')}, ${counted(risks.length, 'risk')}. Text in quotes is the README's own, with its line; what the README does not say is an open question here, never a guess.`
   return page(study, 'anchor', lead, [
     { heading: 'Purpose', blocks: purpose(study) },
     { heading: 'Inputs and outputs', blocks: inputsAndOutputs(study) },
@@ -78,7 +79,7 @@ function inScope(study: Study): readonly (string | null)[] {
     cite(study, line),
   ])
   return [
-    `${count(requirements.length, 'requirement')}, each quoted in [Requirements](20_requirements.md) and each a criterion of one [milestone](30_milestones.md):`,
+    `${counted(requirements.length, 'requirement')}, each quoted in [Requirements](20_requirements.md) and each a criterion of one [milestone](30_milestones.md):`,
     table(['Milestone', 'Covers', 'Requirements', 'Source'], rows),
   ]
 }
@@ -141,7 +142,7 @@ function gates({ decisions, request }: Study): readonly (string | null)[] {
     owners.length === 0 ? null : `Documents are owned by ${listed(owners)}, as CODEOWNERS says.`,
     decisions.length === 0
       ? null
-      : `Decided so far: ${count(decisions.length, 'gate decision')}, each recorded in [Decisions](80_adrs.md).`,
+      : `Decided so far: ${counted(decisions.length, 'gate decision')}, each recorded in [Decisions](80_adrs.md).`,
   ]
 }
 

@@ -1,6 +1,7 @@
+import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
 import type { Named } from './facts.ts'
-import { bullets, cell, clip, code, count, fenced, inline, listed, table } from './markdown.ts'
+import { bullets, cell, clip, code, fenced, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { CodeBlock, Section, Table } from './readme.ts'
 import { cite, gap, namedInterfaces, type Study } from './study.ts'
@@ -8,7 +9,7 @@ import { cite, gap, namedInterfaces, type Study } from './study.ts'
 /** 90_api: what starts the product and everything it can be addressed by, as far as the README names it. */
 export function interfacesPage(study: Study): WrittenDocument {
   const { samples } = study.facts
-  const named = [...namedInterfaces(study), ...(samples.length === 0 ? [] : [count(samples.length, 'code sample')])]
+  const named = [...namedInterfaces(study), ...(samples.length === 0 ? [] : [counted(samples.length, 'code sample')])]
   const lead = named.length === 0 ? 'The README names no interface.' : `The README names ${listed(named)}.`
   return page(study, '90_api', lead, [
     { heading: 'Triggers', blocks: triggers(study) },
@@ -98,7 +99,7 @@ function samplesOf(samples: readonly CodeBlock[]): readonly string[] {
       fenced(language || 'text', text),
     ])
   const more =
-    samples.length > mostSamples ? [`${count(samples.length - mostSamples, 'more sample')} stand in the README.`] : []
+    samples.length > mostSamples ? [`${counted(samples.length - mostSamples, 'more sample')} stand in the README.`] : []
   return ['### Code samples', ...shown, ...more]
 }
 

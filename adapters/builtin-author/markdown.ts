@@ -73,11 +73,6 @@ export function bullets(lines: readonly string[]): string {
   return lines.map((line) => `- ${line}`).join('\n')
 }
 
-/** `1 requirement`, `4 requirements`. */
-export function count(amount: number, one: string, many = `${one}s`): string {
-  return `${amount} ${amount === 1 ? one : many}`
-}
-
 /** `a`, `a and b`, `a, b and c`; after `most` the rest is counted. */
 export function listed(items: readonly string[], most = 6): string {
   const shown = items.length > most ? [...items.slice(0, most - 1), `${items.length - most + 1} more`] : items

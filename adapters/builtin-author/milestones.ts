@@ -1,5 +1,6 @@
+import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
-import { clip, code, count, inline, listed } from './markdown.ts'
+import { clip, code, inline, listed } from './markdown.ts'
 import { page, type PageSection } from './page.ts'
 import type { Milestone } from './plan.ts'
 import { cite, gap, type Study } from './study.ts'
@@ -32,7 +33,7 @@ function section(study: Study, milestone: Milestone): PageSection {
 function goal(study: Study, { says, title, line, fromRoadmap, statements }: Milestone): readonly string[] {
   if (!fromRoadmap)
     return [
-      `What the README asks for here, from ${cite(study, line)} on, works as it is worded: ${count(statements.length, 'requirement')}.`,
+      `What the README asks for here, from ${cite(study, line)} on, works as it is worded: ${counted(statements.length, 'requirement')}.`,
     ]
   if (says.length === 0)
     return [`The roadmap names “${inline(clip(title, 80))}” (${cite(study, line)}) and says no more about it.`]

@@ -1,5 +1,6 @@
+import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
-import { bullets, cell, clip, code, count, inline, listed, table } from './markdown.ts'
+import { bullets, cell, clip, code, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { Section } from './readme.ts'
 import { cite, gap, namedInterfaces, type Study } from './study.ts'
@@ -26,13 +27,13 @@ function summary(study: Study): readonly (string | null)[] {
   const interfaces = facts.endpoints.length + facts.options.length + facts.variables.length
   const named = namedInterfaces(study)
   const figures = [
-    `${count(requirements.length, 'requirement')}: ${functional} functional, ${requirements.length - functional} non-functional; ${mandatory} worded as an obligation`,
-    nonGoals.length === 0 ? null : count(nonGoals.length, 'non-goal'),
+    `${counted(requirements.length, 'requirement')}: ${functional} functional, ${requirements.length - functional} non-functional; ${mandatory} worded as an obligation`,
+    nonGoals.length === 0 ? null : counted(nonGoals.length, 'non-goal'),
     facts.roles.length === 0
       ? null
-      : `${count(facts.roles.length, 'role')}: ${listed(facts.roles.map((role) => inline(clip(role.name, 40))))}`,
-    interfaces === 0 ? null : `${count(interfaces, 'named interface')}: ${listed(named)}`,
-    `${count(milestones.length, 'milestone')}: ${listed(
+      : `${counted(facts.roles.length, 'role')}: ${listed(facts.roles.map((role) => inline(clip(role.name, 40))))}`,
+    interfaces === 0 ? null : `${counted(interfaces, 'named interface')}: ${listed(named)}`,
+    `${counted(milestones.length, 'milestone')}: ${listed(
       milestones.map(({ title }) => inline(clip(title, 40))),
       5,
     )}`,
@@ -50,7 +51,7 @@ function terminology(study: Study): readonly (string | null)[] {
   const short =
     abbreviations.length === 0
       ? ''
-      : ` It uses ${count(abbreviations.length, 'abbreviation')}${unexplained === 0 ? '' : ` and leaves ${unexplained === abbreviations.length ? 'all' : unexplained} of them unexplained`}.`
+      : ` It uses ${counted(abbreviations.length, 'abbreviation')}${unexplained === 0 ? '' : ` and leaves ${unexplained === abbreviations.length ? 'all' : unexplained} of them unexplained`}.`
   return [`${shown}${short} Meanings and lines are in the [glossary](99_glossary.md).`]
 }
 

@@ -1,6 +1,7 @@
+import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
 import { classTitles, measuresOf, type Requirement } from './classes.ts'
-import { clip, code, count, inline, listed, quoted } from './markdown.ts'
+import { clip, code, inline, listed, quoted } from './markdown.ts'
 import { headingsFor, page } from './page.ts'
 import { vagueWordIn } from './questions.ts'
 import type { Section } from './readme.ts'
@@ -62,7 +63,7 @@ function assumptions(study: Study, parts: Parts): readonly (string | null)[] {
   return [
     open.length === 0
       ? 'No requirement above rests on an unanswered question.'
-      : `Nothing is assumed. ${count(open.length, 'entry', 'entries')} above ${open.length === 1 ? 'waits' : 'wait'} for an answer: ${listed(
+      : `Nothing is assumed. ${counted(open.length, 'entry', 'entries')} above ${open.length === 1 ? 'waits' : 'wait'} for an answer: ${listed(
           open.map(({ id, requirement }) => `${id} on ${requirement}`),
           12,
         )}.`,

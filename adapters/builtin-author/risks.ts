@@ -1,4 +1,5 @@
-import { clip, count, listed } from './markdown.ts'
+import { counted } from '../../core/model/counted.ts'
+import { clip, listed } from './markdown.ts'
 import { type Material, vagueWordIn } from './questions.ts'
 import type { Statement } from './statements.ts'
 import { addressesAgent } from './words.ts'
@@ -59,7 +60,7 @@ function vagueness({ statements }: Material): readonly Risk[] {
   const vague = wanted.filter(({ plain }) => vagueWordIn(plain) !== null)
   const [first] = vague
   if (first === undefined) return []
-  const text = `${vague.length} of ${count(wanted.length, 'requirement')} ${vague.length === 1 ? 'has' : 'have'} a word that no test can judge (${listed(
+  const text = `${vague.length} of ${counted(wanted.length, 'requirement')} ${vague.length === 1 ? 'has' : 'have'} a word that no test can judge (${listed(
     vague.map(({ id }) => id),
     4,
   )})`

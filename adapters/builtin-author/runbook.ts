@@ -1,5 +1,6 @@
+import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
-import { bullets, clip, count, fenced, inline, listed } from './markdown.ts'
+import { bullets, clip, fenced, inline, listed } from './markdown.ts'
 import { headingsFor, page } from './page.ts'
 import type { CodeBlock } from './readme.ts'
 import { cite, gap, type Study } from './study.ts'
@@ -112,7 +113,7 @@ function commands(study: Study, blocks: readonly CodeBlock[]): readonly string[]
     fenced(block.language || 'sh', block.text),
   ])
   const more = blocks.length - shown.length
-  return more === 0 ? out : [...out, `The README has ${count(more, 'more block')} of commands.`]
+  return more === 0 ? out : [...out, `The README has ${counted(more, 'more block')} of commands.`]
 }
 
 /** What the README says in words under headings of these topics. */

@@ -1,9 +1,10 @@
+import { counted } from '../../core/model/counted.ts'
 import { createHash } from 'node:crypto'
 import type { AuthorRequest, DecisionRecord } from '../../core/ports.ts'
 import { type Requirement, requirementsOf } from './classes.ts'
 import { type Comments, commentsOf } from './comments.ts'
 import { asideTopics, type Facts, factsOf } from './facts.ts'
-import { count, inline } from './markdown.ts'
+import { inline } from './markdown.ts'
 import { type Milestone, milestonesOf } from './plan.ts'
 import { type Gap, type OpenQuestion, questionsOf } from './questions.ts'
 import { type Readme, readReadme } from './readme.ts'
@@ -94,5 +95,5 @@ export function namedInterfaces({ facts }: Study): readonly string[] {
     [facts.options.length, 'option'],
     [facts.variables.length, 'variable'],
   ] as const
-  return kinds.filter(([amount]) => amount > 0).map(([amount, kind]) => count(amount, kind))
+  return kinds.filter(([amount]) => amount > 0).map(([amount, kind]) => counted(amount, kind))
 }

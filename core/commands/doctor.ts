@@ -1,3 +1,4 @@
+import { counted } from '../model/counted.ts'
 import { problemsOfRole, whyAsLogin } from '../store/assert-role.ts'
 import { countAudit, findAuditBreak } from '../store/audit.ts'
 import { measureCards } from '../store/card.ts'
@@ -77,12 +78,12 @@ export const databaseProbes = (db: Database, now: () => number): Readonly<Record
   audit: async () => {
     const [[broken], [count]] = await Promise.all([db.run(findAuditBreak, {}), db.run(countAudit, {})])
     if (broken) return { status: 'fail', message: `entry ${broken.seq}: ${broken.problem}` }
-    return { status: 'pass', message: `${count?.entries ?? 0} entries, the chain holds` }
+    return { status: 'pass', message: `${counted(count?.entries ?? 0, 'entry', 'entries')}, the chain holds` }
   },
   outbox: async () => {
     const [outbox] = await db.run(measureOutbox, {})
     const late = (outbox?.oldestMs ?? 0) > 60_000
-    return { status: late ? 'warn' : 'pass', message: `${outbox?.waiting ?? 0} messages wait` }
+    return { status: late ? 'warn' : 'pass', message: counted(outbox?.waiting ?? 0, 'message waits', 'messages wait') }
   },
   cards: async () => {
     const [cards] = await db.run(measureCards, {})

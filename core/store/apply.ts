@@ -113,9 +113,8 @@ const writeConsequences = statement({
         (l.gate->>'requestedBy')::uuid,
         app.clock_now() + (l.gate->'policy'->>'expiresAfterMs')::float8 * interval '1 millisecond'
       from l where l.gate is not null
-        -- One request for money at a time: a person's own stands.
-        and (l.gate->>'kind' = 'plan' or not exists (
-          select from app.gates g where g.run_id = l.run_id and g.kind = 'budget' and g.verdict is null))
+      -- One request for money at a time: a person's own stands.
+      on conflict (run_id) where kind = 'budget' and verdict is null do nothing
     ),
     closed as (
       update app.gates g set

@@ -1,3 +1,4 @@
+import { counted } from '../../core/model/counted.ts'
 import type { EarlierRun } from '../../core/pipeline.ts'
 import type { Forecast } from '../../core/ports.ts'
 import type { ReadOutput } from './shapes.ts'
@@ -45,7 +46,7 @@ export function estimate({ forecast, capMicros, earlier, goesOnToCode }: Known):
     seconds:
       count === 0 ? forecast.seconds : Math.max(1, Math.round(middle(earlier.map(({ workMs }) => workMs)) / 1_000)),
     phases,
-    basis: count === 0 ? basisOf(goesOnToCode) : `${count} earlier ${count === 1 ? 'run' : 'runs'}`,
+    basis: count === 0 ? basisOf(goesOnToCode) : counted(count, 'earlier run'),
   }
 }
 

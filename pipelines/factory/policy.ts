@@ -1,3 +1,4 @@
+import { dollars } from '../../core/model/amount.ts'
 import type { ArtifactRef, RunLimits } from '../../core/model/outcome.ts'
 import type { GatePolicy } from '../../core/model/plan.ts'
 import type { StepContext } from '../../core/pipeline.ts'
@@ -108,7 +109,7 @@ export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly strin
     ...(gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
     ...(goesOnToCode ? [sayGate(policy, 'first-merge'), sayGate(policy, gates['m-001'] ? 'm-001' : 'milestone')] : []),
-    ...(capMicros === null ? [] : [`at most $${(capMicros / 1_000_000).toFixed(2)}`]),
+    ...(capMicros === null ? [] : [`at most ${dollars(capMicros)}`]),
     ...(policy.sources.server === null ? [] : [`under the server’s policy ${policy.sources.server.slice(0, 12)}`]),
   ]
 }

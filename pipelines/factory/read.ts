@@ -1,3 +1,4 @@
+import { dollars } from '../../core/model/amount.ts'
 import type { EarlierRun, StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import { estimate } from './estimate.ts'
@@ -95,7 +96,7 @@ function startSubject(input: FactoryInput, { snapshot, readme, outlook }: ReadOu
     questions: [],
     changes: [],
     facts: [
-      `estimate $${(outlook.likelyMicros / 1_000_000).toFixed(2)}, about ${outlook.seconds} s, from ${outlook.basis}`,
+      `estimate ${dollars(outlook.likelyMicros)}, about ${outlook.seconds} s, from ${outlook.basis}`,
       `asked as ${input.target}`,
     ],
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MadeEffect, StepContext, StepKind } from '../../core/pipeline.ts'
+import { dollars } from '../../core/model/amount.ts'
 import type { DecisionRecord } from '../../core/ports.ts'
 import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { phaseOf } from './estimate.ts'
@@ -29,7 +30,7 @@ export const summarize: StepKind = {
       `- Documents: ${anchor.documents.length + suite.documents.length} on branch ${published.branch}, commit ${published.commit}`,
       ...(published.pullRequest ? [`- Pull request: ${published.pullRequest.url}`] : []),
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,
-      `- Cost: $${dollars(spent.micros)}, ${spent.tokens} tokens; estimated $${dollars(read.outlook.likelyMicros)}`,
+      `- Cost: ${dollars(spent.micros)}, ${spent.tokens} tokens; estimated ${dollars(read.outlook.likelyMicros)}`,
       ...(await sayPhases(ctx, read)),
       ...(await sayMilestones(ctx)),
       '',
@@ -63,8 +64,8 @@ async function sayPhases(ctx: StepContext, { outlook }: ReadOutput): Promise<rea
   for (const [step, { micros }] of Object.entries(await ctx.spentBySteps()))
     costs.set(phaseOf(step), (costs.get(phaseOf(step)) ?? 0) + micros)
   return outlook.phases.map(({ name, lowMicros, likelyMicros, highMicros }) => {
-    const range = `$${dollars(likelyMicros)} ($${dollars(lowMicros)} to $${dollars(highMicros)})`
-    return `  - ${name}: $${dollars(costs.get(name) ?? 0)}; estimated ${range}, from ${outlook.basis}`
+    const range = `${dollars(likelyMicros)} (${dollars(lowMicros)} to ${dollars(highMicros)})`
+    return `  - ${name}: ${dollars(costs.get(name) ?? 0)}; estimated ${range}, from ${outlook.basis}`
   })
 }
 
@@ -92,5 +93,3 @@ function undoOf({ kind, target, undo, result }: MadeEffect): string {
 /** A merge that found its base moved has made nothing, nor has an issue that the host would not have. */
 const wasMade = ({ result }: MadeEffect): boolean =>
   !z.union([z.object({ commit: z.null() }), z.object({ url: z.null() })]).safeParse(result).success
-
-const dollars = (micros: number): string => (micros / 1_000_000).toFixed(2)

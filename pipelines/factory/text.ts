@@ -18,6 +18,3 @@ const isUtf16 = ([first, second]: Uint8Array): boolean =>
 
 /** What a person has to mend before a try is worth it. */
 export const refuse = (message: string): Fault => new Fault({ code: 'VALIDATION_ERROR', message, retryable: false })
-
-/** `1 file`, `2 files`. */
-export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

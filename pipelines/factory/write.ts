@@ -1,3 +1,5 @@
+import { dollars } from '../../core/model/amount.ts'
+import { counted } from '../../core/model/counted.ts'
 import { documentSuite } from '../../core/model/document-suite.ts'
 import type { ArtifactRef } from '../../core/model/outcome.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -154,10 +156,10 @@ async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artif
     ),
     changes: before && before.sha256 !== artifact.sha256 ? await changedLines(ctx, before, artifact) : [],
     facts: [
-      `${output.requirementCount} ${output.requirementCount === 1 ? 'requirement' : 'requirements'}, each cited`,
+      `${counted(output.requirementCount, 'requirement')}, each cited`,
       `${artifact.sizeBytes} bytes`,
       ...(output.insteadOf ? [`written without ${output.insteadOf.author}, because ${output.insteadOf.why}`] : []),
-      spent.micros === 0 ? 'cost $0' : `cost $${(spent.micros / 1_000_000).toFixed(2)}`,
+      spent.micros === 0 ? 'cost $0' : `cost ${dollars(spent.micros)}`,
       ...(read.snapshot.hasUncommittedChanges ? ['uncommitted changes in the folder were not read'] : []),
     ],
   }

@@ -1,3 +1,4 @@
+import { counted } from '../../core/model/counted.ts'
 import type { Outcome } from '../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { CommitCheck } from '../../core/workshop.ts'
@@ -80,5 +81,3 @@ function sayRest(effects: readonly { readonly kind: string; readonly reversal: s
   const fixed = rest.filter(({ reversal }) => reversal === 'irreversible').length
   return `then ${rest.length - fixed} more undone${fixed > 0 ? `, ${fixed} irreversible` : ''}`
 }
-
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`

@@ -13,6 +13,7 @@ import {
   openTestHouse,
   startFactory,
 } from '../support/house.ts'
+import { administer } from '../support/administer.ts'
 import { spendingAuthor } from '../support/money.ts'
 import { kind, pipelineOf, startRunOf } from '../support/recipe.ts'
 
@@ -74,6 +75,9 @@ describe('a run that has no money for its next call', () => {
     agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: 250_000 }))
     const twice = await house.ask({ kind: 'budget', run: handle, raiseMicros: 1 })
     expect(twice, 'a person’s own stands').toMatchObject({ ok: false, refusal: { code: 'wrong_state' } })
+    const another = `insert into app.gates (run_id, id, step_id, kind, name, subject, policy)
+      select run_id, gen_random_uuid(), step_id, kind, name, subject, policy from app.gates where verdict is null`
+    await expect(administer(house.database.connection, another)).rejects.toThrow('gates_one_request')
     agreed(await house.ask({ kind: 'approve', run: handle, gate: 'budget', sha256: null }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ money: { capMicros: 1_250_000 } })
   })

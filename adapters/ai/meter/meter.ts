@@ -1,3 +1,4 @@
+import { counted } from '../../../core/model/counted.ts'
 import { mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { basename, join } from 'node:path'
@@ -77,8 +78,7 @@ async function openLine(line: Line, folder: string): Promise<MeterLine> {
   const add = ({ micros, tokens }: Amount): void => {
     calls++
     used = { micros: used.micros + micros, tokens: used.tokens + tokens }
-    const count = `${calls} ${calls === 1 ? 'call' : 'calls'}`
-    line.desk.progress(`${count} of ${line.source.name}, ${used.tokens.toLocaleString('en-US')} tokens`)
+    line.desk.progress(`${counted(calls, 'call')} of ${line.source.name}, ${counted(used.tokens, 'token')}`)
   }
   const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
   const under = new Set<Promise<void>>()

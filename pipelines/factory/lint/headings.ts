@@ -1,6 +1,7 @@
+import { counted } from '../../../core/model/counted.ts'
 import type { Finding } from '../../../core/ports.ts'
 import type { Page } from './page.ts'
-import { counted, quoted } from './printable.ts'
+import { quoted } from './printable.ts'
 import { finder } from './rules.ts'
 
 /** A body of this many characters or fewer says nothing. */

@@ -11,6 +11,3 @@ export function printable(text: string, most = 60): string {
 
 /** `printable`, in quotes. */
 export const quoted = (text: string): string => `“${printable(text)}”`
-
-/** `1 cell`, `4 cells`. */
-export const counted = (amount: number, one: string): string => `${amount} ${amount === 1 ? one : `${one}s`}`

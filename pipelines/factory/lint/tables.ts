@@ -1,7 +1,7 @@
+import { counted } from '../../../core/model/counted.ts'
 import type { Paragraph, Table } from 'mdast'
 import type { Finding } from '../../../core/ports.ts'
 import type { Page } from './page.ts'
-import { counted } from './printable.ts'
 import { finder } from './rules.ts'
 import { lineOf, typed } from './tree.ts'
 

@@ -1,9 +1,10 @@
+import { dollars } from '../../../core/model/amount.ts'
+import { counted } from '../../../core/model/counted.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Policy } from '../policy.ts'
 import { gatePolicy, pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
 import { sayReversals } from '../reversals.ts'
-import { counted } from '../text.ts'
 import { isSensitive } from './paths.ts'
 import {
   type Change,
@@ -80,7 +81,7 @@ async function subjectOf(ctx: StepContext, { milestone, made, output, commit, bu
       listed,
       ...output.facts,
       ...bugs,
-      `${agent}, ${counted(calls, 'call')}, cost $${(spent.micros / 1_000_000).toFixed(2)} so far`,
+      `${agent}, ${counted(calls, 'call')}, cost ${dollars(spent.micros)} so far`,
       ...(pullRequest === null ? [] : [pullRequest]),
       `undo: ${sayReversals({ hasPullRequest: pullRequest !== null, hasCheck: false })}; last good commit ${base.commit.slice(0, 12)} tagged`,
     ],
