@@ -221,6 +221,7 @@ async function portsOf(
   return {
     source: createGitSourceControl(git),
     author: await authorOf(models),
+    models: config.models.map(({ name }) => name),
     trunk: createTrunk(git),
     codeHost: github?.codeHost ?? null,
     checks,

@@ -19,6 +19,7 @@ import { writeAnchor, writeSuite } from './write.ts'
 export const factory = ({
   source,
   author,
+  models,
   codeHost,
   workshop,
   serverPolicy,
@@ -42,7 +43,7 @@ export const factory = ({
   deadlineMs: null,
   cap: runCap,
   steps: mapValues(withFreshCap({ source, serverPolicy }), {
-    read: readRepository({ source, author, codeHost, workshop, serverPolicy }),
+    read: readRepository({ source, author, models, codeHost, workshop, serverPolicy }),
     models: presentModels,
     anchor: writeAnchor(author),
     suite: writeSuite(author),

@@ -2,10 +2,13 @@ import type { EarlierRun, StepKind } from '../../core/pipeline.ts'
 import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { FactoryPorts } from './ports.ts'
 import { type Models, readOutput } from './shapes.ts'
+import { refuse } from './text.ts'
 import type { Settings } from './settings/settings.ts'
 
 /** The gate's name. */
 const modelChange = 'model-change'
+
+const roles = ['arch', 'dev', 'qa'] as const
 
 /** Which models a run will ask: the project's choice, else the server's first. */
 export function modelsOf(
@@ -16,6 +19,18 @@ export function modelsOf(
     arch: models?.arch?.model ?? author.name,
     dev: workshop && (models?.dev?.model ?? workshop.agent.model),
     qa: models?.qa?.model ?? author.name,
+  }
+}
+
+/** A project chooses among the server's models; one that is not there is refused before anything is written or paid. */
+export function checkModels({ models }: Settings, known: readonly string[]): void {
+  if (known.length === 0) return
+  for (const role of roles) {
+    const wanted = models?.[role]?.model
+    if (wanted === undefined || known.some((name) => name === wanted || name.endsWith(`/${wanted}`))) continue
+    throw refuse(
+      `quantapilot.yml asks for the model ${wanted}, which this server does not have: name one of ${known.join(', ')} in models.${role}.model, or leave it out. Then commit it and /retry.`,
+    )
   }
 }
 
@@ -55,8 +70,6 @@ export const presentModels: StepKind = {
     }
   },
 }
-
-const roles = ['arch', 'dev', 'qa'] as const
 
 /** `arch: openai/gpt-5.5 → openai/gpt-6`, for each role whose model is another. */
 const changesOf = (before: Models | null, now: Models | null): readonly string[] =>

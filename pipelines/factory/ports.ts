@@ -6,6 +6,8 @@ import type { ServerPolicy } from './settings/settings.ts'
 export type FactoryPorts = {
   readonly source: SourceControl
   readonly author: Author
+  /** Names of the models that the server has, `openai/gpt-5.5`; none where only the built-in author writes. */
+  readonly models: readonly string[]
   /** Null: branches are all there is. */
   readonly codeHost: CodeHost | null
   /** Null: no agent writes code, and runs end after the documents. */

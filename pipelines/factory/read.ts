@@ -2,7 +2,7 @@ import { dollars } from '../../core/model/amount.ts'
 import type { EarlierRun, StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import { estimate } from './estimate.ts'
-import { modelsBefore, modelsOf } from './models.ts'
+import { checkModels, modelsBefore, modelsOf } from './models.ts'
 import type { Policy } from './policy.ts'
 import { gatePolicy, limitsOf, readPolicy, sayPolicy } from './policy.ts'
 import type { FactoryInput, ReadOutput } from './shapes.ts'
@@ -15,7 +15,13 @@ const maxReadmeBytes = 200_000
 const maxOwnersBytes = 100_000
 
 /** First step: takes the repository at one commit and pins what the run works from. */
-export const readRepository = ({ source, author, serverPolicy: server, workshop }: FactoryPorts): StepKind => ({
+export const readRepository = ({
+  source,
+  author,
+  models: known,
+  serverPolicy: server,
+  workshop,
+}: FactoryPorts): StepKind => ({
   timeoutMs: 120_000,
   retry: 'io',
   onPause: 'abort',
@@ -24,6 +30,7 @@ export const readRepository = ({ source, author, serverPolicy: server, workshop 
     const snapshot = await source.snapshot({ address: input.target, branch: input.branch }, ctx.signal)
     const { policy, saved } = await readPolicy(ctx, { source, snapshot, server })
     const { settings, sources } = policy
+    checkModels(settings, known)
     const readme = await readReadme(ctx, source, snapshot)
     const earlier = await ctx.earlier()
     const models = modelsOf(settings, { author, workshop })

@@ -50,3 +50,29 @@ test('another model than in the last run waits for a decision where the project 
     'it is the same as last time',
   ).toEqual(['anchor'])
 })
+
+test.each(['arch', 'dev', 'qa'])(
+  'a model that the server does not have, in the role %s, is refused before anything is written',
+  async (role) => {
+    const models = ['openai/one', 'anthropic/two']
+    const house = await openTestHouse({}, null, { codeHost: null, git: {}, author: named(() => 'openai/one'), models })
+    const wanting = (model: string) => ({
+      'README.md': readme,
+      'quantapilot.yml': `models: { ${role}: { model: ${model} } }\n`,
+    })
+    await house.work()
+    const folder = await makeRepository(house, 'shop', wanting('gpt-of-tomorrow'))
+    const card = await cardWhen(house, await startFactory(house, folder), isAtEnd)
+    expect(card).toMatchObject({ state: 'failed', reasonCode: 'VALIDATION_ERROR' })
+    expect(card.reason).toContain(
+      `asks for the model gpt-of-tomorrow, which this server does not have: name one of openai/one, anthropic/two in models.${role}.model`,
+    )
+    for (const [name, model] of [
+      ['by-name', 'two'],
+      ['by-full-name', 'anthropic/two'],
+    ] as const) {
+      const other = await makeRepository(house, name, wanting(model))
+      await cardWhen(house, await startFactory(house, other), isAtGate)
+    }
+  },
+)

@@ -81,6 +81,8 @@ export type World = {
   readonly git: Partial<GitSourceControlOptions>
   /** Null or not given: the built-in author. */
   readonly author?: Author | null
+  /** Names of the models there are; not given: none. */
+  readonly models?: readonly string[]
   /** Not given: nobody writes code. */
   readonly workshop?: (options: GitSourceControlOptions) => FactoryPorts['workshop']
   /** What an undo goes to default branches by; git itself unless given. */
@@ -119,6 +121,7 @@ export async function openTestHouse(
   const ports = {
     source: createGitSourceControl(options),
     author: author ?? createBuiltinAuthor(),
+    models: world.models ?? [],
     trunk: trunk?.(options) ?? createTrunk(options),
     codeHost,
     checks,
