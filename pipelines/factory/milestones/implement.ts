@@ -3,7 +3,7 @@ import { Fault } from '../../../core/model/problem.ts'
 import type { ArtifactRef, Outcome } from '../../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Snapshot } from '../../../core/ports.ts'
-import type { AgentReport, Patch, Workspace } from '../../../core/workshop.ts'
+import type { AgentReport, TakenPatch, Workspace } from '../../../core/workshop.ts'
 import { deskFor } from '../desk.ts'
 import { pinnedPolicy, type Policy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
@@ -209,10 +209,8 @@ async function promptOf({ ctx, milestone, task, base }: Work, installed: Install
   return [implementPrompt.text, where, ...blocks].join('\n\n')
 }
 
-const none: readonly string[] = []
-
-/** What cannot be read out of a folder goes back to whoever left it there: a link, a pipe, a name that is no path. */
-function nothingTaken(error: unknown): Patch & { readonly untaken: readonly string[] } {
+/** What is too much to be read out of a folder goes back to whoever left it there. */
+function nothingTaken(error: unknown): TakenPatch {
   if (!(error instanceof Fault) || error.code !== 'VALIDATION_ERROR') throw error
   return { bytes: new Uint8Array(), tree: '', files: [], untaken: [error.message] }
 }
@@ -222,9 +220,7 @@ async function takeChange(
   workspace: Workspace,
   report: AgentReport | null,
 ) {
-  const patch = await ports.workshop.workspaces
-    .patch(workspace, ctx.signal)
-    .then((taken) => ({ ...taken, untaken: none }), nothingTaken)
+  const patch = await ports.workshop.workspaces.patch(workspace, ctx.signal).catch(nothingTaken)
   const kept = await ctx.save(`${milestone.id}.patch`, patch.bytes, 'text/x-diff')
   const { previous, policy, failures } = task
   const byPolicy = patch.files.flatMap(({ path }) => {
