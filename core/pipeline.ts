@@ -71,7 +71,12 @@ export type StepContext = {
   /** Stores bytes under their own address; the name reaches the run when the outcome lists the reference. */
   save(name: string, bytes: Uint8Array, mediaType: string): Promise<ArtifactRef>
   read(artifact: Pick<ArtifactRef, 'sha256'>): Promise<Uint8Array>
-  /** The newest artifact of this name that an earlier step of the run settled; null when there is none. */
+  /**
+   * Gives artifacts their names now instead of with the outcome, whatever becomes of this try: for the next one to go on from,
+   * by `latest`. Nothing else may look at them as if they were done.
+   */
+  keep(artifacts: readonly ArtifactRef[]): Promise<void>
+  /** The newest artifact of this name that a step of the run settled or a try kept; null when there is none. */
   latest(name: string): Promise<ArtifactRef | null>
   /** Decisions of this run's gates so far, oldest first, by role and pseudonym. */
   decisions(): Promise<readonly DecisionRecord[]>

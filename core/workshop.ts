@@ -26,6 +26,12 @@ export type Patch = {
   readonly files: readonly PatchFile[]
 }
 
+/** A patch as it was taken out of a folder where programs have worked. */
+export type TakenPatch = Patch & {
+  /** What stands there and is no part of it, a sentence each with untrusted text: links, devices, names that no repository may have. */
+  readonly untaken: readonly string[]
+}
+
 export type PatchFile = {
   readonly path: string
   readonly change: 'added' | 'modified' | 'removed'
@@ -43,8 +49,11 @@ export interface Workspaces {
   ): Promise<Workspace>
   /** The same workspace, in which every folder that is there now and was not laid out is left out: what an install made. */
   withoutNew(workspace: Workspace): Promise<Workspace>
-  /** How the folder differs from the snapshot. Throws VALIDATION_ERROR for paths, kinds and sizes of files that are not taken. */
-  patch(workspace: Workspace, signal: AbortSignal): Promise<Patch>
+  /**
+   * How the folder differs from the snapshot. Files whose path, kind or size is not taken are as they were there; throws
+   * VALIDATION_ERROR where there is too much of everything.
+   */
+  patch(workspace: Workspace, signal: AbortSignal): Promise<TakenPatch>
   /** Absent is success. What a process leaves that is killed goes when the next one starts. */
   remove(workspace: Workspace): Promise<void>
 }

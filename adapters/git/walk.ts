@@ -12,15 +12,30 @@ export type Found = {
   readonly sizeBytes: number
 }
 
+/** What one path cannot be taken for, in words: the others can. */
+export class Untakeable extends Error {
+  readonly path: string
+
+  constructor(path: string, what: string) {
+    super(what)
+    this.name = 'Untakeable'
+    this.path = path
+  }
+}
+
 /** Bounds of what is looked at: an agent may have filled the folder with anything. */
 const maxEntries = 200_000
 const maxDepth = 64
 
 /**
  * Everything below a folder but in folders that are left out, in order of path; links are never followed, and nothing is
- * opened. What stands in the place of a folder that is left out, and is none, counts.
+ * opened. What stands in the place of a folder that is left out, and is none, counts. What cannot be looked at goes to `note`.
  */
-export async function walk(folder: string, leftOut: ReadonlySet<string>): Promise<readonly Found[]> {
+export async function walk(
+  folder: string,
+  leftOut: ReadonlySet<string>,
+  note: (untaken: Untakeable) => void,
+): Promise<readonly Found[]> {
   const found: Found[] = []
   let entries = 0
   const namesIn = async (inside: string): Promise<readonly string[]> => {
@@ -28,17 +43,18 @@ export async function walk(folder: string, leftOut: ReadonlySet<string>): Promis
     // A few at a time: there may be a million in one folder.
     for await (const { name } of await opendir(join(folder, inside)).catch(orUnreadable(inside))) {
       // Of bytes that are no text: nothing could be found under it.
-      if (name.includes('\ufffd')) throw refuse(noPath(join(inside, name)))
-      names.push(name)
+      if (name.includes('\ufffd')) note(noPath(join(inside, name)))
+      else names.push(name)
       if (++entries > maxEntries) throw refuse(`there are more than ${maxEntries} files and folders`)
     }
     return names.toSorted()
   }
   const visit = async (inside: string, depth: number): Promise<void> => {
     if (depth > maxDepth) throw refuse(`${inside.slice(0, 200)} lies more than ${maxDepth} folders deep`)
-    for (const name of await namesIn(inside)) {
+    for (const name of await namesIn(inside).catch(noted(note, []))) {
       const path = inside === '' ? name : `${inside}/${name}`
-      const stats = await lstat(join(folder, path))
+      const stats = await lstat(join(folder, path)).catch(orUnreadable(path)).catch(noted(note, null))
+      if (stats === null) continue
       if (stats.isDirectory()) {
         if (leftOut.has(path)) continue
         await visit(path, depth + 1)
@@ -52,11 +68,20 @@ export async function walk(folder: string, leftOut: ReadonlySet<string>): Promis
   return found
 }
 
+/** What stands in the place of something that cannot be taken, of which note is taken; all else goes on up. */
+export const noted =
+  <T>(note: (untaken: Untakeable) => void, instead: T) =>
+  (error: unknown): T => {
+    if (!(error instanceof Untakeable)) throw error
+    note(error)
+    return instead
+  }
+
 /** The topmost folders below a folder that are not among those known; links are no folders. */
 export async function foldersBeside(folder: string, known: ReadonlySet<string>): Promise<ReadonlySet<string>> {
   const fresh = new Set<string>()
   const visit = async (inside: string): Promise<void> => {
-    for await (const entry of await opendir(join(folder, inside)).catch(orUnreadable(inside))) {
+    for await (const entry of await opendir(join(folder, inside)).catch(orUnreadable(inside)).catch(asWhole)) {
       const path = inside === '' ? entry.name : `${inside}/${entry.name}`
       if (!entry.isDirectory()) continue
       if (known.has(path)) await visit(path)
@@ -73,7 +98,7 @@ export async function readPlain(folder: string, { path }: Found): Promise<Buffer
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const handle = await open(join(folder, path), flags).catch(orUnreadable(path))
   try {
-    if (!(await handle.stat()).isFile()) throw refuse(`${path} is not a regular file`)
+    if (!(await handle.stat()).isFile()) throw new Untakeable(path, `${path} is not a regular file`)
     return await handle.readFile()
   } finally {
     await handle.close()
@@ -92,10 +117,16 @@ const orUnreadable =
   (path: string) =>
   (error: unknown): never => {
     const isShut = error instanceof Error && 'code' in error && error.code === 'EACCES'
-    throw isShut ? refuse(`${path} may not be read`) : error
+    throw isShut ? new Untakeable(path, `${path.slice(0, 200)} may not be read`) : error
   }
 
-export const noPath = (path: string): string => `${JSON.stringify(path.slice(0, 200))} is no path for a repository`
+/** Where nothing else can be had without it. */
+export function asWhole(error: unknown): never {
+  throw error instanceof Untakeable ? refuse(error.message) : error
+}
+
+export const noPath = (path: string): Untakeable =>
+  new Untakeable(path, `${JSON.stringify(path.slice(0, 200))} is no path for a repository`)
 
 export const refuse = (what: string): Fault =>
   new Fault({

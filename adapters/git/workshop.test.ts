@@ -97,7 +97,7 @@ describe('a workspace', () => {
   })
 
   test.runIf(process.getuid?.() === 0)(
-    'goes where an agent has shut its folders, and what is shut is refused',
+    'goes where an agent has shut its folders, and what is shut is left out',
     async () => {
       await chmod(room.path, 0o755)
       await mkdir(options().stateDir, { recursive: true })
@@ -118,13 +118,13 @@ describe('a workspace', () => {
       await mkdir(workspace.folder + '/shut/in/there', { recursive: true })
       await chmod(workspace.folder + '/shut/in', 0)
       await chmod(workspace.folder + '/shut', 0o555)
-      const said = await workspaces.patch(workspace, signal).catch(({ code, message }) => [code, message])
+      const { untaken: said } = await workspaces.patch(workspace, signal)
       await workspaces.remove(workspace)
       console.log(JSON.stringify([said, await readdir(options.stateDir + '/work')]))`
       const args = ['--input-type=module', '-e', code]
       const own = { cwd: room.path, env: { PATH: process.env['PATH'] } }
       expect(JSON.parse(execFileSync(process.execPath, args, own).toString())).toEqual([
-        ['VALIDATION_ERROR', expect.stringContaining('shut/in may not be read')],
+        ['shut/in may not be read and was left out'],
         [],
       ])
     },
@@ -165,9 +165,9 @@ describe('a workspace', () => {
       expect((await workspaces().patch(workspace, signal)).files.map(({ path }) => path)).toEqual(['node_modules'])
       await rm(join(workspace.folder, 'node_modules'))
       await symlink('docs', join(workspace.folder, 'node_modules'))
-      expect((await faultOf(workspaces().patch(workspace, signal))).message).toContain(
-        'node_modules is a symbolic link',
-      )
+      expect((await workspaces().patch(workspace, signal)).untaken).toEqual([
+        'node_modules is a symbolic link and was left out',
+      ])
     })
 
     test('counts every folder of the repository, also where the install put a link in its place', async () => {
@@ -220,12 +220,31 @@ describe('a workspace', () => {
       'docs/.GIT/config',
     ],
     ['a huge file', (folder: string) => writeFile(join(folder, 'huge'), Buffer.alloc(5_000_001)), 'more than 5 MB'],
-  ])('refuses %s', async (_, plant, says) => {
+  ])('leaves out %s, names it, and gives the rest', async (_, plant, says) => {
     const workspace = await open(await take())
     await plant(workspace.folder)
-    const fault = await faultOf(workspaces().patch(workspace, signal))
-    expect(fault.code).toBe('VALIDATION_ERROR')
-    expect(fault.message).toContain(says)
+    await write(workspace, 'kept.js', 'x')
+    const { files, untaken } = await workspaces().patch(workspace, signal)
+    expect(files.map(({ path }) => path)).toEqual(['kept.js'])
+    expect(untaken).toEqual([expect.stringContaining(says)])
+  })
+
+  test('names twenty of what it leaves out, and how many more there are', async () => {
+    const workspace = await open(await take())
+    for (let n = 0; n < 25; n++) await symlink('/etc/passwd', join(workspace.folder, `link-${n}`))
+    const { untaken } = await workspaces().patch(workspace, signal)
+    expect(untaken).toHaveLength(21)
+    expect(untaken.at(-1)).toBe('5 more were left out, which no patch can hold either')
+  })
+
+  test('leaves what the repository has as it is where something that cannot be taken stands in its place', async () => {
+    const workspace = await open(await take())
+    await rm(join(workspace.folder, 'docs'), { recursive: true })
+    await symlink('/etc', join(workspace.folder, 'docs'))
+    await rm(join(workspace.folder, 'README.md'))
+    execFileSync('mkfifo', [join(workspace.folder, 'README.md')])
+    const { bytes, files, untaken } = await workspaces().patch(workspace, signal)
+    expect([bytes.length, files, untaken.length]).toEqual([0, [], 2])
   })
 })
 
@@ -287,15 +306,15 @@ const around = (): string =>
   execFileSync('find', [room.path, '-path', '*/state', '-prune', '-o', '-printf', '%p %s %T@ %m\n']).toString()
 
 describe('of names that an agent makes', () => {
-  test('those that no repository may have refuse the whole, and nothing is written anywhere else', async () => {
+  test('those that no repository may have are left out, and nothing is written anywhere else', async () => {
     const workspace = await open(await take())
     const before = around()
     const taken: unknown[] = []
     for (const name of badNames) {
       const path = Buffer.concat([Buffer.from(`${workspace.folder}/`), Buffer.from(name)])
       await writeFile(path, 'x')
-      const fault = await faultOf(workspaces().patch(workspace, signal)).catch(() => null)
-      if (fault?.code !== 'VALIDATION_ERROR' || !fault.message.includes('is no path for a repository')) taken.push(name)
+      const { files, untaken } = await workspaces().patch(workspace, signal)
+      if (files.length > 0 || !untaken[0]?.includes('is no path for a repository')) taken.push(name)
       await rm(path)
     }
     expect(taken).toEqual([])
@@ -334,7 +353,8 @@ describe('of names that an agent makes', () => {
       const workspace = await open(await take())
       const before = around()
       await plant(workspace.folder)
-      expect((await faultOf(workspaces().patch(workspace, signal))).message).toContain('is a symbolic link')
+      const { files, untaken } = await workspaces().patch(workspace, signal)
+      expect([files, untaken]).toEqual([[], [expect.stringContaining('is a symbolic link')]])
       expect(around()).toBe(before)
       await workspaces().remove(workspace)
       expect(await readFile(join(room.path, 'secret'), 'utf8'), 'a removal follows no link either').toBe('CANARY')
@@ -346,9 +366,18 @@ describe('of names that an agent makes', () => {
     ['a pipe in place of a file', 'rm README.md; mkfifo README.md'],
     ['a socket', `python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")'`],
     ['a file of a terabyte that takes no room', 'truncate -s 1T huge'],
-    ['many files of together too much', 'for i in 1 2 3 4 5; do head -c 4900000 /dev/urandom > big$i; done'],
-  ])('%s is refused at once', async (_, script) => {
+  ])('%s is left out at once', async (_, script) => {
     const workspace = await open(await take())
+    execFileSync('sh', ['-c', script], { cwd: workspace.folder })
+    const from = performance.now()
+    const { files, untaken } = await workspaces().patch(workspace, signal)
+    expect([files, untaken.length]).toEqual([[], 1])
+    expect(performance.now() - from).toBeLessThan(5_000)
+  })
+
+  test('many files of together too much refuse the whole at once', async () => {
+    const workspace = await open(await take())
+    const script = 'for i in 1 2 3 4 5; do head -c 4900000 /dev/urandom > big$i; done'
     execFileSync('sh', ['-c', script], { cwd: workspace.folder })
     const from = performance.now()
     expect((await faultOf(workspaces().patch(workspace, signal))).code).toBe('VALIDATION_ERROR')

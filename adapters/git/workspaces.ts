@@ -3,13 +3,24 @@ import { dirname, join } from 'node:path'
 import { assert } from '../../core/model/problem.ts'
 import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import { runProcess } from '../process/run.ts'
-import type { Patch, PatchFile, Workspace, Workspaces } from '../../core/workshop.ts'
+import type { Patch, PatchFile, TakenPatch, Workspace, Workspaces } from '../../core/workshop.ts'
 import type { Workbench } from './commit.ts'
 import { layOut, readTree } from './lay-out.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
-import { blobId, foldersBeside, type Found, noPath, readPlain, refuse, walk } from './walk.ts'
+import {
+  asWhole,
+  blobId,
+  foldersBeside,
+  type Found,
+  noPath,
+  noted,
+  readPlain,
+  refuse,
+  Untakeable,
+  walk,
+} from './walk.ts'
 
 /** Folders below `<stateDir>/work`; see `Workspaces` for what each method promises. */
 export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
@@ -81,8 +92,14 @@ function foldersOf(entries: readonly TreeEntry[]): ReadonlySet<string> {
   const folders = new Set<string>()
   for (const { path, kind } of entries) {
     if (kind !== 'file' && kind !== 'symlink') continue
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) folders.add(path.slice(0, at))
+    for (const above of foldersAbove(path)) folders.add(above)
   }
+  return folders
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const folders: string[] = []
+  for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) folders.push(path.slice(0, at))
   return folders
 }
 
@@ -100,41 +117,54 @@ export async function applied(bench: Workbench, commit: string, patch: Uint8Arra
 const maxFileBytes = 5_000_000
 const maxChangedBytes = 20_000_000
 
-async function takePatch(bench: Workbench, workspace: Workspace, stateDir: string): Promise<Patch> {
+/** So many things that cannot be taken are named one by one. */
+const mostNamed = 20
+
+async function takePatch(bench: Workbench, workspace: Workspace, stateDir: string): Promise<TakenPatch> {
   const { folder, snapshot, leftOut } = workspace
   const before = await readTree(bench, snapshot.commit)
   const known = new Map(before.map((entry) => [entry.path, entry]))
-  const found = await walk(folder, leftOut)
+  const untaken = new Map<string, string>()
+  const note = ({ path, message }: Untakeable): unknown => untaken.set(path, message)
+  const found = await walk(folder, leftOut, note)
   const fresh = found.filter(({ path }) => !known.has(path))
   const ignored = await ignoredOf(bench, { before, fresh, stateDir })
   const there = found.filter(({ path }) => !ignored.has(path))
-  const changed = await changedOf(folder, there, known)
+  const changed: Found[] = []
+  for (const each of there)
+    if (await isChanged(folder, each, known.get(each.path)).catch(noted(note, false))) changed.push(each)
+  requireSize(changed)
   const kept = new Set(there.map(({ path }) => path))
-  const removed = before.filter(({ path, kind }) => kind !== 'submodule' && !kept.has(path))
+  // What the repository has in the place of something that cannot be taken stays as it is.
+  const isUntaken = (path: string): boolean => [path, ...foldersAbove(path)].some((each) => untaken.has(each))
+  const removed = before.filter(({ path, kind }) => kind !== 'submodule' && !kept.has(path) && !isUntaken(path))
   const tree = await writeTree(bench, { folder, commit: snapshot.commit, changed, removed })
-  return { tree, ...(await patchOf(bench, snapshot.commit, tree)) }
+  return { tree, ...(await patchOf(bench, snapshot.commit, tree)), untaken: firstOf([...untaken.values()]) }
 }
 
-async function changedOf(
-  folder: string,
-  there: readonly Found[],
-  known: ReadonlyMap<string, TreeEntry>,
-): Promise<readonly Found[]> {
-  const changed: Found[] = []
-  for (const found of there) {
-    const entry = known.get(found.path)
-    if (found.kind === 'other') throw refuse(`${found.path} is neither a file nor a folder`)
-    if (found.kind === 'file' && found.sizeBytes > maxFileBytes)
-      throw refuse(`${found.path} has more than ${maxFileBytes / 1_000_000} MB`)
-    const isSame = entry?.kind === found.kind && entry.id === (await blobId(folder, found))
-    if (isSame && (found.kind === 'symlink' || entry.executable === found.executable)) continue
-    if (found.kind === 'symlink') throw refuse(`${found.path} is a symbolic link`)
-    if (!isSafePath(found.path)) throw refuse(noPath(found.path))
-    changed.push(found)
-  }
+function firstOf(untaken: readonly string[]): readonly string[] {
+  const named = untaken.slice(0, mostNamed).map((what) => `${what} and was left out`)
+  const more = untaken.length - named.length
+  return more > 0 ? [...named, `${more} more were left out, which no patch can hold either`] : named
+}
+
+/** Whether it differs from what the repository has there. Throws Untakeable for what a patch does not hold. */
+async function isChanged(folder: string, found: Found, entry: TreeEntry | undefined): Promise<boolean> {
+  const { path, kind, sizeBytes, executable } = found
+  const name = path.slice(0, 200)
+  if (kind === 'other') throw new Untakeable(path, `${name} is neither a file nor a folder`)
+  if (kind === 'file' && sizeBytes > maxFileBytes)
+    throw new Untakeable(path, `${name} has more than ${maxFileBytes / 1_000_000} MB`)
+  const isSame = entry?.kind === kind && entry.id === (await blobId(folder, found))
+  if (isSame && (kind === 'symlink' || entry.executable === executable)) return false
+  if (!isSafePath(path)) throw noPath(path)
+  if (kind === 'symlink') throw new Untakeable(path, `${name} is a symbolic link`)
+  return true
+}
+
+function requireSize(changed: readonly Found[]): void {
   const bytes = changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   if (bytes > maxChangedBytes) throw refuse(`it changes more than ${maxChangedBytes / 1_000_000} MB of files`)
-  return changed
 }
 
 type IgnoreQuestion = {
@@ -176,7 +206,7 @@ type TreeChange = {
 async function writeTree(bench: Workbench, { folder, commit, changed, removed }: TreeChange): Promise<string> {
   const lines = removed.map(({ path }) => `0 ${'0'.repeat(40)}\t${path}\0`)
   for (const found of changed) {
-    const bytes = await readPlain(folder, found)
+    const bytes = await readPlain(folder, found).catch(asWhole)
     const stored = await ask(bench, ['hash-object', '-w', '-t', 'blob', '--no-filters', '--stdin'], bytes)
     const mode = found.executable ? '100755' : '100644'
     lines.push(`${mode} ${stored.toString('utf8').trim()}\t${found.path}\0`)

@@ -4,13 +4,14 @@ import type { Amount } from '../model/amount.ts'
 import { handleOf } from '../model/handle.ts'
 import type { Json } from '../model/json.ts'
 import { MoneyRefused } from '../model/money-request.ts'
+import type { ArtifactRef } from '../model/outcome.ts'
 import type { StepItem } from '../model/plan.ts'
 import { rootOf } from '../model/plan.ts'
 import { Defect, Fault } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { sayConsentNeeded } from '../model/refusal-of-money.ts'
 import type { Effect, Reservation, StepContext, Within } from '../pipeline.ts'
-import { loadArtifact, saveArtifact, listArtifacts } from '../store/artifact.ts'
+import { keepArtifacts, listArtifacts, loadArtifact, saveArtifact } from '../store/artifact.ts'
 import { appendAudit } from '../store/audit.ts'
 import { findConsent, readBudget } from '../store/budget.ts'
 import type { Database } from '../store/database.ts'
@@ -60,6 +61,7 @@ export function stepContext(place: Place): StepContext {
     findOutput: (step, shape) => findOutput(place, step, shape),
     save: (name, bytes, mediaType) => saveArtifact(db, name, bytes, mediaType),
     read: ({ sha256 }) => loadArtifact(db, sha256),
+    keep: (artifacts) => keep(place, artifacts),
     latest: async (name) =>
       (await db.run(listArtifacts, { run: run.id })).find((artifact) => artifact.name === name) ?? null,
     decisions: () => listDecisions(place, run.id),
@@ -98,6 +100,12 @@ async function findOutput<T>({ db, run }: Place, step: string, shape: z.ZodType<
     if (row) return shape.parse(row.output)
   }
   return null
+}
+
+async function keep({ db, lease, run, item }: Place, artifacts: readonly ArtifactRef[]): Promise<void> {
+  const tried = { run: run.id, step: item.id, attempt: run.attempt }
+  const [row] = await db.run(keepArtifacts, { ...tried, worker: lease.worker, fence: run.fence, artifacts })
+  if (!row) throw new LeaseLost()
 }
 
 async function makeEffect<T extends Json>(place: Place, effect: Effect<T>): Promise<T> {

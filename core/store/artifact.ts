@@ -46,6 +46,33 @@ export async function loadArtifact(db: Executor, sha256: string): Promise<Uint8A
   return row.bytes
 }
 
+/**
+ * Names artifacts at once, under a live lease, as those of one try of a step: each is a row of its own, and the newest counts.
+ * No row when the run belongs to another worker.
+ */
+export const keepArtifacts = statement({
+  name: 'keep_artifacts',
+  params: ['worker', 'fence', 'run', 'step', 'attempt', 'artifacts'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    with w as materialized (
+      select id from app.workers where id = :worker::uuid and state = 'live' for key share
+    ),
+    r as materialized (
+      select r.id from app.runs r, w
+      where r.id = :run::uuid and r.worker_id = w.id and r.fence = :fence::bigint
+      for key share of r
+    ),
+    named as (
+      insert into app.run_artifacts (run_id, name, step_id, sha256, size_bytes)
+      select r.id, a.value->>'name', :step::text || '@' || :fence::bigint || '.' || :attempt::integer,
+        a.value->>'sha256', (a.value->>'sizeBytes')::integer
+      from r cross join lateral jsonb_array_elements(:artifacts::jsonb) a(value)
+      on conflict do nothing
+    )
+    select r.id from r`,
+})
+
 /** The newest version of each artifact name of a run, by name. */
 export const listArtifacts = statement({
   name: 'list_artifacts',
@@ -58,7 +85,8 @@ export const listArtifacts = statement({
     createdAt: z.date(),
   }),
   sql: `
-    select distinct on (a.name) a.name, a.step_id, a.sha256, a.size_bytes, a.created_at from app.run_artifacts a
+    select distinct on (a.name) a.name, split_part(a.step_id, '@', 1) as step_id, a.sha256, a.size_bytes, a.created_at
+    from app.run_artifacts a
     where a.run_id = :run::uuid
     order by a.name, a.created_at desc, a.step_id desc`,
 })

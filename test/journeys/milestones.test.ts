@@ -1,4 +1,4 @@
-import { symlink, writeFile } from 'node:fs/promises'
+import { readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
@@ -149,15 +149,24 @@ test.runIf(hasSandbox)(
   },
 )
 
-test.runIf(hasSandbox)('what cannot be taken from an agent goes back to it with the reason', async () => {
-  const { agent, house, handle } = await atWork(async (task, n) => {
-    await append(task, 'tests.sh', 'true\n')
-    if (n === 1) await symlink('/etc/passwd', join(task.folder, 'leak'))
-  })
-  await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
-  expect(agent.tasks).toHaveLength(2)
-  expect(agent.tasks[1]?.prompt).toContain('leak is a symbolic link')
-})
+test.runIf(hasSandbox)(
+  'what cannot be taken from an agent goes back to it with the reason, and its other files stay',
+  async () => {
+    const seen: string[][] = []
+    const { agent, house, handle } = await atWork(async (task, n) => {
+      seen.push((await readdir(task.folder)).filter((name) => ['tests.sh', 'leak'].includes(name)))
+      if (n === 1) await append(task, 'tests.sh', 'true\n')
+      if (n === 1) await symlink('/etc/passwd', join(task.folder, 'leak'))
+    })
+    const card = await cardWhen(house, handle, (it) => isAtGate(it) && it.gates.some(({ name }) => name === 'M-001'))
+    expect(agent.tasks).toHaveLength(2)
+    expect(agent.tasks[1]?.prompt).toContain('leak is a symbolic link and was left out')
+    expect(seen).toEqual([[], ['tests.sh']])
+    expect(card.gates.find(({ name }) => name === 'M-001')?.subject.what, 'people see the rest alone').toContain(
+      '1 file (+1 −0)',
+    )
+  },
+)
 
 test.runIf(hasSandbox)(
   'an agent that leaves the same files again and again is stopped, and a person is asked',

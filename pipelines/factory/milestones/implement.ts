@@ -3,7 +3,7 @@ import { Fault } from '../../../core/model/problem.ts'
 import type { ArtifactRef, Outcome } from '../../../core/model/outcome.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import type { Snapshot } from '../../../core/ports.ts'
-import type { AgentReport, Patch, Workspace } from '../../../core/workshop.ts'
+import type { AgentReport, TakenPatch, Workspace } from '../../../core/workshop.ts'
 import { deskFor } from '../desk.ts'
 import { pinnedPolicy, type Policy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
@@ -11,6 +11,7 @@ import { askToInstall, type Installed, installPackages } from './install.ts'
 import { isManifest, refusalOf } from './paths.ts'
 import { keepText, sayMilestone } from './plan.ts'
 import { dataBlock, implementPrompt, implementPromptRef } from './prompt.ts'
+import { addedLines, withSecrets } from './review.ts'
 import {
   type Change,
   change,
@@ -112,21 +113,25 @@ async function build(work: Work): Promise<Outcome> {
   const { agent } = ports.workshop
   const missing = await agent.missing()
   if (missing !== null) throw new Fault({ code: 'PRECONDITION_FAILED', message: missing, retryable: false })
-  const { opened, isCarried } = await openFor(work)
+  const { opened, carried } = await openFor(work)
   const built = await inWorkspace(work, opened, async (): Promise<Built | Installed> => {
-    const { workspace, installed, isStuck } = await furnish(work, opened, isCarried)
+    const { workspace, installed, isStuck } = await furnish(work, opened, carried)
     if (installed !== null && isStuck) return installed
     const timeoutS = task.policy.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
     const asked = {
       folder: workspace.folder,
-      prompt: await promptOf(work, installed),
+      prompt: await promptOf(work, carried, installed),
       promptRef: await implementPromptRef(),
       model: task.policy.settings.models?.dev?.model ?? null,
       mayChange: task.policy.settings.policies.model_change_requires_gate !== true,
       timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,
     }
     const desk = deskFor(ctx, task.policy, { step: 'impl', milestone: milestone.id })
-    const said = await agent.work(asked, desk)
+    const said = await agent.work(asked, desk).catch(async (error: unknown) => {
+      // What cannot be kept is done again; why the agent was ended stays what is said.
+      await keepUnfinished(work, workspace, carried).catch(() => undefined)
+      throw error
+    })
     return { made: await takeChange(work, workspace, said), report: said, logs: installed ? [installed.log] : [] }
   })
   if ('passed' in built) return askToInstall(ctx, milestone, built)
@@ -146,19 +151,57 @@ type Furnished = {
   readonly isStuck: boolean
 }
 
-/** The base with the change so far where that still fits, else the base alone. */
-async function openFor(work: Work): Promise<{ readonly opened: Workspace; readonly isCarried: boolean }> {
-  const carried = await openWith(work, work.task.previous)
-  return { opened: carried ?? (await openFresh(work)), isCarried: carried !== null }
+/** What the files hold besides the base: the last whole try, or what an earlier try of this round left unfinished. */
+type Carried = { readonly change: Change; readonly isUnfinished: boolean }
+
+/** The base with the newest work on it that still fits, else the base alone. */
+async function openFor(work: Work): Promise<{ readonly opened: Workspace; readonly carried: Carried | null }> {
+  const candidates = [
+    { change: await findUnfinished(work), isUnfinished: true },
+    { change: work.task.previous, isUnfinished: false },
+  ]
+  for (const { change: made, isUnfinished } of candidates) {
+    const opened = await openWith(work, made)
+    if (made && opened) return { opened, carried: { change: made, isUnfinished } }
+  }
+  return { opened: await openFresh(work), carried: null }
+}
+
+/** What a try that was ended early is kept as, in this round and no other. */
+const unfinishedName = ({ ctx, milestone }: Work, ending: 'patch' | 'json'): string =>
+  `${milestone.id}/unfinished-${roundOf(ctx.stepId)}.${ending}`
+
+async function findUnfinished(work: Work): Promise<Change | null> {
+  const { ctx } = work
+  const kept = await ctx.latest(unfinishedName(work, 'json'))
+  return kept && (change.safeParse(JSON.parse(new TextDecoder().decode(await ctx.read(kept)))).data ?? null)
+}
+
+/** Time to take what an agent left that was refused its money; what was told to stop is waited for less long. */
+const keepMs = 120_000
+const keepOfStoppedMs = 3_000
+
+/** Keeps the files of a try that was ended early for the next one. Nobody tests, publishes or shows them: a whole try has to come of it. */
+async function keepUnfinished(work: Work, workspace: Workspace, carried: Carried | null): Promise<void> {
+  const { ctx, ports } = work
+  const signal = AbortSignal.timeout(ctx.signal.aborted ? keepOfStoppedMs : keepMs)
+  const patch = await ports.workshop.workspaces.patch(workspace, signal)
+  const made = await changeOf(work, patch, { name: unfinishedName(work, 'patch'), report: null })
+  const isNew = carried === null ? made.files.length > 0 : made.patch.sha256 !== carried.change.patch.sha256
+  if (!isNew) return
+  const secret = withSecrets(addedLines(new TextDecoder().decode(patch.bytes)))
+  const refused = [...made.refused, ...secret.map((path) => `${path}: it holds what looks like a key or password`)]
+  const said = JSON.stringify({ ...made, refused })
+  await ctx.keep([made.patch, await keepText(ctx, unfinishedName(work, 'json'), said, 'application/json')])
 }
 
 /** The base with the change so far, and the packages for both; what their install made is no part of the change. */
-async function furnish(work: Work, opened: Workspace, isCarried: boolean): Promise<Furnished> {
+async function furnish(work: Work, opened: Workspace, carried: Carried | null): Promise<Furnished> {
   const { ctx, ports, milestone, task } = work
   const order = { folder: opened.folder, settings: task.policy.settings, log: `${milestone.id}/agent-install` }
   const installed = await installPackages(ctx, ports, order)
   if (installed === null) return { workspace: opened, installed, isStuck: false }
-  const mayMend = isCarried && task.previous?.files.some(({ path }) => isManifest(path))
+  const mayMend = carried?.change.files.some(({ path }) => isManifest(path))
   const workspace = await ports.workshop.workspaces.withoutNew(opened)
   return { workspace, installed, isStuck: !installed.passed && mayMend !== true }
 }
@@ -192,18 +235,29 @@ async function openWith({ ctx, ports, milestone, base }: Work, previous: Change 
 const noProgress = (ctx: StepContext, { id }: Milestone, { unchanged }: Change): string =>
   `The agent left the same files ${unchanged + 1} times for ${id}. Say in the README or with /changes what it misses; /resume ${ctx.handle} lets it try again, /cancel ${ctx.handle} stops.`
 
-async function promptOf({ ctx, milestone, task, base }: Work, installed: Installed | null): Promise<string> {
+const whereOf = ({ isUnfinished }: Carried): string =>
+  isUnfinished
+    ? 'The files hold unfinished work of your own, from a try that was ended early: go on from there.'
+    : 'The files hold your last try: go on from there.'
+
+async function promptOf(
+  { ctx, milestone, task, base }: Work,
+  carried: Carried | null,
+  installed: Installed | null,
+): Promise<string> {
   const { report, comments } = task
+  const refused = carried?.isUnfinished ? carried.change.refused : none
   const readme = await ctx.latest('README.md')
   const blocks = [
     await dataBlock('milestone', sayMilestone(milestone)),
     ...(readme ? [await dataBlock('README', new TextDecoder().decode(await ctx.read(readme)))] : []),
     ...(await Promise.all(comments.map((comment) => dataBlock('a reviewer asks for', comment)))),
     ...(report === null ? [] : [await dataBlock('why your last try was sent back', report)]),
+    ...(refused.length === 0 ? [] : [await dataBlock('what may not stay of your unfinished work', refused.join('\n'))]),
   ]
   const where = [
     `The repository is ${base.name}.`,
-    ...(task.previous ? ['The files hold your last try: go on from there.'] : []),
+    ...(carried ? [whereOf(carried)] : []),
     ...(installed?.passed ? ['The packages that it names are installed.'] : []),
   ].join(' ')
   return [implementPrompt.text, where, ...blocks].join('\n\n')
@@ -211,21 +265,22 @@ async function promptOf({ ctx, milestone, task, base }: Work, installed: Install
 
 const none: readonly string[] = []
 
-/** What cannot be read out of a folder goes back to whoever left it there: a link, a pipe, a name that is no path. */
-function nothingTaken(error: unknown): Patch & { readonly untaken: readonly string[] } {
+/** What is too much to be read out of a folder goes back to whoever left it there. */
+function nothingTaken(error: unknown): TakenPatch {
   if (!(error instanceof Fault) || error.code !== 'VALIDATION_ERROR') throw error
   return { bytes: new Uint8Array(), tree: '', files: [], untaken: [error.message] }
 }
 
-async function takeChange(
-  { ctx, ports, milestone, task, base }: Work,
-  workspace: Workspace,
-  report: AgentReport | null,
-) {
-  const patch = await ports.workshop.workspaces
-    .patch(workspace, ctx.signal)
-    .then((taken) => ({ ...taken, untaken: none }), nothingTaken)
-  const kept = await ctx.save(`${milestone.id}.patch`, patch.bytes, 'text/x-diff')
+async function takeChange(work: Work, workspace: Workspace, report: AgentReport | null): Promise<Change> {
+  const { ctx, ports, milestone } = work
+  const patch = await ports.workshop.workspaces.patch(workspace, ctx.signal).catch(nothingTaken)
+  return await changeOf(work, patch, { name: `${milestone.id}.patch`, report })
+}
+
+type Taking = { readonly name: string; readonly report: AgentReport | null }
+
+async function changeOf({ ctx, ports, task, base }: Work, patch: TakenPatch, { name, report }: Taking) {
+  const kept = await ctx.save(name, patch.bytes, 'text/x-diff')
   const { previous, policy, failures } = task
   const byPolicy = patch.files.flatMap(({ path }) => {
     const why = refusalOf(path, policy.settings.policies)

@@ -42,10 +42,9 @@ export const reviewChange = ({ workshop: { reviewer } }: MilestonePorts): StepKi
 /** Judges a patch by its text. Pure. */
 export function review(milestone: Milestone, made: Change, patch: string, tested: Judgement): Judgement {
   const lines = addedLines(patch)
-  const secrets = lines.filter(({ text }) => looksSecret(text)).map(({ path }) => path)
+  const secrets = withSecrets(lines)
   if (secrets.length > 0) {
-    const where = [...new Set(secrets)].join(', ')
-    const report = `The change holds what looks like a key or password: take it out (${where}).`
+    const report = `The change holds what looks like a key or password: take it out (${secrets.join(', ')}).`
     return { patch: made.patch.sha256, passed: false, report, facts: [], risks: [] }
   }
   const ids = milestone.criteria.flatMap(({ id }) => id ?? [])
@@ -78,6 +77,11 @@ export function addedLines(patch: string): readonly Added[] {
     return line.startsWith('+') && !line.startsWith('+++ ') ? [{ path, text: line.slice(1) }] : []
   })
 }
+
+/** The files to which lines add what looks like a key or password. */
+export const withSecrets = (lines: readonly Added[]): readonly string[] => [
+  ...new Set(lines.filter(({ text }) => looksSecret(text)).map(({ path }) => path)),
+]
 
 /** What takes data away for good. */
 const destructive = /\b(?:drop\s+(?:table|column|schema|database|type|view|index)|truncate\b|delete\s+from)/i
