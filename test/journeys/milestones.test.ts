@@ -142,7 +142,7 @@ test.runIf(hasSandbox)(
     )
     const card = await cardWhen(house, handle, isPaused)
     expect(card.reasonCode).toBe('attempts')
-    expect(card.reason).toMatch(/^M-001 was sent back 3 times, last because: These files may not be changed/)
+    expect(card.reason).toMatch(/^M-001 was sent back 3 times, last because: This may not be part of the change/)
     expect(agent.tasks).toHaveLength(3)
     agreed(await house.ask({ kind: 'resume', run: handle }))
     await cardWhen(house, handle, (it) => isPaused(it) && agent.tasks.length === 4)

@@ -146,7 +146,7 @@ test.runIf(hasSandbox)(
     await cardWhen(house, handle, isPaused)
     agreed(await house.ask({ kind: 'approve', run: handle, gate: 'budget', sha256: null }))
     const card = await cardWhen(house, handle, (it) => isPaused(it) && it.reasonCode !== 'budget')
-    expect(card.reason).toMatch(/last because: These files may not be changed/)
+    expect(card.reason).toMatch(/last because: This may not be part of the change/)
     expect(card.gates.map(({ name }) => name)).not.toContain('M-001')
   },
 )

@@ -56,7 +56,7 @@ export const testChange = (ports: MilestonePorts): StepKind => ({
 
 /** Why a change is not worth testing. */
 function unfit({ patch, refused }: Change): string | null {
-  if (refused.length > 0) return `These files may not be changed: take the change back.\n${refused.join('\n')}`
+  if (refused.length > 0) return `This may not be part of the change: take it back.\n${refused.join('\n')}`
   if (patch.sizeBytes === 0) return 'Nothing was changed: the folder holds the same files as before.'
   return null
 }
