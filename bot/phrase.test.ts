@@ -1,9 +1,9 @@
 import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
-import type { GateCard, RunCard } from '../core/model/card.ts'
+import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
 import { table } from './layout.ts'
-import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayRunLine } from './phrase.ts'
+import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayReply, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -122,4 +122,35 @@ test('a table is as wide as its cells', () => {
 test('a diff names what went and what came', () => {
   expect(diffLines('a\nb', 'a\nc')).toEqual(['- b', '+ c'])
   expect(diffLines(null, 'a')).toEqual(['+ a'])
+})
+
+describe('where a run’s money went', () => {
+  const money = { spentMicros: 400_000, spentTokens: 90_000, reservedMicros: 0, capMicros: 1e7, capTokens: 2e6 }
+  const say = (...ledger: readonly LedgerLine[]) =>
+    sayReply({ kind: 'budget', handle: 'r7k2', money, ledger, asked: null }).slice(1)
+  const line = (step: string, spentMicros: number, spentTokens: number): LedgerLine => ({
+    step,
+    purpose: 'agent with m',
+    calls: 2,
+    spentMicros,
+    spentTokens,
+    reservedMicros: 0,
+  })
+
+  test('is shown as shares, by dollars', () => {
+    expect(say(line('implement M-001', 300_000, 10_000), { ...line('anchor', 100_000, 80_000), calls: 1 })).toEqual([
+      '  ████░ 75 % · implement M-001 · agent with m · 2 calls · $0.30 · 10,000 tokens',
+      '  █░░░░ 25 % · anchor · agent with m · 1 call · $0.10 · 80,000 tokens',
+    ])
+  })
+
+  test('by tokens where nothing costs dollars, and without shares where nothing was used', () => {
+    expect(say(line('a', 0, 9_000), line('b', 0, 1_000)).map((text) => text.slice(0, 14))).toEqual([
+      '  █████ 90 % ·',
+      '  █░░░░ 10 % ·',
+    ])
+    expect(say({ ...line('a', 0, 0), reservedMicros: 50_000 })).toEqual([
+      '  a · agent with m · 2 calls · $0 ($0.05 reserved) · 0 tokens',
+    ])
+  })
 })

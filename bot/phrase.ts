@@ -99,17 +99,27 @@ export function sayBudget(money: Money): string {
 
 const ledgerShown = 8
 
-/** Where the money went: `implement M-001 · agent with openai/gpt-5.5 · 12 calls · $0.40 · 80,000 tokens`. */
+/** Where the money went, the dearest first: `███░░ 63 % · implement M-001 · agent with openai/gpt-5.5 · 12 calls · $0.40 · 80,000 tokens`. */
 function sayLedger(ledger: readonly LedgerLine[]): readonly string[] {
-  const lines = ledger
-    .slice(0, ledgerShown)
-    .map(({ step, purpose, calls, spentMicros, spentTokens, reservedMicros }) => {
-      const reserved = reservedMicros > 0 ? ` (${sayMoney(reservedMicros)} reserved)` : ''
-      const used = [counted(calls, 'call'), `${sayMoney(spentMicros)}${reserved}`, counted(spentTokens, 'token')]
-      return `  ${[quoted(step), quoted(purpose), ...used].join(' · ')}`
-    })
+  // Where nothing costs money, as with a model of one's own, tokens say where it went.
+  const isFree = ledger.every(({ spentMicros }) => spentMicros === 0)
+  const sizeOf = ({ spentMicros, spentTokens }: LedgerLine): number => (isFree ? spentTokens : spentMicros)
+  const all = ledger.reduce((sum, line) => sum + sizeOf(line), 0)
+  const lines = ledger.slice(0, ledgerShown).map((line) => {
+    const { step, purpose, calls, spentMicros, spentTokens, reservedMicros } = line
+    const reserved = reservedMicros > 0 ? ` (${sayMoney(reservedMicros)} reserved)` : ''
+    const share = all === 0 ? [] : [sayShare(sizeOf(line) / all)]
+    const used = [counted(calls, 'call'), `${sayMoney(spentMicros)}${reserved}`, counted(spentTokens, 'token')]
+    return `  ${[...share, quoted(step), quoted(purpose), ...used].join(' · ')}`
+  })
   const more = ledger.length - lines.length
   return more > 0 ? [...lines, `  and ${more} more`] : lines
+}
+
+/** `███░░ 63 %`. */
+function sayShare(share: number): string {
+  const full = Math.round(share * 5)
+  return `${'█'.repeat(full)}${'░'.repeat(5 - full)} ${Math.round(share * 100)} %`
 }
 
 /** `pull request #7  https://github.com/ada/shop/pull/7`, and what became of it. */
