@@ -10,15 +10,21 @@ export function nextTurn(): Promise<void> {
 /** One for all models: they share the process. */
 let lastTurn = Promise.resolve()
 
-/** `fetch` whose answer comes in as before, each piece in a turn of its own. */
+/** `fetch` whose answer comes in as before, each piece in a turn of its own; its end too, also where the connection broke. */
 export const fetchInTurns: typeof fetch = async (input, init) => {
   const answer = await fetch(input, init)
   if (answer.body === null) return answer
-  const inTurns = new TransformStream<Uint8Array, Uint8Array>({
-    transform: async (piece, out) => {
+  const reader: ReadableStreamDefaultReader<Uint8Array> = answer.body.getReader()
+  const inTurns = new ReadableStream<Uint8Array>({
+    pull: async (out) => {
+      const read = reader.read()
+      await Promise.allSettled([read])
       await nextTurn()
-      out.enqueue(piece)
+      const { done, value } = await read
+      if (done) out.close()
+      else out.enqueue(value)
     },
+    cancel: (reason) => reader.cancel(reason),
   })
-  return new Response(answer.body.pipeThrough(inTurns), answer)
+  return new Response(inTurns, answer)
 }

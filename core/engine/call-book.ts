@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { rootOf } from '../model/plan.ts'
 import type { AskedBefore, CallText, ModelCall } from '../ports.ts'
 import type { Database } from '../store/database.ts'
@@ -11,14 +12,16 @@ export class CallBook {
   readonly #db: Database
   readonly #texts: TextSettings
   readonly #log: EngineLog
-  readonly #records: Lane<CallRecord, true>
+  readonly #records: Lane<Omit<CallRecord, 'texts'>, true>
 
   constructor(db: Database, { texts, log }: { readonly texts: TextSettings; readonly log: EngineLog }) {
     this.#db = db
     this.#texts = texts
     this.#log = log
     // Each may carry a question of some hundred thousand characters.
-    this.#records = new Lane(async (records) => {
+    this.#records = new Lane(async (calls) => {
+      const records: CallRecord[] = []
+      for (const each of calls) records.push({ ...each, texts: await this.#textsOf(each.call) })
       await insertCalls(db, records)
       return records.map(() => true as const)
     }, 16)
@@ -31,8 +34,7 @@ export class CallBook {
     { id, call }: { readonly id: string; readonly call: ModelCall },
   ): Promise<void> {
     try {
-      const texts = [call.question, ...(call.answer ? [call.answer] : [])].flatMap((text) => this.#kept(text))
-      await this.#records.submit({ run, id, step, call, texts })
+      await this.#records.submit({ run, id, step, call })
     } catch (error) {
       this.#log('error', 'a call of a model could not be recorded', { run, call: id, error })
     }
@@ -47,6 +49,12 @@ export class CallBook {
       this.#log('warn', 'earlier answers could not be looked up', { run, error })
       return null
     }
+  }
+
+  /** In a turn of the event loop of its own: to look for secrets takes milliseconds, and a thousand calls may end at once. */
+  async #textsOf({ question, answer }: ModelCall): Promise<readonly KeptText[]> {
+    await turn()
+    return [question, ...(answer ? [answer] : [])].flatMap((text) => this.#kept(text))
   }
 
   #kept({ sha256, text }: CallText): readonly KeptText[] {

@@ -10,6 +10,7 @@ import type { People } from '../store/people.ts'
 import { listSignals } from '../store/run.ts'
 import type { StartDraft } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
+import type { StopCause } from './attempt.ts'
 import { Attempt, deadlineFault } from './attempt.ts'
 import type { CallBook } from './call-book.ts'
 import type { Lease } from './lease.ts'
@@ -54,7 +55,7 @@ export class Drive {
   }
 
   /** Stops the try under way for a cause; what follows is decided when it has stopped. */
-  stop(cause: Parameters<Attempt['stop']>[0]): void {
+  stop(cause: StopCause): void {
     this.#attempt?.stop(cause)
   }
 

@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 /**
  * Natural group commit: while one batch is in flight, what arrives waits, and goes out together when it returns. No
  * timer. An item's promise settles only after its batch has committed.
@@ -29,7 +31,7 @@ export class Lane<Item, Answer> {
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) {
       // What the last batch set free, and all else of this turn of the event loop, shall ride together.
-      await new Promise((resolve) => setImmediate(resolve))
+      await turn()
       const batch = this.#waiting.splice(0, this.#most)
       await this.#send(batch)
     }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Database } from '../store/database.ts'
 import { sayProgress } from '../store/progress.ts'
 import type { EngineLog } from './settings.ts'
@@ -35,7 +36,7 @@ export class ProgressBoard {
     this.#isWriting = true
     while (this.#said.size > 0) {
       // All else of this turn of the event loop shall ride together.
-      await new Promise((resolve) => setImmediate(resolve))
+      await turn()
       const said = [...this.#said.values()].filter(({ signal }) => !signal.aborted)
       this.#said.clear()
       const rows = said.map(({ run, step, text }) => ({ run, step, text }))

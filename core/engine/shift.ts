@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { setImmediate as turn } from 'node:timers/promises'
 import { systemActor } from '../model/actor.ts'
 import type { Run } from '../model/run.ts'
 import type { Recipes } from '../pipeline.ts'
@@ -10,6 +11,7 @@ import type { StartDraft } from '../store/start.ts'
 import { startRuns } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { insertWorker, requeueOwn, stopWorker } from '../store/worker.ts'
+import type { StopCause } from './attempt.ts'
 import { CallBook } from './call-book.ts'
 import { Drive } from './drive.ts'
 import { Lane } from './lane.ts'
@@ -109,18 +111,15 @@ export class Shift {
     if (this.#aboard.size === 0) return
     const asked = await this.#place.db.run(listInterrupted, { worker: this.#lease.worker })
     const interrupts = new Map(asked.map((row) => [row.id, row.interrupt]))
-    for (const drive of this.#aboard.keys()) {
-      const interrupt = interrupts.get(drive.runId)
-      if (interrupt) drive.stop(interrupt)
-    }
+    await this.#stop((drive) => interrupts.get(drive.runId) ?? null)
   }
 
   /** Ends in order: takes nothing more, lets short work settle, gives the rest back under a new fence. */
   async end(): Promise<void> {
     this.#stopping = true
-    for (const drive of this.#aboard.keys()) drive.stop('shutdown')
-    await Promise.race([this.#allOff(), wait(this.#place.settings.graceMs)])
-    for (const drive of this.#aboard.keys()) drive.stop('lease')
+    const stopped = this.#stop(() => 'shutdown').then(() => this.#allOff())
+    await Promise.race([stopped, wait(this.#place.settings.graceMs)])
+    await this.#stop(() => 'lease')
     await this.#lane.idle()
     try {
       await this.#signOff()
@@ -132,7 +131,7 @@ export class Shift {
   /** Ends because the lease is over: stops what runs, writes nothing. */
   async abandon(): Promise<void> {
     this.#stopping = true
-    for (const drive of this.#aboard.keys()) drive.stop('lease')
+    await this.#stop(() => 'lease')
     await this.#allOff()
     await this.#lease.stop()
   }
@@ -149,6 +148,16 @@ export class Shift {
     } catch (error) {
       if (!isConnectionLost(error)) throw error
       this.#place.log('warn', 'the lease was not given back: others take its runs when it is over', { error })
+    }
+  }
+
+  /** Stops tries, each in a turn of the event loop of its own: to end a call is milliseconds of work, and there may be a thousand. */
+  async #stop(causeOf: (drive: Drive) => StopCause | null): Promise<void> {
+    for (const drive of this.#aboard.keys()) {
+      const cause = causeOf(drive)
+      if (cause === null) continue
+      drive.stop(cause)
+      await turn()
     }
   }
 

@@ -1,17 +1,24 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect } from 'vitest'
+import { guardModel } from '../../adapters/ai/guard.ts'
+import { askOf } from '../../adapters/asking/ask.ts'
+import { asData, readPrompt } from '../../adapters/asking/prompt.ts'
 import type { EngineSettings } from '../../core/engine/settings.ts'
+import type { Worker } from '../../core/engine/worker.ts'
 import type { Pipeline, Within } from '../../core/pipeline.ts'
+import type { AuthorDesk, LanguageModel, ModelRequest } from '../../core/ports.ts'
+import { openCircuit } from '../../core/store/circuit.ts'
 import { draftOf } from '../../core/store/draft-run.ts'
+import { openRateGate } from '../../core/store/rate-gate.ts'
 import { startRuns } from '../../core/store/start.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
 import { openTestHouse, testSettings } from '../support/house.ts'
 import { until } from '../support/program.ts'
-import type { Provider } from '../support/provider.ts'
 import { question, startProvider } from '../support/provider.ts'
 import { kind, pipelineOf } from '../support/recipe.ts'
 
@@ -24,32 +31,59 @@ const patienceMs = 200_000
 const money = { zone: 'UTC', projectDay: room, actorDay: room, instanceDay: room, hour: room, minute: room }
 const within: Within = { zone: null, caps: { step: room, task: { name: 'M-001', ...room } } }
 
-/** One call of a model, with its worst case set aside before and what it used booked after. */
-const caller = ({ model }: Provider): Pipeline =>
+const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+const draft = readFileSync(join(import.meta.dirname, '../../docs/quantapilot-yml.md'), 'utf8')
+
+/** As the author of documents asks: a prompt, a README and a draft. The answer is a document. */
+const prompt = readPrompt(join(import.meta.dirname, '../../adapters/model-author/prompts'), 'revise')
+const document = {
+  ...question,
+  system: prompt.text,
+  prompt: [asData('README', readme), asData('draft', draft), asData('earlier', draft)].join('\n\n'),
+}
+
+/** One call of a model by all that a call of the author goes through. */
+const caller = (modelOf: () => LanguageModel, request: ModelRequest): Pipeline =>
   pipelineOf(
     'caller',
     {
       call: kind(
         async (ctx) => {
-          const reserved = await ctx.reserve({ ...model.worstCase(question), micros: 900 }, 'call', within)
-          const { used } = await model.ask(question, ctx.signal)
-          await reserved.settle({ ...used, micros: 600 })
-          return { kind: 'done', output: null }
+          const desk: AuthorDesk = {
+            signal: ctx.signal,
+            reserve: (amount, purpose) => ctx.reserve(amount, purpose, within),
+            recall: (asked) => ctx.recall(asked),
+            progress: (text) => ctx.progress(text),
+          }
+          const ask = askOf([modelOf()], desk)
+          const { text } = await ask({ request, prompt, purpose: 'writing a.md' })
+          return { kind: 'done', output: { text } }
         },
-        { timeoutMs: 600_000 },
+        { timeoutMs: 600_000, onPause: 'abort' },
       ),
     },
-    { cap: { micros: 1_000, tokens: 1_000 } },
+    { cap: { micros: 1e9, tokens: 1e9 } },
   )
 
-/** The longest, in milliseconds, that the event loop was busy with one turn while `work` was done. */
-async function stallOf(work: () => Promise<void>): Promise<number> {
-  const turns = monitorEventLoopDelay({ resolution: 10 })
-  turns.enable()
+/**
+ * The longest, in milliseconds, that the event loop worked in one turn while `work` was done: by the processor's clock, so that
+ * what others do on the machine does not count.
+ */
+async function longestTurnOf(work: () => Promise<void>): Promise<number> {
+  let longest = 0
+  let before = process.threadCpuUsage()
+  const timer = setInterval(() => {
+    const { user, system } = process.threadCpuUsage(before)
+    longest = Math.max(longest, (user + system) / 1_000)
+    before = process.threadCpuUsage()
+  }, 1)
   await work()
-  turns.disable()
-  return Math.round(turns.max / 1e6)
+  clearInterval(timer)
+  return Math.round(longest)
 }
+
+/** A heartbeat waits for as long as a turn takes; a lease is seconds. */
+const longestTurnMs = 500
 
 /** Megabytes that nothing can free. To find out may take longer than a short lease. */
 function aliveMb(): number {
@@ -60,17 +94,21 @@ function aliveMb(): number {
   return Math.round((heapUsed + external) / 1e6)
 }
 
-async function open(count: number, times: Partial<EngineSettings>) {
-  const provider = await startProvider()
-  const recipe = caller(provider)
+async function open(count: number, request: ModelRequest, times: Partial<EngineSettings>) {
+  const provider = await startProvider(request === document ? draft : undefined)
+  const recipe = caller(() => guarded, request)
   const house = await openTestHouse({ caller: recipe })
+  const guards = { circuit: openCircuit(house.db, 'model'), gate: openRateGate(house.db, 'model') }
+  const guarded = guardModel(provider.model, guards)
   const starter = { startedBy: house.actor.id, correlationId: uuidv7(), projectId: null, priority: 0, retryOf: null }
+  let worker: Worker | null = null
   return {
     provider,
     house,
+    worker: () => worker,
     /** Resolves when the calls of all runs wait at the provider. */
     begin: async () => {
-      await house.work({ concurrency: count, money, ...times })
+      worker = await house.work({ concurrency: count, money, ...times })
       const drafts = Array.from({ length: count }, () => draftOf(recipe, null, starter))
       await startRuns(house.db, drafts, null)
       house.desk.poke()
@@ -86,24 +124,55 @@ async function open(count: number, times: Partial<EngineSettings>) {
 
 /** Runs of one worker make that many calls at once and wait for longer than two leases. */
 export async function callAtOnce(count: number): Promise<void> {
-  const { house, begin, end } = await open(count, {})
-  const stallMs = await stallOf(async () => {
-    await begin()
-    await twoLeases(house)
-    await end()
-  })
-  process.stdout.write(`${count} calls: no turn of the event loop took longer than ${stallMs} ms\n`)
+  const { house, begin, end } = await open(count, document, {})
+  const turns = {
+    begin: await longestTurnOf(begin),
+    wait: await longestTurnOf(() => twoLeases(house)),
+    end: await longestTurnOf(end),
+  }
+  process.stdout.write(`${count} calls, longest turns of the event loop in ms: ${JSON.stringify(turns)}\n`)
+  for (const ms of Object.values(turns)) expect(ms).toBeLessThan(longestTurnMs)
   const booked = { spent_micros: 600 * count, spent_tokens: 30 * count, reserved_micros: 0, reserved_tokens: 0 }
-  const settled = { runs: count, fences: 1, deaths: 0, attempts: count, failed: 0, workers: 1, live: 1, unsettled: 0 }
+  const settled = {
+    runs: count,
+    fences: 1,
+    deaths: 0,
+    attempts: count,
+    failed: 0,
+    workers: 1,
+    live: 1,
+    calls: count,
+    texts: 2 * count,
+    unsettled: 0,
+  }
   expect(await one(house, standing)).toEqual({ ...settled, ...booked })
   expect(await administer(house.database.connection, levels)).toEqual(
     ['actor-day', 'hour', 'instance-day', 'minute', 'step', 'task'].map((level) => ({ level, ...booked })),
   )
 }
 
+/** Runs of one worker make that many calls, which end at once without an answer. */
+export async function endAtOnce(count: number, way: 'worker stops' | 'cancelled' | 'broken off'): Promise<void> {
+  // In time for all of them: what is shown is that none waits for another.
+  const { house, provider, begin, worker } = await open(count, document, { leaseMs: 60_000, graceMs: 60_000 })
+  await begin()
+  const isOff = async (): Promise<boolean> => (await one(house, off))['runs'] === count
+  const ms = await longestTurnOf(async () => {
+    if (way === 'worker stops') await worker()?.stop()
+    if (way === 'cancelled') await administer(house.database.connection, cancelAll)
+    if (way === 'broken off') await provider.breakOff()
+    await until(isOff, 'every run is off its worker', patienceMs)
+    await until(async () => (await one(house, unrecorded))['calls'] === 0, 'every call is on record', patienceMs)
+  })
+  process.stdout.write(`${count} calls, ${way}: longest turn of the event loop ${ms} ms\n`)
+  expect(ms).toBeLessThan(longestTurnMs)
+  expect(await provider.held()).toBe(0)
+  expect(await one(house, kept)).toEqual({ texts: count, wrong: 0, lost: 0 })
+}
+
 /** What that many calls keep alive, of runs and without them, and what stays of it. */
 export async function weigh(count: number) {
-  const { provider, begin, end } = await open(count, { leaseMs: 120_000, beatMs: 10_000 })
+  const { provider, begin, end } = await open(count, question, { leaseMs: 120_000, beatMs: 10_000 })
   const bare = async (calls: number): Promise<number> => {
     const before = aliveMb()
     const asked = Array.from({ length: calls }, () => provider.model.ask(question, new AbortController().signal))
@@ -139,6 +208,20 @@ const one = async (house: TestHouse, sql: string): Promise<Readonly<Record<strin
 
 const over = `select count(*)::int as runs from app.runs where state not in ('queued', 'running')`
 
+const off = `select count(*)::int as runs from app.runs where state <> 'running'`
+
+/** As hundreds of people would at once. */
+const cancelAll = `update app.runs set interrupt = 'cancel', version = version + 1`
+
+const unrecorded = `select count(*)::int as calls from app.reservations v
+  where not exists (select from app.model_calls c where c.run_id = v.run_id and c.id = v.id)`
+
+/** A call that ended without an answer is on record as such, and what was set aside for it stays so. */
+const kept = `
+  select (select count(*) from app.model_texts)::int as texts,
+    (select count(*) from app.model_calls where outcome not in ('stopped', 'TRANSIENT_NETWORK'))::int as wrong,
+    (select count(*) from app.reservations where settled_at is not null)::int as lost`
+
 /** All that must hold of the runs and of the money, in one row. */
 const standing = `
   select (select count(*) from app.runs where state = 'succeeded')::int as runs,
@@ -149,6 +232,8 @@ const standing = `
     (select count(*) from app.workers where state = 'live')::int as live,
     sum(spent_micros)::int as spent_micros, sum(spent_tokens)::int as spent_tokens,
     sum(reserved_micros)::int as reserved_micros, sum(reserved_tokens)::int as reserved_tokens,
+    (select count(*) from app.model_calls where outcome = 'answered')::int as calls,
+    (select count(*) from app.model_texts)::int as texts,
     (select count(*) from app.reservations where settled_at is null)::int as unsettled
   from app.budgets`
 

@@ -13,6 +13,8 @@ export type Provider = {
   readonly held: () => Promise<number>
   /** Ends the answers to all calls that wait. */
   readonly release: () => Promise<void>
+  /** Breaks off all calls that wait. */
+  readonly breakOff: () => Promise<void>
 }
 
 /** More than a test takes. */
@@ -27,11 +29,11 @@ export const question: ModelRequest = {
   answer: null,
 }
 
-/** Starts a provider; it is gone after the test. The model has a price that the table knows. */
-export async function startProvider(): Promise<Provider> {
+/** Starts a provider that ends its answers with these words; it is gone after the test. A token of its model costs 20 micros. */
+export async function startProvider(rest = ' then.'): Promise<Provider> {
   const child = await startProcess({
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'slow-provider.ts')],
+    args: ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'slow-provider.ts'), rest],
     cwd: import.meta.dirname,
     stdin: 'pipe',
     stdout: 'pipe',
@@ -40,10 +42,13 @@ export async function startProvider(): Promise<Provider> {
   onTestFinished(async () => void (await child.kill()))
   const [port] = await once(createInterface(child.stdout ?? process.stdin), 'line')
   const at = `http://127.0.0.1:${String(port)}`
-  const source = { name: 'openai/gpt-5.5', provider: 'compatible', model: 'm', apiKey: 'k' } as const
+  const post = async (word: string) => void (await (await fetch(`${at}/${word}`, { method: 'POST' })).text())
+  const price = { input: 20, output: 20 }
+  const source = { name: 'compatible/m', provider: 'compatible', model: 'm', apiKey: 'k', price } as const
   return {
     model: await createLanguageModel({ ...source, baseUrl: `${at}/v1` }, patience),
     held: async () => Number(await (await fetch(`${at}/held`)).text()),
-    release: async () => void (await (await fetch(`${at}/release`, { method: 'POST' })).text()),
+    release: () => post('release'),
+    breakOff: () => post('break'),
   }
 }
