@@ -49,15 +49,35 @@ export function faultOf(source: ModelSource, thrown: unknown): Fault {
   const { statusCode, responseHeaders, isRetryable } = error
   // A good status and a bad body: cut off on the way, or never right.
   if (statusCode !== undefined && statusCode < 400 && isRetryable) return fault(source, brokenOff, null)
-  if (statusCode === undefined) return fault(source, ['TRANSIENT_NETWORK', true, 'could not be reached'], null)
+  if (statusCode === undefined)
+    return fault(source, ['TRANSIENT_NETWORK', true, 'could not be reached'], null, isUnreached(error.cause))
   const meaning = meaningOf(statusCode, source)
   return fault(source, meaning, meaning[0] === 'RATE_LIMIT' ? waitOf(responseHeaders) : null)
 }
 
-function fault({ name }: ModelSource, [code, retryable, says]: Meaning, waitMs: number | null): Fault {
+function fault(
+  { name }: ModelSource,
+  [code, retryable, says]: Meaning,
+  waitMs: number | null,
+  isUnsent = false,
+): Fault {
   const wait = waitMs === null ? {} : { retryAfterMs: waitMs }
-  return new Fault({ code, message: `The model ${name} ${says}.`, retryable, ...wait })
+  return new Fault({ code, message: `The model ${name} ${says}.`, retryable, isUnsent, ...wait })
 }
+
+/** What connections fail with before anything went over them. */
+const unreached: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
+/** Whether nobody was there to take a call, from the cause of what `fetch` threw. */
+export const isUnreached = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && unreached.has(cause.code)
 
 export const tooSlow = ({ name }: ModelSource): Fault =>
   new Fault({ code: 'UPSTREAM_TIMEOUT', message: `The model ${name} did not answer in time.`, retryable: true })

@@ -41,4 +41,5 @@ const notNow = (code: FaultCode, what: string, waitMs: number): Fault =>
     message: `${what}: it is called again in ${Math.ceil(waitMs / 1_000)} s, and nothing is to be done.`,
     retryable: true,
     retryAfterMs: waitMs,
+    isUnsent: true,
   })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { LLMock } from '@copilotkit/aimock'
@@ -79,6 +80,16 @@ async function openEndpoint(respond: (response: ServerResponse) => void) {
   return { model, port, calls: () => calls }
 }
 
+/** Where something listened a moment ago. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
 const faultOf = (asked: Promise<unknown>): Promise<Fault> =>
   asked.then(
     () => Promise.reject(new Error('it answered')),
@@ -146,9 +157,13 @@ test('a stream that is cut, a server that is gone, and an answer that is no JSON
     streaming(response)
     setTimeout(() => response.destroy(), 20)
   })
-  expect(await faultOf(cut.model.ask(question, never))).toMatchObject({ code: 'TRANSIENT_NETWORK', retryable: true })
-  const gone = await createLanguageModel(sourceOf('compatible', 'llama', 'http://127.0.0.1:9/v1'))
-  expect(await faultOf(gone.ask(question, never))).toMatchObject({ code: 'TRANSIENT_NETWORK', retryable: true })
+  const paidPerhaps = { code: 'TRANSIENT_NETWORK', retryable: true, isUnsent: false }
+  expect(await faultOf(cut.model.ask(question, never))).toMatchObject(paidPerhaps)
+  const gone = await createLanguageModel(sourceOf('compatible', 'llama', `http://127.0.0.1:${await closedPort()}/v1`))
+  const unsent = { code: 'TRANSIENT_NETWORK', retryable: true, isUnsent: true }
+  expect(await faultOf(gone.ask(question, never))).toMatchObject(unsent)
+  const nowhere = await createLanguageModel(sourceOf('compatible', 'llama', 'http://nobody.invalid/v1'))
+  expect(await faultOf(nowhere.ask(question, never))).toMatchObject(unsent)
   const broken = await openEndpoint((response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.end('data: {"choices": [\n\n')
@@ -167,19 +182,19 @@ test('whoever calls it off is heard at once, with the reason given', async () =>
 })
 
 test('the most a call may cost counts every byte, grows into dearer tiers, and is nothing where no price is known', async () => {
-  const gpt = await createLanguageModel(sourceOf('openai', 'gpt-5.5', 'http://127.0.0.1:9/v1'))
+  const gpt = await createLanguageModel(sourceOf('openai', 'gpt-5.5', 'http://127.0.0.1:1/v1'))
   const most = (bytes: number) => gpt.worstCase({ ...question, prompt: 'x'.repeat(bytes) })
   expect(most(1_000).tokens).toBeGreaterThanOrEqual(1_000 + 50)
   expect(most(400_000).micros / 400_000, 'each token of a long prompt').toBeGreaterThan(
     1.8 * (most(100_000).micros / 100_000),
   )
-  const unknown = await createLanguageModel(sourceOf('openai', 'gpt-of-tomorrow-99x', 'http://127.0.0.1:9/v1'))
+  const unknown = await createLanguageModel(sourceOf('openai', 'gpt-of-tomorrow-99x', 'http://127.0.0.1:1/v1'))
   expect(unknown.worstCase(question)).toMatchObject({ micros: 0, tokens: expect.any(Number) })
   expect(unknown.worstCase(question).tokens).toBeGreaterThan(50)
 })
 
 test('a price of the operator’s own holds for models that no table knows, and is held to their model', async () => {
-  const values = { QP_MODEL: 'compatible/llama3', QP_MODEL_BASE_URL: 'http://127.0.0.1:9/v1' }
+  const values = { QP_MODEL: 'compatible/llama3', QP_MODEL_BASE_URL: 'http://127.0.0.1:1/v1' }
   const read = readModels({ ...values, QP_MODEL_PRICES: 'compatible/llama3=0.20/0.60' })
   const [source] = read.ok ? read.value : []
   if (!source) throw new Error('no model')

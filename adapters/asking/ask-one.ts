@@ -54,7 +54,7 @@ export async function askOne(model: LanguageModel, { asked, question, desk }: Ca
   } catch (error) {
     // What is no fault is the signal's: nobody waits for the answer any more.
     const outcome = error instanceof Fault ? error.code : 'stopped'
-    const isUnspent = error instanceof Fault && unspent.has(error.code)
+    const isUnspent = error instanceof Fault && (error.isUnsent || unspent.has(error.code))
     const nothing = { requestId: null, answer: null, tokens: null, costMicros: isUnspent ? 0 : null }
     await Promise.all([isUnspent ? held.settle({ micros: 0, tokens: 0 }) : null, record({ ...nothing, outcome })])
     throw error

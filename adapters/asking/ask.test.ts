@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import type { Amount } from '../../core/model/amount.ts'
 import { MoneyRefused, raisePolicy } from '../../core/model/money-request.ts'
 import { Fault } from '../../core/model/problem.ts'
-import type { AuthorDesk, LanguageModel, ModelRequest } from '../../core/ports.ts'
+import type { AuthorDesk, LanguageModel, ModelCall, ModelRequest } from '../../core/ports.ts'
 import { askOf, type Chain, chainOf } from './ask.ts'
 
 const prompt = { id: 'p', version: 1, fingerprint: 'f', text: 'Be brief.' }
@@ -92,6 +93,24 @@ test('an answer that was paid for is not asked for again, and says whose it is',
   const { desk, wanted } = deskOf(0, 'before')
   expect(await askOf(chain, desk)(asked)).toEqual({ text: 'before', by: 'acme/dear', isCut: false, thrift: null })
   expect(wanted).toEqual([])
+})
+
+test.each([
+  ['never left', new Fault({ code: 'TRANSIENT_NETWORK', message: 'away', retryable: true, isUnsent: true }), 1],
+  ['was turned away', new Fault({ code: 'RATE_LIMIT', message: 'slow down', retryable: true }), 1],
+  ['broke off', new Fault({ code: 'TRANSIENT_NETWORK', message: 'broke off', retryable: true }), 0],
+])('a call that %s gives its money back where nothing can have been spent', async (_, fault, givenBack) => {
+  const { desk } = deskOf(1_000)
+  const settled: Amount[] = []
+  const outcomes: (number | null)[] = []
+  const reserve = async () => ({
+    settle: async (used: Amount) => void settled.push(used),
+    record: async ({ costMicros }: ModelCall) => void outcomes.push(costMicros),
+  })
+  const away: Chain = [{ ...modelOf('acme/dear', 10), ask: () => Promise.reject(fault) }]
+  await expect(askOf(away, { ...desk, reserve })(asked)).rejects.toBe(fault)
+  expect(settled).toEqual(Array(givenBack).fill({ micros: 0, tokens: 0 }))
+  expect(outcomes).toEqual([givenBack === 1 ? 0 : null])
 })
 
 test('a cheaper model that fails is a failure, and no reason to ask for money', async () => {

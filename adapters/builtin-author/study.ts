@@ -1,5 +1,5 @@
-import { counted } from '../../core/model/counted.ts'
 import { createHash } from 'node:crypto'
+import { counted } from '../../core/model/counted.ts'
 import type { AuthorRequest, DecisionRecord } from '../../core/ports.ts'
 import { type Requirement, requirementsOf } from './classes.ts'
 import { type Comments, commentsOf } from './comments.ts'

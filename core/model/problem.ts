@@ -45,6 +45,8 @@ export type FaultDetail = {
   readonly message: string
   readonly retryable: boolean
   readonly retryAfterMs?: number
+  /** True where a call was never made, or reached nobody: it cannot have cost anything. */
+  readonly isUnsent?: boolean
   readonly cause?: unknown
 }
 
@@ -53,6 +55,7 @@ export class Fault extends Error {
   readonly code: FaultCode
   readonly retryable: boolean
   readonly retryAfterMs: number | null
+  readonly isUnsent: boolean
 
   constructor(detail: FaultDetail) {
     super(detail.message, detail.cause === undefined ? undefined : { cause: detail.cause })
@@ -60,6 +63,7 @@ export class Fault extends Error {
     this.code = detail.code
     this.retryable = detail.retryable
     this.retryAfterMs = detail.retryAfterMs ?? null
+    this.isUnsent = detail.isUnsent ?? false
   }
 }
 

@@ -1,13 +1,14 @@
-import { counted } from '../../../core/model/counted.ts'
 import { mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { basename, join } from 'node:path'
+import { counted } from '../../../core/model/counted.ts'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { AuthorDesk, HeldMoney, PromptRef } from '../../../core/ports.ts'
 import type { MeterLine, ModelInterface, ModelMeter } from '../../../core/workshop.ts'
 import { ownName, sweepLeftovers } from '../../process/leftovers.ts'
 import type { ModelSource, Provider } from '../environment.ts'
+import { isUnreached } from '../fault.ts'
 import type { Guards } from '../guard.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
 import { listener } from './answer.ts'
@@ -250,7 +251,7 @@ async function send(
       redirect: 'error',
     })
   } catch (error) {
-    const isUnspent = isRefused(error)
+    const isUnspent = error instanceof Error && isUnreached(error.cause)
     if (isUnspent) await settle({ micros: 0, tokens: 0 })
     record({ ...nothing, costMicros: isUnspent ? 0 : null, outcome: endOf(book) })
     await line.guards.circuit.failed()
@@ -275,10 +276,6 @@ function versionsIn({ headers }: IncomingMessage): Readonly<Record<string, strin
     }),
   )
 }
-
-/** Nobody was there to take the call, so it cannot have cost anything. */
-const isRefused = (error: unknown): boolean =>
-  error instanceof Error && error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ECONNREFUSED'
 
 const unnamedWaitMs = 10_000
 

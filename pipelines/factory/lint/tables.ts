@@ -1,5 +1,5 @@
-import { counted } from '../../../core/model/counted.ts'
 import type { Paragraph, Table } from 'mdast'
+import { counted } from '../../../core/model/counted.ts'
 import type { Finding } from '../../../core/ports.ts'
 import type { Page } from './page.ts'
 import { finder } from './rules.ts'
