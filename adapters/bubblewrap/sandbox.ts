@@ -140,7 +140,7 @@ async function run(
       detached: true,
       whenMissing: notInstalled,
     })
-    const result = await supervise(child, { order, isCounted: group?.isWhole === true }, signal)
+    const result = await supervise(child, { order, isCounted: group?.holds.size === 2 }, signal)
     const ended = result.ended === 'exited' ? await overstepOf(order, group) : result.ended
     return { ...result, ended, durationMs: Math.round(performance.now() - startedAt) }
   } finally {
