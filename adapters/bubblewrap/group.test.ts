@@ -51,7 +51,7 @@ async function service(options?: { readonly handedTo: number }) {
 describe.runIf(canMakeServices())('with control groups of version 2', { timeout: 90_000 }, () => {
   const held = {
     path: expect.stringMatching(/\/quantapilot\.[^/]+$/),
-    limits: ['50', '99999744', '0', '25'],
+    limits: ['50', '124997632', '0', '25'],
     holds: ['processes', 'memory'],
   }
 

@@ -13,7 +13,7 @@ export type Group = {
   readonly folders: readonly string[]
   /** What is counted there, so that nobody else need count it. */
   readonly holds: ReadonlySet<Held>
-  /** Whether the kernel has ended something in it for want of memory. */
+  /** Whether it uses more memory than it may, or the kernel has ended something in it for that. */
   ranOut(): Promise<boolean>
   /** Once nothing is in them. */
   remove(): Promise<void>
@@ -32,6 +32,12 @@ const kinds = ['pids', 'memory', 'cpu'] as const
  */
 const weight = { 'cpu.weight': 25 }
 const shares = { 'cpu.shares': 256 }
+
+/**
+ * The kernel holds it to a quarter more than it may use, and the watch sees it before: at a limit of its own a program need not
+ * run out of memory. The kernel takes the pages of its code away, which are read again, and nothing goes on.
+ */
+const boundOf = (memoryBytes: number): number => Math.round(1.25 * memoryBytes)
 
 const heldBy: Readonly<Record<string, Held>> = {
   'pids.max': 'processes',
@@ -53,9 +59,16 @@ export async function makeGroup(limits: Counted): Promise<Group | null> {
     folders,
     holds: new Set(files.flatMap((file) => heldBy[basename(file)] ?? [])),
     ranOut: async () => {
-      for (const folder of folders)
-        for (const file of ['memory.events', 'memory.oom_control'])
-          if (/^oom_kill [1-9]/m.test(await readFile(join(folder, file), 'utf8').catch(() => ''))) return true
+      for (const folder of folders) {
+        const read = (file: string): Promise<string> => readFile(join(folder, file), 'utf8').catch(() => '')
+        const [events, control, stat] = await Promise.all(
+          ['memory.events', 'memory.oom_control', 'memory.stat'].map(read),
+        )
+        if (/^oom_kill [1-9]/m.test(`${events}\n${control}`)) return true
+        // Pages of programs and files are left out: the kernel takes those back.
+        const uses = [...(stat ?? '').matchAll(/^(?:anon|rss|shmem) (\d+)$/gm)].map(([, bytes]) => Number(bytes))
+        if (uses.reduce((sum, bytes) => sum + bytes, 0) > limits.memoryBytes) return true
+      }
       return false
     },
     remove: async () => {
@@ -112,7 +125,7 @@ async function unified(name: string, { processes, memoryBytes }: Counted): Promi
       for (const kind of kinds) await succeeds(writeFile(handed, `+${kind}`))
     const files = await made(join(place, name), {
       'pids.max': processes,
-      'memory.max': memoryBytes,
+      'memory.max': boundOf(memoryBytes),
       'memory.swap.max': 0,
       ...weight,
     })
@@ -125,7 +138,7 @@ async function unified(name: string, { processes, memoryBytes }: Counted): Promi
 async function separate(name: string, { processes, memoryBytes }: Counted): Promise<readonly string[]> {
   return [
     ...(await made(join(mount, 'pids', name), { 'pids.max': processes })),
-    ...(await made(join(mount, 'memory', name), { 'memory.limit_in_bytes': memoryBytes })),
+    ...(await made(join(mount, 'memory', name), { 'memory.limit_in_bytes': boundOf(memoryBytes) })),
     ...(await made(join(mount, 'cpu', name), shares)),
   ]
 }

@@ -194,6 +194,13 @@ describe.runIf(isThere === null)('in the sandbox', () => {
     expect(execFileSync('sh', ['-c', 'ps ax -o args= | grep -c "[b]omb" || true']).toString()).toBe('0\n')
   })
 
+  test('what runs out of memory ends with all that runs beside it', async () => {
+    const result = await run(
+      `python3 -c 'import time; all = b"1" * 1000000000; time.sleep(60)'; echo went on; sleep 60`,
+    )
+    expect(result).toMatchObject({ ended: 'memory', exitCode: 137 })
+  })
+
   test.runIf(isGrouped)('it comes behind others who want the processors', async () => {
     const going = run('nice; sleep 1')
     const weights = `find /sys/fs/cgroup -path '*/quantapilot.*-${process.pid}-*/cpu.*' '(' -name cpu.shares -o -name cpu.weight ')' -exec cat {} +`
