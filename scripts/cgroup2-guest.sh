@@ -94,7 +94,8 @@ mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=262144,cache=loose host /h
 for folder in proc sys dev; do mount --move /$folder /root/$folder; done
 mkdir -p /root/dev/pts /root/dev/shm
 mount -t devpts devpts /root/dev/pts && mount -t tmpfs -o mode=1777 shm /root/dev/shm
-mount -t tmpfs -o mode=755 run /root/run && mkdir /root/run/guest && cp /start /command /root/run/guest/
+mount -t tmpfs -o mode=755 run /root/run && mkdir -p /root/run/guest/tmp && cp /start /command /root/run/guest/
+chmod 1777 /root/run/guest/tmp
 mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 ifconfig lo up
 hostname guest
@@ -128,7 +129,7 @@ enter=(bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$own")
 cd "$project"
 # Where the tests write a file of their own.
 mkdir -p node_modules/.vite-temp && chown "$user" node_modules/.vite-temp
-"${enter[@]}" env -i HOME=/tmp PATH="$path" LANG=C.UTF-8 TERM=dumb "${account[@]}" "${command[@]}" </dev/null 2>&1 | cat
+"${enter[@]}" env -i HOME=/run/guest/tmp TMPDIR=/run/guest/tmp PATH="$path" LANG=C.UTF-8 TERM=dumb "${account[@]}" "${command[@]}" </dev/null 2>&1 | cat
 echo "${PIPESTATUS[0]}" >/dev/ttyS1
 sleep 0.5
 echo b >/proc/sysrq-trigger
