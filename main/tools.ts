@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
+import { type Held, heldHere } from '../adapters/bubblewrap/group.ts'
 import { proveAgainst, sharedLines } from '../adapters/builtin-author/against.ts'
 import { readTexts } from '../adapters/host/files.ts'
 import { hostProbes } from '../adapters/host/probes.ts'
@@ -71,9 +72,29 @@ function checkPolicy(own: Config['serverPolicy']): Check {
 /** Whether what an agent writes can run here; without an agent nothing needs it. */
 async function checkSandbox({ config, stateDir }: Opening): Promise<Check> {
   const missing = await sandboxOf({ config, stateDir }).missing()
-  if (missing === null) return { status: 'pass', message: 'bubblewrap works' }
+  if (missing === null) return sayHeld(await heldHere(), process.getuid?.() === 0)
   if (config.agent === null) return { status: 'pass', message: 'not needed: no agent is configured (docs/agents.md)' }
   return { status: 'fail', message: missing }
+}
+
+/** Who sees to it that a sandbox takes no more memory and processes than it may. */
+export function sayHeld(held: ReadonlySet<Held>, isRoot: boolean): Check {
+  const works = 'bubblewrap works;'
+  if (held.size === 2) return { status: 'pass', message: `${works} a control group holds its memory and processes` }
+  const [some] = held
+  if (some !== undefined)
+    return { status: 'pass', message: `${works} a control group holds its ${some} and a watch the rest` }
+  const noGroup = 'no control group can be made here (docs/sandbox.md)'
+  if (!isRoot)
+    return {
+      status: 'pass',
+      message: `${works} a watch holds its memory, the account’s limit its processes: ${noGroup}`,
+    }
+  const instead = 'Start it as an account of its own, which has a limit of processes.'
+  return {
+    status: 'warn',
+    message: `${works} nothing but a watch holds root’s memory and processes: ${noGroup}. ${instead}`,
+  }
 }
 
 /** Whether GitHub knows us, and as whom. */

@@ -1,20 +1,25 @@
 import { access, constants, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import type { SandboxLimits } from '../../core/workshop.ts'
 
-/** Control groups of one sandbox: what the kernel itself counts there cannot be outrun. */
+/** What the kernel itself counts cannot be outrun. */
+export type Held = 'memory' | 'processes'
+
+/** Control groups of one sandbox. */
 export type Group = {
   /** Folders whose `cgroup.procs` the first process writes itself into. */
   readonly folders: readonly string[]
-  /** Both processes and memory are counted there, so that nobody else need count them. */
-  readonly isWhole: boolean
-  /** Whether the kernel has ended something in it for want of memory. */
+  /** What is counted there, so that nobody else need count it. */
+  readonly holds: ReadonlySet<Held>
+  /** Whether it uses more memory than it may, or the kernel has ended something in it for that. */
   ranOut(): Promise<boolean>
   /** Once nothing is in them. */
   remove(): Promise<void>
 }
+
+type Counted = Pick<SandboxLimits, 'memoryBytes' | 'processes'>
 
 const mount = '/sys/fs/cgroup'
 
@@ -29,82 +34,128 @@ const weight = { 'cpu.weight': 25 }
 const shares = { 'cpu.shares': 256 }
 
 /**
- * A group for one sandbox where this account may make one, which takes root on the host: it is the only account whose
- * processes no `ulimit -u` counts. None (null) elsewhere: there that limit holds, and the watch is the second one.
+ * The kernel holds it to a quarter more than it may use, and the watch sees it before: at a limit of its own a program need not
+ * run out of memory. The kernel takes the pages of its code away, which are read again, and nothing goes on.
  */
-export async function makeGroup(limits: SandboxLimits): Promise<Group | null> {
-  if (process.getuid?.() !== 0) return null
+const boundOf = (memoryBytes: number): number => Math.round(1.25 * memoryBytes)
+
+const heldBy: Readonly<Record<string, Held>> = {
+  'pids.max': 'processes',
+  'memory.max': 'memory',
+  'memory.limit_in_bytes': 'memory',
+}
+
+/**
+ * A group for one sandbox where this account may make one: root on most hosts, who needs it most, since no `ulimit -u` counts
+ * root's processes; any account below a group that was handed to it. None (null) elsewhere: there that limit holds, and the
+ * watch is the second one.
+ */
+export async function makeGroup(limits: Counted): Promise<Group | null> {
   const name = await ownName('quantapilot')
-  const isUnified = await isThere(join(mount, 'cgroup.controllers'))
-  const folders = isUnified ? await unified(name, limits) : await separate(name, limits)
-  if (folders.length === 0) return null
+  const files = (await isUnified()) ? await unified(name, limits) : await separate(name, limits)
+  if (files.length === 0) return null
+  const folders = [...new Set(files.map((file) => dirname(file)))]
   return {
     folders,
-    isWhole: isUnified || ['pids', 'memory'].every((kind) => folders.includes(join(mount, kind, name))),
+    holds: new Set(files.flatMap((file) => heldBy[basename(file)] ?? [])),
     ranOut: async () => {
-      for (const folder of folders)
-        for (const file of ['memory.events', 'memory.oom_control'])
-          if (/^oom_kill [1-9]/m.test(await readFile(join(folder, file), 'utf8').catch(() => ''))) return true
+      for (const folder of folders) {
+        const read = (file: string): Promise<string> => readFile(join(folder, file), 'utf8').catch(() => '')
+        const [events, control, stat] = await Promise.all(
+          ['memory.events', 'memory.oom_control', 'memory.stat'].map(read),
+        )
+        if (/^oom_kill [1-9]/m.test(`${events}\n${control}`)) return true
+        // Pages of programs and files are left out: the kernel takes those back.
+        const uses = [...(stat ?? '').matchAll(/^(?:anon|rss|shmem) (\d+)$/gm)].map(([, bytes]) => Number(bytes))
+        if (uses.reduce((sum, bytes) => sum + bytes, 0) > limits.memoryBytes) return true
+      }
       return false
     },
     remove: async () => {
-      for (const folder of folders) await removeEmpty(folder)
+      for (const folder of folders) await end(folder)
     },
   }
+}
+
+/** What the kernel would hold of a sandbox that began here and now. */
+export async function heldHere(): Promise<ReadonlySet<Held>> {
+  const group = await makeGroup({ processes: 64, memoryBytes: 1e9 })
+  await group?.remove()
+  return group?.holds ?? new Set()
 }
 
 /** Takes away the groups of killed processes: the kernel keeps them until somebody does. */
 export async function sweepGroups(): Promise<void> {
-  for (const tree of [mount, ...kinds.map((kind) => join(mount, kind))]) await sweepLeftovers(tree, rmdir)
+  for (const folder of await groupFolders()) await sweepLeftovers(folder, end)
 }
 
-const isThere = (path: string): Promise<boolean> =>
-  access(path, constants.F_OK).then(
+/** In which a process that runs as this one does makes groups. */
+export const groupFolders = async (): Promise<readonly string[]> =>
+  (await isUnified()) ? await places() : kinds.map((kind) => join(mount, kind))
+
+const succeeds = (work: Promise<unknown>): Promise<boolean> =>
+  work.then(
     () => true,
     () => false,
   )
 
-/** Version 2: one tree for all. Its root may hold groups beside processes. */
-async function unified(name: string, { processes, memoryBytes }: SandboxLimits): Promise<readonly string[]> {
-  const enabled = await readFile(join(mount, 'cgroup.subtree_control'), 'utf8').catch(() => '')
-  if (!/\bpids\b/.test(enabled)) return []
-  return await made(join(mount, name), {
-    'pids.max': processes,
-    'memory.max': memoryBytes,
-    'memory.swap.max': 0,
-    ...weight,
-  })
+/** Version 2: one tree for all. */
+const isUnified = (): Promise<boolean> => succeeds(access(join(mount, 'cgroup.controllers')))
+
+/**
+ * Where version 2 lets a group be made, the nearest first, so that what limits or ends the worker's service does so with its
+ * sandboxes. A group that holds processes, as ours does, has none with limits below it, and theirs lie beside it or further
+ * up; only the root of all may have both. To move in, one must be allowed to move things about in what both lie below.
+ */
+async function places(): Promise<readonly string[]> {
+  const [, path = '/..'] = /^0::(.*)$/m.exec(await readFile('/proc/self/cgroup', 'utf8').catch(() => '')) ?? []
+  const own = resolve(mount, `.${path}`)
+  const isRoot = own === mount && !(await succeeds(access(join(mount, 'cgroup.type'))))
+  const found: string[] = []
+  for (let folder = isRoot ? mount : dirname(own); folder.startsWith(mount); folder = dirname(folder))
+    if (await succeeds(access(join(folder, 'cgroup.procs'), constants.W_OK))) found.push(folder)
+  return found
+}
+
+async function unified(name: string, { processes, memoryBytes }: Counted): Promise<readonly string[]> {
+  for (const place of await places()) {
+    const handed = join(place, 'cgroup.subtree_control')
+    // Whoever manages the groups has chosen what to hand down. Where nobody does, and in what was handed to us, it is ours to do.
+    if ((await readFile(handed, 'utf8')).trim() === '')
+      for (const kind of kinds) await succeeds(writeFile(handed, `+${kind}`))
+    const files = await made(join(place, name), {
+      'pids.max': processes,
+      'memory.max': boundOf(memoryBytes),
+      'memory.swap.max': 0,
+      ...weight,
+    })
+    if (files.length > 0) return files
+  }
+  return []
 }
 
 /** Version 1: a tree for each thing that is counted. */
-async function separate(name: string, { processes, memoryBytes }: SandboxLimits): Promise<readonly string[]> {
+async function separate(name: string, { processes, memoryBytes }: Counted): Promise<readonly string[]> {
   return [
     ...(await made(join(mount, 'pids', name), { 'pids.max': processes })),
-    ...(await made(join(mount, 'memory', name), { 'memory.limit_in_bytes': memoryBytes })),
+    ...(await made(join(mount, 'memory', name), { 'memory.limit_in_bytes': boundOf(memoryBytes) })),
     ...(await made(join(mount, 'cpu', name), shares)),
   ]
 }
 
-/** The folder, where it could be made and its first limit holds; a limit that this kernel does not know is left out. */
+/** The files of the limits that hold in it, where it could be made; one that this kernel does not know is left out. */
 async function made(folder: string, limits: Readonly<Record<string, number>>): Promise<readonly string[]> {
-  try {
-    await mkdir(folder)
-  } catch {
-    return []
-  }
-  const [[first, value] = ['', 0], ...more] = Object.entries(limits)
-  try {
-    await writeFile(join(folder, first), `${value}`)
-  } catch {
-    await removeEmpty(folder)
-    return []
-  }
-  for (const [file, each] of more) await writeFile(join(folder, file), `${each}`).catch(() => undefined)
-  return [folder]
+  if (!(await succeeds(mkdir(folder)))) return []
+  const files: string[] = []
+  for (const [file, value] of Object.entries(limits))
+    if (await succeeds(writeFile(join(folder, file), `${value}`))) files.push(join(folder, file))
+  if (files.length === 0) await end(folder)
+  return files
 }
 
-/** The kernel lets go of the dead a moment after they have ended. */
-async function removeEmpty(folder: string): Promise<void> {
+/** With whatever may still be in it, where the kernel can do that. It lets go of the dead a moment after they have ended. */
+async function end(folder: string): Promise<void> {
+  await succeeds(writeFile(join(folder, 'cgroup.kill'), '1'))
   for (let tries = 0; tries < 100; tries++) {
     const isGone = await rmdir(folder).then(
       () => true,

@@ -13,8 +13,8 @@ export type Overstep = 'memory' | 'disk'
 type Watched = {
   readonly folder: string
   readonly limits: SandboxLimits
-  /** The kernel itself counts processes and memory: only the folder is looked at. */
-  readonly isCounted: boolean
+  /** Whether it ran out of memory, where the kernel itself counts processes and memory; else null. */
+  readonly ranOut: (() => Promise<boolean>) | null
 }
 
 /**
@@ -23,7 +23,7 @@ type Watched = {
  */
 export function watchUse(
   pid: number,
-  { folder, limits, isCounted }: Watched,
+  { folder, limits, ranOut }: Watched,
   onOverstep: (overstep: Overstep) => void,
 ): () => void {
   const isOutgrown = async (): Promise<boolean> => {
@@ -33,7 +33,7 @@ export function watchUse(
   const isFull = async (): Promise<boolean> =>
     await isLargerThan(folder, limits.folderBytes - (await unnamedBytes(pid, limits.processes)))
   const releases = [
-    ...(isCounted ? [] : [often(async () => (await isOutgrown()) && onOverstep('memory'))]),
+    often(async () => (await (ranOut ?? isOutgrown)()) && onOverstep('memory')),
     often(async () => (await isFull()) && onOverstep('disk')),
   ]
   return () => releases.forEach((release) => release())

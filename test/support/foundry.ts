@@ -2,6 +2,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { groupFolders } from '../../adapters/bubblewrap/group.ts'
 import { type RunningProcess, startProcess } from '../../adapters/process/run.ts'
 import { openProvider } from '../agents/provider.ts'
 import { allGranted, type FakeGitHub, startGitHub } from './github/github.ts'
@@ -98,7 +99,7 @@ async function leftIn({ stateDir }: State, { scratch, pids }: Traces): Promise<r
   const ours = new RegExp(`^quantapilot\\.\\w+-(?:${pids.join('|')})-`)
   const names = async (folder: string, pattern = /^/): Promise<readonly string[]> =>
     (await readdir(folder).catch(() => [])).filter((name) => pattern.test(name)).map((name) => join(folder, name))
-  const groups = ['', 'pids', 'memory', 'cpu'].map((kind) => names(join('/sys/fs/cgroup', kind), ours))
+  const groups = (await groupFolders()).map((folder) => names(folder, ours))
   const found = await Promise.all([
     names(join(stateDir, 'work')),
     names(join(stateDir, 'sandbox'), /^agent-home/),
