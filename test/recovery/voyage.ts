@@ -100,6 +100,7 @@ function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline
   }
   const pack = kind(async (ctx) => {
     await call(ctx)
+    await ctx.keep([await ctx.save('draft', Buffer.from(`draft of ${ctx.stepId}`), 'text/plain')])
     await crate(ctx, 'crate')
     const artifact = await ctx.save('list', Buffer.from(`list of ${ctx.stepId}`), 'text/plain')
     const subject = { artifact, what: 'a list', risks: [], questions: [], changes: [], facts: [] }
