@@ -216,11 +216,12 @@ const cancelAll = `update app.runs set interrupt = 'cancel', version = version +
 const unrecorded = `select count(*)::int as calls from app.reservations v
   where not exists (select from app.model_calls c where c.run_id = v.run_id and c.id = v.id)`
 
-/** A call that ended without an answer is on record as such, and what was set aside for it stays so. */
+/** A call that ended without an answer is on record as such, and what was set aside for it stays so where it may have cost anything. */
 const kept = `
   select (select count(*) from app.model_texts)::int as texts,
     (select count(*) from app.model_calls where outcome not in ('stopped', 'TRANSIENT_NETWORK'))::int as wrong,
-    (select count(*) from app.reservations where settled_at is not null)::int as lost`
+    (select count(*) from app.reservations v join app.model_calls c on c.run_id = v.run_id and c.id = v.id
+      where v.settled_at is not null and c.cost_micros is distinct from 0)::int as lost`
 
 /** All that must hold of the runs and of the money, in one row. */
 const standing = `
