@@ -125,7 +125,9 @@ describe('a run', () => {
     const { handle } = await startRunOf(house, 'spend')
     const card = await cardWhen(house, handle, ({ state }) => state === 'paused')
     expect(card.reasonCode).toBe('budget')
-    expect(card.reason).toMatch(/what this server may use in a day has \$0\.0005 left\. \/resume after the day has ended/)
+    expect(card.reason).toMatch(
+      /what this server may use in a day has \$0\.0005 left\. \/resume after the day has ended/,
+    )
     await administer(house.database.connection, `update app.spending set spent_micros = 0`)
     agreed(await house.ask({ kind: 'resume', run: handle }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
