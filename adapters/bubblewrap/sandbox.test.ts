@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SandboxOrder, SandboxResult } from '../../core/workshop.ts'
 import { runProcess, startProcess } from '../process/run.ts'
 import { groupFolders } from './group.ts'
+import { hasSandbox } from '../../test/support/has-sandbox.ts'
 import { createBubblewrap } from './sandbox.ts'
 import { filterFor, refusedCalls } from './seccomp.ts'
 
@@ -48,10 +49,9 @@ const run = (script: string, more: Partial<SandboxOrder> = {}): Promise<SandboxR
   sandbox().run(orderOf(['sh', '-c', script], more), new AbortController().signal)
 
 /** Where bubblewrap is missing, the run says so at its end; nothing here passes by not being run. */
-const isThere = await createBubblewrap({ stateDir: join(tmpdir(), 'sandbox-probe'), path: '/usr/bin:/bin' }).missing()
 const isGrouped = process.getuid?.() === 0 && (await groupFolders()).length > 0
 
-describe.runIf(isThere === null)('in the sandbox', () => {
+describe.runIf(hasSandbox)('in the sandbox', () => {
   test('a program sees its folder, the system’s programs, and nothing else of the host', async () => {
     process.env['QP_CANARY'] = canary
     const places = [

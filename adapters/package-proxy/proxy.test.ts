@@ -7,6 +7,7 @@ import { connect as connectTls, createServer, type Server } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import type { SandboxOrder, SandboxResult } from '../../core/workshop.ts'
+import { hasSandbox } from '../../test/support/has-sandbox.ts'
 import { createBubblewrap } from '../bubblewrap/sandbox.ts'
 import { runProcess } from '../process/run.ts'
 import type { PackageHost } from './environment.ts'
@@ -256,8 +257,6 @@ describe('the proxy of package hosts', () => {
   })
 })
 
-const isThere = await createBubblewrap({ stateDir: join(tmpdir(), 'sandbox-probe'), path: '/usr/bin:/bin' }).missing()
-
 const limits = {
   timeoutMs: 20_000,
   memoryBytes: 400_000_000,
@@ -361,7 +360,7 @@ const requests = (): readonly string[] => [
   `POST http://169.254.169.254/ HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`,
 ]
 
-describe.runIf(isThere === null)('in the sandbox of an install', () => {
+describe.runIf(hasSandbox)('in the sandbox of an install', () => {
   test('the listed host is reached, and nothing else, by no way', async () => {
     const before = strangers
     process.env['QP_CANARY'] = canary

@@ -26,7 +26,8 @@ import {
 import type { TestDatabase } from '../support/postgres.ts'
 import { openState, program, until } from '../support/program.ts'
 import { handsOn } from '../support/schedules.ts'
-import { append, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { append, scriptedAgent, workshopOf } from '../support/workshop.ts'
 import { weather } from './storm.ts'
 
 const readme =

@@ -19,7 +19,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { until } from '../support/program.ts'
-import { hasSandbox, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { workshopOf } from '../support/workshop.ts'
 
 const canary = 'CANARY-90aa17e3'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hasSandbox } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
 import { dieAt, points } from './milestone-kills.ts'
 
 test.runIf(hasSandbox).each(['github', 'folder'] as const)(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hasSandbox } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
 import { dieAt, points } from './milestone-kills.ts'
 
 // Those that cost most when they go wrong; all of them are in the long tests.

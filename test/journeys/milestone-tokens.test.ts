@@ -3,7 +3,7 @@ import type { RunCard } from '../../core/model/card.ts'
 import { openFoundry } from '../support/foundry.ts'
 import { agreed, git, isAtEnd, isAtGate, startFactory } from '../support/house.ts'
 import { until } from '../support/program.ts'
-import { hasSandbox } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
 
 /** Says whatever of the world outside can be seen from inside, and a line of the repository as the control. */
 const look =

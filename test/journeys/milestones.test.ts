@@ -13,7 +13,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { losing } from '../support/losing.ts'
-import { append, type Deed, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { append, type Deed, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const readme = `# Shop
 

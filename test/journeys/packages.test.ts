@@ -16,7 +16,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { openRegistry, type Registry } from '../support/registry.ts'
-import { append, type Deed, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { append, type Deed, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n'
 

@@ -19,7 +19,8 @@ import {
   openTestHouse,
   startFactory,
 } from '../support/house.ts'
-import { hasSandbox, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { workshopOf } from '../support/workshop.ts'
 
 const canary = 'CANARY-51b0c9d2'
 

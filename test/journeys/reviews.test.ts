@@ -19,7 +19,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { type Saying, sayOfAll, scriptedReviewer } from '../support/reviewer.ts'
-import { append, type Deed, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { append, type Deed, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const files = {
   'README.md': '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n',

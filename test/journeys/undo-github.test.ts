@@ -17,7 +17,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { approve, makefile, oneMilestone, outcomes, readme, refsOf, treeOf, undo } from '../support/undo.ts'
-import { append, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { append, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 /** A GitHub repository in which a run has merged its documents and one milestone. */
 async function mergedOnGitHub({ hasChecks = false } = {}) {

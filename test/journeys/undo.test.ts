@@ -20,7 +20,8 @@ import {
 } from '../support/house.ts'
 import { losing } from '../support/losing.ts'
 import { approve, makefile, oneMilestone, outcomes, readme, refsOf, treeOf, undo } from '../support/undo.ts'
-import { append, hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { append, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 async function textOf(house: TestHouse, run: string, name: string): Promise<string> {
   const reply = agreed(await house.ask({ kind: 'artifacts', run, name }))

@@ -23,7 +23,8 @@ import {
 } from '../support/house.ts'
 import { until } from '../support/program.ts'
 import { trapInDatabase } from '../support/trap.ts'
-import { hasSandbox, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { workshopOf } from '../support/workshop.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n'
 const files = { 'README.md': readme, Makefile: 'test:\n\tsh tests.sh\n' }

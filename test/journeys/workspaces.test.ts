@@ -15,7 +15,8 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { until } from '../support/program.ts'
-import { hasSandbox, scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
+import { scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n'
 const files = { 'README.md': readme, Makefile: 'test:\n\tsh tests.sh\n', 'tests.sh': 'true\n', 'a.txt': 'a\n' }

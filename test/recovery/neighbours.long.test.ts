@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hasSandbox } from '../support/workshop.ts'
+import { hasSandbox } from '../support/has-sandbox.ts'
 import { besideSandbox, hostile, type Limit } from './neighbours.ts'
 
 test.runIf(hasSandbox).each(Object.keys(hostile) as Limit[])(

@@ -1,12 +1,9 @@
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { whyNoSandbox } from './has-sandbox.ts'
 import { canMakeServices } from './services.ts'
-import { createBubblewrap } from '../../adapters/bubblewrap/sandbox.ts'
 
 /** Says at the end of a run what was not shown about the sandbox, where the host lacks it: those tests did not run. */
 export async function setup(): Promise<() => void> {
-  const probe = createBubblewrap({ stateDir: join(tmpdir(), 'sandbox-probe'), path: '/usr/local/bin:/usr/bin:/bin' })
-  const missing = await probe.missing()
+  const missing = await whyNoSandbox()
   return () => {
     if (missing !== null) process.stdout.write(`\nsandbox: NOT RUN. ${missing}\n`)
     else if (!canMakeServices())

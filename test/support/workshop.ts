@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createBubblewrap } from '../../adapters/bubblewrap/sandbox.ts'
 import type { GitSourceControlOptions } from '../../adapters/git/tools.ts'
@@ -7,11 +6,6 @@ import { createTrunk } from '../../adapters/git/trunk.ts'
 import { createWorkspaces } from '../../adapters/git/workspaces.ts'
 import type { AgentTask, CodingAgent, CommitChecks, PackageHosts, Reviewer } from '../../core/workshop.ts'
 import type { FactoryPorts } from '../../pipelines/factory/ports.ts'
-
-const probe = createBubblewrap({ stateDir: join(tmpdir(), 'sandbox-probe'), path: '/usr/local/bin:/usr/bin:/bin' })
-
-/** Tests of what runs in a sandbox are not run where there is none, which the end of the run says. */
-export const hasSandbox = (await probe.missing()) === null
 
 /** What an agent of ours does with its folder, for the n-th task it is given. */
 export type Deed = (task: AgentTask, n: number) => Promise<void>
