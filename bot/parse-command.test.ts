@@ -21,6 +21,11 @@ describe('commands as people type them', () => {
     ['changes r7k2 "Q1: only admins"', { kind: 'changes', reason: 'Q1: only admins' }],
     ['budget r7k2 +5', { kind: 'budget', raiseMicros: 5_000_000 }],
     ['budget r7k2', { kind: 'budget', raiseMicros: null }],
+    [
+      'budget r7k2 A9160113 0.123456',
+      { kind: 'budget', raiseMicros: null, booked: { call: 'a9160113', micros: 123_456 } },
+    ],
+    ['budget r7k2 a9160113 $0', { kind: 'budget', raiseMicros: null, booked: { call: 'a9160113', micros: 0 } }],
     ['runs 2', { kind: 'runs', page: 2 }],
     ['calls R7K2', { kind: 'calls', run: 'r7k2', page: 1 }],
     ['calls r7k2 3', { kind: 'calls', run: 'r7k2', page: 3 }],
@@ -101,6 +106,17 @@ test.each([
   ['und r7k2', 'Did you mean undo r7k2?'],
   ['undo r7k2 M-001', 'Write seven of its digits'],
   ['undo r7k2 3f2a1bc 3f2a1bd', 'Usage: undo'],
+])('%s is refused with what to write', (line, next) => {
+  const parsed = parseCommand(wordsOf(line))
+  expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)
+})
+
+test.each([
+  ['budget r7k2 five', 'Write +5'],
+  ['budget r7k2 a9160113 much', 'Write what the call cost in dollars'],
+  ['budget r7k2 a9160113 -1', 'Write what the call cost in dollars'],
+  ['budget r7k2 call 0.12', 'Write its eight digits'],
+  ['budget r7k2 a9160113 0.12 0.13', 'Usage: budget'],
 ])('%s is refused with what to write', (line, next) => {
   const parsed = parseCommand(wordsOf(line))
   expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)

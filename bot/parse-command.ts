@@ -10,6 +10,7 @@ import { accepted, refused } from '../core/model/problem.ts'
 import { publicKinds } from '../core/model/transition.ts'
 import { webhookNumber } from '../core/model/webhook.ts'
 import type { Unsaid } from './surface.ts'
+import { readBudgetWords } from './budget-words.ts'
 
 /** How each command is written, for help and for errors; the same on every surface. */
 export const grammar: Readonly<Record<CommandKind, { readonly usage: string; readonly says: string }>> = {
@@ -34,7 +35,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
     usage: 'undo <run> [commit]',
     says: 'take back what a run did outside; with a commit, just that merge. What changes a default branch is asked first',
   },
-  budget: { usage: 'budget <run> [+amount]', says: 'what a run has spent; +5 asks for five dollars more' },
+  budget: {
+    usage: 'budget <run> [+amount | <call> <amount>]',
+    says: 'what a run has spent; +5 asks for five dollars more; with a call, books what it cost',
+  },
   logs: { usage: 'logs <run>', says: 'what happened, line by line' },
   calls: { usage: 'calls <run> [page]', says: 'each call of a model: what asked, what it cost, what came of it' },
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
@@ -209,7 +213,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'changes':
       return withReason(kind, first, { rest, flags })
     case 'budget':
-      return buildBudget(first, rest[0])
+      return buildBudget(first, rest)
     case 'undo':
       return buildUndo(first, rest)
     case 'webhook':
@@ -323,14 +327,10 @@ function buildUndo(first: string | undefined, [commit, ...more]: readonly string
   return withRun('undo', first, (run) => ({ kind: 'undo', run, commit: commit?.toLowerCase() ?? null }))
 }
 
-function buildBudget(first: string | undefined, amount: string | undefined): Result<Command> {
-  const dollars = amount === undefined ? null : /^\+?\$?(\d+(?:\.\d{1,2})?)$/.exec(amount)?.[1]
-  if (dollars === undefined) return refused('usage', `${amount} is not an amount.`, 'Write +5 for five dollars more.')
-  return withRun('budget', first, (run) => ({
-    kind: 'budget',
-    run,
-    raiseMicros: dollars === null ? null : Math.round(Number(dollars) * 1_000_000),
-  }))
+function buildBudget(first: string | undefined, words: readonly string[]): Result<Command> {
+  const said = readBudgetWords(words)
+  if (said === null) return tooMany('budget')
+  return said.ok ? withRun('budget', first, (run) => ({ kind: 'budget', run, ...said.value })) : said
 }
 
 function buildWebhook([act, subject, ...rest]: readonly string[], flags: ReadonlyMap<string, string>): Result<Command> {

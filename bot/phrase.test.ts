@@ -127,7 +127,7 @@ test('a diff names what went and what came', () => {
 describe('where a run’s money went', () => {
   const money = { spentMicros: 400_000, spentTokens: 90_000, reservedMicros: 0, capMicros: 1e7, capTokens: 2e6 }
   const say = (...ledger: readonly LedgerLine[]) =>
-    sayReply({ kind: 'budget', handle: 'r7k2', money, ledger, asked: null }).slice(1)
+    sayReply({ kind: 'budget', handle: 'r7k2', money, ledger, held: [], asked: null }).slice(1)
   const line = (step: string, spentMicros: number, spentTokens: number): LedgerLine => ({
     step,
     purpose: 'agent with m',
@@ -141,6 +141,17 @@ describe('where a run’s money went', () => {
     expect(say(line('implement M-001', 300_000, 10_000), { ...line('anchor', 100_000, 80_000), calls: 1 })).toEqual([
       '  ████░ 75 % · implement M-001 · agent with m · 2 calls · $0.30 · 10,000 tokens',
       '  █░░░░ 25 % · anchor · agent with m · 1 call · $0.10 · 80,000 tokens',
+    ])
+  })
+
+  test('with what stays set aside because nobody knows better, and what to do', () => {
+    const held = [
+      { id: '018f-00a9160113', step: 'anchor', purpose: 'writing a.md', reservedMicros: 300_000, reservedTokens: 9 },
+    ]
+    expect(sayReply({ kind: 'budget', handle: 'r7k2', money, ledger: [], held, asked: null }).slice(1)).toEqual([
+      '  1 call never said what it cost, so this stays set aside:',
+      '  a9160113 · anchor · writing a.md · $0.30',
+      '  Once you know from its bill: /budget r7k2 a9160113 <dollars>',
     ])
   })
 

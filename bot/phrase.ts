@@ -1,7 +1,7 @@
 import { dollars } from '../core/model/amount.ts'
 import { counted } from '../core/model/counted.ts'
 import type { Reply } from '../core/commands/command.ts'
-import type { GateCard, LedgerLine, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
+import type { GateCard, HeldLine, LedgerLine, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
@@ -114,6 +114,20 @@ function sayLedger(ledger: readonly LedgerLine[]): readonly string[] {
   })
   const more = ledger.length - lines.length
   return more > 0 ? [...lines, `  and ${more} more`] : lines
+}
+
+/** What stays set aside because nobody knows better, and what to do once somebody does. */
+function sayHeld(handle: string, held: readonly HeldLine[]): readonly string[] {
+  const [first] = held
+  if (!first) return []
+  const idOf = ({ id }: HeldLine): string => id.slice(-8)
+  return [
+    `  ${counted(held.length, 'call never said what it', 'calls never said what they')} cost, so this stays set aside:`,
+    ...held.map(
+      (line) => `  ${[idOf(line), quoted(line.step), quoted(line.purpose), sayMoney(line.reservedMicros)].join(' · ')}`,
+    ),
+    `  Once you know from its bill: /budget ${handle} ${idOf(first)} <dollars>`,
+  ]
 }
 
 /** `███░░ 63 %`. */
@@ -259,6 +273,7 @@ export function sayReply(reply: Reply): readonly string[] {
       return [
         `Run ${reply.handle}: ${sayBudget(reply.money)}`,
         ...sayLedger(reply.ledger),
+        ...sayHeld(reply.handle, reply.held),
         ...(reply.asked ? [...sayGate(reply.asked), `  Next: /approve ${reply.handle} budget`] : []),
       ]
     case 'logs':

@@ -5,7 +5,7 @@ import type { Level } from '../core/store/call.ts'
 import { reserve } from '../core/store/reserve.ts'
 import { settleUses } from '../core/store/settle-uses.ts'
 import { administer } from './support/administer.ts'
-import { agreed, cardWhen, isAtEnd, openTestHouse, type TestHouse, uncapped } from './support/house.ts'
+import { agreed, cardWhen, denied, isAtEnd, openTestHouse, type TestHouse, uncapped } from './support/house.ts'
 import { atTheTill, race, readSpending } from './support/money.ts'
 import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
 
@@ -101,6 +101,20 @@ describe('reservations', () => {
   })
 })
 
+const brokenOff = {
+  model: 'acme/one',
+  requestId: null,
+  temperature: null,
+  maxOutputTokens: 1,
+  schemaSha256: null,
+  prompt: null,
+  answer: null,
+  tokens: null,
+  costMicros: null,
+  durationMs: 1,
+  outcome: 'stopped',
+} as const
+
 describe('a run', () => {
   const spender = (caught: Fault[] = []) =>
     kind(async (ctx) => {
@@ -131,6 +145,63 @@ describe('a run', () => {
     await administer(house.database.connection, `update app.spending set spent_micros = 0`)
     agreed(await house.ask({ kind: 'resume', run: handle }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  })
+
+  test('whose call broke off holds its money until an admin books what it cost, once and on record', async () => {
+    let goOn = (): void => undefined
+    const isWaiting = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const call = { ...brokenOff, question: { sha256: 'a'.repeat(64), bytes: 1, text: 'q' } }
+    const step = kind(async (ctx) => {
+      await (await ctx.reserve({ micros: 600, tokens: 10 }, 'first', { zone: null, caps: {} })).record(call)
+      await ctx.reserve({ micros: 300, tokens: 10 }, 'second')
+      await isWaiting
+      return { kind: 'done', output: null }
+    })
+    const house = await openTestHouse({ spend: pipelineOf('spend', { s: step }) })
+    await house.work({ money: { ...uncapped, instanceDay: { capMicros: 10_000, capTokens: null } } })
+    const { handle, id } = await startRunOf(house, 'spend')
+    const look = { kind: 'budget', run: handle, raiseMicros: null } as const
+    const money = async () => {
+      const reply = agreed(await house.ask(look))
+      if (reply.kind !== 'budget') throw new Error(reply.kind)
+      return reply
+    }
+    await expect.poll(async () => (await money()).money.reservedMicros).toBe(900)
+    const during = await money()
+    expect(during.held, 'the second may be under way').toMatchObject([
+      { step: 's', purpose: 'first', reservedMicros: 600 },
+    ])
+    const ids = await administer(
+      house.database.connection,
+      `select right(id::text, 8) as id from app.reservations where run_id = '${id}' order by created_at, id`,
+    )
+    const [first, second] = ids.map((row) => String(row['id']))
+    const book = (callId = '', micros = 0, as = house.actor) =>
+      house.ask({ ...look, booked: { call: callId, micros } }, as)
+    expect(denied(await book(second))).toMatchObject({ code: 'wrong_state' })
+    expect(denied(await book(first, 0, { ...house.actor, roles: ['operator'] }))).toMatchObject({ code: 'not_allowed' })
+    agreed(await book(first, 250))
+    expect(denied(await book(first, 250)), 'once').toMatchObject({ code: 'not_found' })
+    expect((await money()).money).toMatchObject({ spentMicros: 250, spentTokens: 10, reservedMicros: 300 })
+    const calls = agreed(await house.ask({ kind: 'calls', run: handle, page: 1 }))
+    expect(calls).toMatchObject({ calls: [{ outcome: 'stopped', costMicros: 250 }] })
+    goOn()
+    await cardWhen(house, handle, isAtEnd)
+    agreed(await book(second))
+    expect(await money()).toMatchObject({ held: [], money: { spentMicros: 250, spentTokens: 10, reservedMicros: 0 } })
+    expect(await readSpending(house.database.connection)).toMatchObject([
+      { level: 'instance-day', spent_micros: '250', reserved_micros: '0' },
+    ])
+    const audit = await administer(
+      house.database.connection,
+      `select action, detail->>'micros' as micros from audit.entries where action = 'call.book' order by seq`,
+    )
+    expect(audit).toEqual([
+      { action: 'call.book', micros: '250' },
+      { action: 'call.book', micros: '0' },
+    ])
   })
 
   test('that the minute does not hold waits for its end and uses up no try', async () => {

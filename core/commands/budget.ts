@@ -12,11 +12,12 @@ import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import { transition } from '../model/transition.ts'
 import { applyLocked } from '../store/apply.ts'
-import { findRaisePolicy, raiseBudget, readBudget } from '../store/budget.ts'
+import { findHeld, findRaisePolicy, raiseBudget, readBudget } from '../store/budget.ts'
 import type { Executor } from '../store/database.ts'
 import type { lockGates } from '../store/gate.ts'
 import { openRequest, withdrawRequest } from '../store/gate.ts'
 import { readRun } from '../store/run.ts'
+import { bookUse } from '../store/settle-uses.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { viewGates } from '../store/view.ts'
 import type { Command, Done } from './command.ts'
@@ -25,13 +26,14 @@ import { lockedRun } from './locked-run.ts'
 
 type Budget = Extract<Command, { kind: 'budget' }>
 
-/** Shows a run's ledger; with an amount, opens a request that an approver grants. */
+/** Shows a run's ledger; with an amount, opens a request that an approver grants; with a call's, books what it cost. */
 export async function budget(request: Request<Budget>): Promise<Result<Done>> {
   const { tx, command, actor } = request
   const run = await lockedRun(tx, command.run)
   if (!run.ok) return run
   const [ledger] = await tx.run(readBudget, { run: run.value.id })
   if (!ledger) return refused('wrong_state', `Run ${command.run} has no budget of its own.`)
+  if (command.booked) return bookCall(request, { run: run.value, ...command.booked })
   if (command.raiseMicros === null) return accepted(shown(run.value, null))
   if (!actor.roles.includes('operator') && !actor.roles.includes('admin')) {
     return refused('not_allowed', 'Asking for more money needs the role operator.', 'Ask an operator.')
@@ -39,6 +41,34 @@ export async function budget(request: Request<Budget>): Promise<Result<Done>> {
   if (isOver(run.value.state))
     return refused('wrong_state', `Run ${command.run} is over.`, 'Start a new one with /run.')
   return askForRaise(request, { run: run.value, ledger, micros: command.raiseMicros })
+}
+
+type Booked = { readonly run: Run; readonly call: string; readonly micros: number }
+
+/** What a call cost that broke off before it said, by somebody who has looked it up where it is billed. */
+async function bookCall({ tx, actor, command }: Request<Budget>, { run, call, micros }: Booked): Promise<Result<Done>> {
+  if (!actor.roles.includes('admin'))
+    return refused('not_allowed', 'Booking what a call cost needs the role admin.', 'Ask an admin.')
+  const [held] = await tx.run(findHeld, { run: run.id, call })
+  if (!held)
+    return refused(
+      'not_found',
+      `Run ${command.run} has nothing set aside for a call ${call}.`,
+      `See /budget ${command.run}.`,
+    )
+  if (!held.isOver)
+    return refused(
+      'wrong_state',
+      `Call ${call} may still be under way.`,
+      `Wait for it, or /pause ${command.run} first.`,
+    )
+  const { id, reservedMicros, reservedTokens } = held
+  // Whoever reads a bill reads dollars: its tokens count as they were set aside.
+  const tokens = micros === 0 ? 0 : reservedTokens
+  await bookUse(tx, { run: run.id, id, micros, tokens })
+  const detail = { micros, tokens, reserved_micros: reservedMicros, reserved_tokens: reservedTokens }
+  const about = { runId: run.id, correlationId: run.correlationId, target: id, contentSha256: null }
+  return accepted({ ...shown(run, null), audit: [{ actorId: actor.id, action: 'call.book', ...about, detail }] })
 }
 
 type Ask = { readonly run: Run; readonly ledger: Money; readonly micros: number }

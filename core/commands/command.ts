@@ -1,4 +1,14 @@
-import type { ArtifactLine, CallLine, GateCard, LedgerLine, LogLine, Money, RunCard, RunLine } from '../model/card.ts'
+import type {
+  ArtifactLine,
+  CallLine,
+  GateCard,
+  HeldLine,
+  LedgerLine,
+  LogLine,
+  Money,
+  RunCard,
+  RunLine,
+} from '../model/card.ts'
 import type { Role } from '../model/plan.ts'
 import { decidingRoles } from '../model/plan.ts'
 import type { GateVerdict, PublicEventKind } from '../model/transition.ts'
@@ -55,7 +65,13 @@ export type Command =
       /** The pull request whose label asks for it, where it was no person of ours. */
       readonly label?: { readonly address: string; readonly number: number; readonly name: string }
     }
-  | { readonly kind: 'budget'; readonly run: string; readonly raiseMicros: number | null }
+  | {
+      readonly kind: 'budget'
+      readonly run: string
+      readonly raiseMicros: number | null
+      /** What a call cost of which nobody knew: its id or the end of it. */
+      readonly booked?: { readonly call: string; readonly micros: number }
+    }
   | { readonly kind: 'logs'; readonly run: string }
   | { readonly kind: 'calls'; readonly run: string; readonly page: number }
   | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
@@ -146,6 +162,8 @@ export type Reply =
       readonly money: Money
       /** What it went into, by step and purpose, the dearest first. */
       readonly ledger: readonly LedgerLine[]
+      /** Calls that are over and never said what they cost, the oldest first, twenty at most. */
+      readonly held: readonly HeldLine[]
       readonly asked: GateCard | null
     }
   | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { systemActor } from '../model/actor.ts'
 import type { CallLine, GateCard, RunCard, RunLine } from '../model/card.ts'
-import { listLedger } from '../store/budget.ts'
+import { listHeld, listLedger } from '../store/budget.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Plan, PlanItem } from '../model/plan.ts'
 import type { Result } from '../model/problem.ts'
@@ -75,8 +75,9 @@ export async function drawAnswer(registry: Registry, answer: Exclude<Answer, { k
       return { kind: 'changed', change: answer.change, card }
     case 'budget': {
       const asked = card.gates.find((gate) => gate.gateId === answer.asked) ?? null
-      const ledger = await registry.db.run(listLedger, { run: card.runId })
-      return { kind: 'budget', handle: answer.run, money: card.money, ledger, asked }
+      const ofRun = { run: card.runId }
+      const [ledger, held] = await Promise.all([registry.db.run(listLedger, ofRun), registry.db.run(listHeld, ofRun)])
+      return { kind: 'budget', handle: answer.run, money: card.money, ledger, held, asked }
     }
   }
 }

@@ -84,6 +84,15 @@ export type LedgerLine = {
   readonly reservedMicros: number
 }
 
+/** Money that stays set aside for a call of which nobody knows what it cost. */
+export type HeldLine = {
+  readonly id: string
+  readonly step: string
+  readonly purpose: string
+  readonly reservedMicros: number
+  readonly reservedTokens: number
+}
+
 /** One call of a model. Null: its provider did not say, or nobody knows. */
 export type CallLine = {
   readonly id: string

@@ -64,6 +64,41 @@ const ledgerLine = z.object({
   reservedMicros: z.number(),
 })
 
+const heldLine = z.object({
+  id: z.string(),
+  step: z.string(),
+  purpose: z.string(),
+  reservedMicros: z.number(),
+  reservedTokens: z.number(),
+})
+
+/** On record is a call once it is over; of a worker that was killed it is as soon as its run does not go on. */
+const isOver = `(r.state <> 'running' or exists (select from app.model_calls c where c.run_id = v.run_id and c.id = v.id))`
+
+/** What is set aside for calls of a run that are over and never said what they cost, the oldest first. */
+export const listHeld = statement({
+  name: 'list_held',
+  params: ['run'],
+  row: heldLine,
+  sql: `
+    select v.id, v.step_id as step, v.purpose, v.reserved_micros, v.reserved_tokens
+    from app.reservations v join app.runs r on r.id = v.run_id
+    where v.run_id = :run::uuid and v.settled_at is null and ${isOver}
+    order by v.created_at, v.id limit 20`,
+})
+
+/** The call of a run whose id ends so and for which money is set aside; the newest of several. */
+export const findHeld = statement({
+  name: 'find_held',
+  params: ['run', 'call'],
+  row: heldLine.extend({ isOver: z.boolean() }),
+  sql: `
+    select v.id, v.step_id as step, v.purpose, v.reserved_micros, v.reserved_tokens, ${isOver} as is_over
+    from app.reservations v join app.runs r on r.id = v.run_id
+    where v.run_id = :run::uuid and v.settled_at is null and right(v.id::text, length(:call::text)) = :call::text
+    order by v.created_at desc, v.id desc limit 1`,
+})
+
 /** What a run's money went into, by step and purpose, the dearest first. */
 export const listLedger = statement({
   name: 'list_ledger',

@@ -125,7 +125,9 @@ const call = z.object({
 const callColumns = `c.id, c.step_id as step,
   (select v.purpose from app.reservations v where v.run_id = c.run_id and v.id = c.id) as purpose, c.model, c.request_id,
   c.prompt_id, c.prompt_version, c.prompt_sha256, c.temperature, c.max_output_tokens, c.question_sha256, c.answer_sha256,
-  c.input_tokens, c.cached_tokens, c.output_tokens, c.cost_micros, c.duration_ms, c.outcome, c.made_at`
+  c.input_tokens, c.cached_tokens, c.output_tokens,
+  coalesce(c.cost_micros, (select v.spent_micros from app.reservations v where v.run_id = c.run_id and v.id = c.id))
+    as cost_micros, c.duration_ms, c.outcome, c.made_at`
 
 /** A page of a run's calls, newest first. One more than a page tells whether there is another. */
 export const listCalls = statement({

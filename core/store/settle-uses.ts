@@ -70,6 +70,20 @@ export const settleReservations = statement({
     from v`,
 })
 
+const waitForDisk = statement({
+  name: 'wait_for_disk',
+  params: [],
+  row: z.object({ kept: z.string() }),
+  sql: `
+    select set_config(s.name, s.reset_val, true) as kept from pg_settings s where s.name = 'synchronous_commit'`,
+})
+
+/** Books what somebody says a call cost. Unlike a worker's own booking its commit waits for the disk: a person was told so. */
+export async function bookUse(tx: Executor, use: Use): Promise<void> {
+  await settleUses(tx, [use])
+  await tx.run(waitForDisk, {})
+}
+
 /** Books uses; answers with those that were more than what was set aside for them. */
 export async function settleUses(db: Executor, uses: readonly Use[]) {
   const [first] = uses
