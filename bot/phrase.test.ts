@@ -149,7 +149,7 @@ describe('where a run’s money went', () => {
       { id: '018f-00a9160113', step: 'anchor', purpose: 'writing a.md', reservedMicros: 300_000, reservedTokens: 9 },
     ]
     expect(sayReply({ kind: 'budget', handle: 'r7k2', money, ledger: [], held, asked: null }).slice(1)).toEqual([
-      '  1 call never said what it cost, so this stays set aside:',
+      '  Nobody knows what these calls cost, so this stays set aside, the oldest first:',
       '  a9160113 · anchor · writing a.md · $0.30',
       '  Once you know from its bill: /budget r7k2 a9160113 <dollars>',
     ])

@@ -122,7 +122,7 @@ function sayHeld(handle: string, held: readonly HeldLine[]): readonly string[] {
   if (!first) return []
   const idOf = ({ id }: HeldLine): string => id.slice(-8)
   return [
-    `  ${counted(held.length, 'call never said what it', 'calls never said what they')} cost, so this stays set aside:`,
+    '  Nobody knows what these calls cost, so this stays set aside, the oldest first:',
     ...held.map(
       (line) => `  ${[idOf(line), quoted(line.step), quoted(line.purpose), sayMoney(line.reservedMicros)].join(' · ')}`,
     ),

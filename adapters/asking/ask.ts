@@ -1,3 +1,4 @@
+import { isModelNamed, sayNoSuchModel } from '../../core/model/chosen-model.ts'
 import type { FaultCode } from '../../core/model/problem.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { AuthorDesk, LanguageModel } from '../../core/ports.ts'
@@ -23,13 +24,16 @@ type Wish = { readonly model: string | null; readonly mayChange: boolean }
  */
 export function chainOf(models: Chain, { model: wanted, mayChange }: Wish, key: string): Chain {
   const [usual] = models
-  const first = wanted === null ? usual : models.find(({ name }) => name === wanted || name.endsWith(`/${wanted}`))
-  if (first) return mayChange ? [first, ...models.filter((model) => model !== first)] : [first]
-  throw new Fault({
-    code: 'VALIDATION_ERROR',
-    message: `quantapilot.yml asks for the model ${wanted}, which this server does not have: name one of ${models.map(({ name }) => name).join(', ')} in ${key}, or leave it out.`,
-    retryable: false,
-  })
+  const first =
+    wanted === null
+      ? usual
+      : (models.find(({ name }) => isModelNamed(name, wanted)) ?? noSuchModel(models, wanted, key))
+  return mayChange ? [first, ...models.filter((model) => model !== first)] : [first]
+}
+
+function noSuchModel(models: Chain, wanted: string, key: string): never {
+  const known = models.map(({ name }) => name)
+  throw new Fault({ code: 'VALIDATION_ERROR', message: sayNoSuchModel(wanted, known, key), retryable: false })
 }
 
 /**

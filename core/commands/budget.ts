@@ -49,13 +49,13 @@ type Booked = { readonly run: Run; readonly call: string; readonly micros: numbe
 async function bookCall({ tx, actor, command }: Request<Budget>, { run, call, micros }: Booked): Promise<Result<Done>> {
   if (!actor.roles.includes('admin'))
     return refused('not_allowed', 'Booking what a call cost needs the role admin.', 'Ask an admin.')
+  const settled = refused(
+    'not_found',
+    `Run ${command.run} has nothing set aside for a call ${call}.`,
+    `See /budget ${command.run}.`,
+  )
   const [held] = await tx.run(findHeld, { run: run.id, call })
-  if (!held)
-    return refused(
-      'not_found',
-      `Run ${command.run} has nothing set aside for a call ${call}.`,
-      `See /budget ${command.run}.`,
-    )
+  if (!held) return settled
   if (!held.isOver)
     return refused(
       'wrong_state',
@@ -65,7 +65,8 @@ async function bookCall({ tx, actor, command }: Request<Budget>, { run, call, mi
   const { id, reservedMicros, reservedTokens } = held
   // Whoever reads a bill reads dollars: its tokens count as they were set aside.
   const tokens = micros === 0 ? 0 : reservedTokens
-  await bookUse(tx, { run: run.id, id, micros, tokens })
+  // Its worker may have come to know meanwhile.
+  if (!(await bookUse(tx, { run: run.id, id, micros, tokens }))) return settled
   const detail = { micros, tokens, reserved_micros: reservedMicros, reserved_tokens: reservedTokens }
   const about = { runId: run.id, correlationId: run.correlationId, target: id, contentSha256: null }
   return accepted({ ...shown(run, null), audit: [{ actorId: actor.id, action: 'call.book', ...about, detail }] })

@@ -122,12 +122,13 @@ const call = z.object({
   madeAt: z.date(),
 })
 
-const callColumns = `c.id, c.step_id as step,
-  (select v.purpose from app.reservations v where v.run_id = c.run_id and v.id = c.id) as purpose, c.model, c.request_id,
+/** What was booked by hand is on its reservation alone. */
+const callColumns = `c.id, c.step_id as step, v.purpose, c.model, c.request_id,
   c.prompt_id, c.prompt_version, c.prompt_sha256, c.temperature, c.max_output_tokens, c.question_sha256, c.answer_sha256,
   c.input_tokens, c.cached_tokens, c.output_tokens,
-  coalesce(c.cost_micros, (select v.spent_micros from app.reservations v where v.run_id = c.run_id and v.id = c.id))
-    as cost_micros, c.duration_ms, c.outcome, c.made_at`
+  coalesce(c.cost_micros, v.spent_micros) as cost_micros, c.duration_ms, c.outcome, c.made_at`
+
+const callsAndMoney = 'app.model_calls c left join app.reservations v on v.run_id = c.run_id and v.id = c.id'
 
 /** A page of a run's calls, newest first. One more than a page tells whether there is another. */
 export const listCalls = statement({
@@ -135,7 +136,7 @@ export const listCalls = statement({
   params: ['run', 'most', 'skip'],
   row: call,
   sql: `
-    select ${callColumns} from app.model_calls c
+    select ${callColumns} from ${callsAndMoney}
     where c.run_id = :run::uuid
     order by c.made_at desc, c.id desc
     limit :most::integer offset :skip::integer`,
@@ -154,7 +155,7 @@ export const readCall = statement({
        where t.run_id = c.run_id and t.sha256 = c.question_sha256) as question,
       (select jsonb_build_object('text', t.text, 'isRedacted', t.is_redacted) from app.model_texts t
        where t.run_id = c.run_id and t.sha256 = c.answer_sha256) as answer
-    from app.model_calls c
+    from ${callsAndMoney}
     where c.run_id = :run::uuid and right(c.id::text, length(:call::text)) = :call::text
     order by c.made_at desc, c.id desc
     limit 1`,

@@ -78,10 +78,14 @@ const waitForDisk = statement({
     select set_config(s.name, s.reset_val, true) as kept from pg_settings s where s.name = 'synchronous_commit'`,
 })
 
-/** Books what somebody says a call cost. Unlike a worker's own booking its commit waits for the disk: a person was told so. */
-export async function bookUse(tx: Executor, use: Use): Promise<void> {
-  await settleUses(tx, [use])
+/**
+ * Books what somebody says a call cost; false where it was settled before. Unlike a worker's own booking its commit waits for
+ * the disk: a person was told so.
+ */
+export async function bookUse(tx: Executor, use: Use): Promise<boolean> {
+  const settled = await settleOne(tx, use)
   await tx.run(waitForDisk, {})
+  return settled.length > 0
 }
 
 /** Books uses; answers with those that were more than what was set aside for them. */

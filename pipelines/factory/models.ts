@@ -1,3 +1,4 @@
+import { isModelNamed, sayNoSuchModel } from '../../core/model/chosen-model.ts'
 import type { EarlierRun, StepKind } from '../../core/pipeline.ts'
 import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { FactoryPorts } from './ports.ts'
@@ -27,10 +28,8 @@ export function checkModels({ models }: Settings, known: readonly string[]): voi
   if (known.length === 0) return
   for (const role of roles) {
     const wanted = models?.[role]?.model
-    if (wanted === undefined || known.some((name) => name === wanted || name.endsWith(`/${wanted}`))) continue
-    throw refuse(
-      `quantapilot.yml asks for the model ${wanted}, which this server does not have: name one of ${known.join(', ')} in models.${role}.model, or leave it out. Then commit it and /retry.`,
-    )
+    if (wanted === undefined || known.some((name) => isModelNamed(name, wanted))) continue
+    throw refuse(`${sayNoSuchModel(wanted, known, `models.${role}.model`)} Then commit it and /retry.`)
   }
 }
 
