@@ -100,11 +100,11 @@ export default {
     {
       name: 'adapters-see-ports-only',
       comment:
-        'An adapter implements a port; it knows neither the engine, the database, nor another vendor. Programs, the network and questions to models each have one way.',
+        'An adapter implements a port; it knows neither the engine, the database, nor another vendor. Programs, the network, questions to models and what stands between agents and them each have one way.',
       severity: 'error',
       from: code('^adapters/([^/]+)/'),
       to: {
-        path: '^(?!adapters/($1|process|network|asking)/|core/model/|core/(ports|workshop|pipeline)\\.ts$)',
+        path: '^(?!adapters/($1|process|network|asking|metering)/|core/model/|core/(ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },

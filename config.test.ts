@@ -318,11 +318,28 @@ test.each([
   [{ QP_MODEL: 'gpt-5.5' }, 'QP_MODEL must name models with commas between'],
   [{ OPENAI_BASE_URL: 'http://models.example.org/v1' }, 'OPENAI_BASE_URL must be an https address'],
   [{ QP_AGENT: 'codex' }, 'QP_AGENT is set and QP_MODEL is not'],
-  [{ QP_AGENT: 'codeks' }, 'QP_AGENT must be one of codex, opencode, claude-code, gemini-cli, command.'],
-  [{ QP_AGENT: 'cursor' }, 'QP_AGENT cannot be cursor: its agent speaks to Cursor'],
+  [{ QP_AGENT: 'codeks' }, 'QP_AGENT must be one of codex, opencode, claude-code, gemini-cli, cursor, command.'],
+  [{ QP_AGENT: 'cursor' }, 'QP_AGENT is cursor and CURSOR_API_KEY is not set: make one in the dashboard of Cursor'],
+  [{ QP_AGENT: 'cursor', CURSOR_API_KEY: 'k' }, 'QP_AGENT is cursor and QP_CURSOR_TURN_USD is not set'],
+  [{ QP_CURSOR_TURN_USD: '1,50' }, 'QP_CURSOR_TURN_USD must be US dollars'],
+  [{ QP_CURSOR_TURN_TOKENS: '0' }, 'QP_CURSOR_TURN_TOKENS must be a whole number of tokens'],
+  [{ QP_CURSOR_MODEL: '--force' }, 'QP_CURSOR_MODEL must be a model as cursor-agent --list-models shows it'],
+  [{ CURSOR_API_ENDPOINT: 'http://cursor.example.org' }, 'CURSOR_API_ENDPOINT must be an https address'],
 ])('%j is refused with what to set', (environment, sentence) => {
   const result = loadConfig(environment)
   expect(result.ok ? '' : result.refusal.message).toContain(sentence)
+})
+
+test('Cursor’s agent needs no other model, and its key may come from a file', () => {
+  const given = { QP_AGENT: 'cursor', CURSOR_API_KEY_FILE: '/run/secrets/cursor', QP_CURSOR_TURN_USD: '1.5' }
+  const result = loadConfig(given, () => 'crsr_1\n')
+  expect(result.ok && result.value.cursor).toEqual({
+    model: 'auto',
+    apiKey: 'crsr_1',
+    baseUrl: 'https://api2.cursor.sh',
+    turn: { micros: 1_500_000, tokens: 500_000 },
+  })
+  expect(result.ok && result.value.models).toEqual([])
 })
 
 test.each([

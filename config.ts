@@ -7,6 +7,7 @@ import { type AgentSettings, agentVariables, readAgent } from './adapters/agent/
 import { moneyOf, moneyVariables } from './core/engine/money.ts'
 import type { MoneySettings } from './core/engine/settings.ts'
 import { type ModelSource, modelVariables, readModels } from './adapters/ai/environment.ts'
+import { type CursorSettings, cursorVariables, readCursor } from './adapters/cursor/environment.ts'
 import { type PackageHost, packageVariables } from './adapters/package-proxy/environment.ts'
 import { type GitHubSettings, gitHubSettings, gitHubVariables } from './adapters/github/environment.ts'
 import type { MailSettings } from './bot/mail/settings.ts'
@@ -65,6 +66,8 @@ export type Config = {
   readonly models: readonly ModelSource[]
   /** Who writes code; null: runs end after the documents. */
   readonly agent: AgentSettings | null
+  /** Cursor's own account and price, where its agent is the one; null where the models of `models` are asked. */
+  readonly cursor: CursorSettings | null
   /** Whether a model judges what an agent wrote, by the milestone's criteria. */
   readonly reviews: boolean
   /** Where the packages of projects may come from; empty: nowhere. */
@@ -136,8 +139,11 @@ export function loadConfig(environment: Environment, readText = readTextFile): R
   if (!models.ok) return models
   const agent = readAgent(parsed.data, models.value.length > 0)
   if (!agent.ok) return agent
+  const cursor = readCursor(parsed.data)
+  if (!cursor.ok) return cursor
   const { serverPolicy } = policy
-  const vendors = { slack: slack.value, github: github.settings, models: models.value, agent: agent.value }
+  const written = { models: models.value, agent: agent.value, cursor: cursor.value }
+  const vendors = { slack: slack.value, github: github.settings, ...written }
   return accepted({ ...configOf(parsed.data, given), ...vendors, serverPolicy })
 }
 
@@ -210,6 +216,7 @@ const Variables = z
     ...modelVariables,
     QP_MODEL_TEXTS: z.enum(['keep', 'none'], 'QP_MODEL_TEXTS must be keep or none.').default('keep'),
     ...agentVariables,
+    ...cursorVariables,
     QP_REVIEW: yesOrNo('QP_REVIEW', true),
     ...packageVariables,
   })
@@ -224,7 +231,9 @@ const Variables = z
 
 /** Each of these may come from a file instead, which `<name>_FILE` names, as containers hand secrets in. */
 const secrets = Object.keys(Variables.shape).filter((name) =>
-  /^(DATABASE_URL$|QP_SECRET$|TELEGRAM_|SLACK_|GITHUB_|SMTP_|OPENAI_|ANTHROPIC_|GOOGLE_|QP_MODEL_API_KEY$)/.test(name),
+  /^(DATABASE_URL$|QP_SECRET$|TELEGRAM_|SLACK_|GITHUB_|SMTP_|OPENAI_|ANTHROPIC_|GOOGLE_|QP_MODEL_API_KEY$|CURSOR_API_KEY$)/.test(
+    name,
+  ),
 )
 
 const ours = [...Object.keys(Variables.shape), 'QP_SECRET_FILE', 'QP_MODEL_API_KEY_FILE'].filter((name) =>
@@ -291,7 +300,7 @@ function unknownVariables(given: Given): string[] {
 function configOf(
   values: z.infer<typeof Variables>,
   given: Given,
-): Omit<Config, 'slack' | 'github' | 'models' | 'agent' | 'serverPolicy'> {
+): Omit<Config, 'slack' | 'github' | 'models' | 'agent' | 'cursor' | 'serverPolicy'> {
   return {
     databaseUrl: values.DATABASE_URL ?? null,
     stateDir: values.QP_STATE_DIR,

@@ -294,6 +294,8 @@ export type AgentProgram = {
   readonly whenMissing: string
   /** Names of its executable; the first that is found in the agents' folder or PATH is taken. */
   readonly executables: readonly string[]
+  /** Whether it runs only with the files that lie beside its executable. */
+  readonly needsFolder: boolean
   /** The interfaces of models it can speak, the preferred one first. */
   readonly speaks: readonly ModelInterface[]
   /** What is run inside the sandbox for one task. Files are written into its home, paths relative to it. */
@@ -307,8 +309,8 @@ export type AgentProgram = {
   said(stdout: string): string
 }
 
-/** HTTP interfaces of model providers that the meter understands. */
-export type ModelInterface = 'openai-responses' | 'openai-chat' | 'anthropic-messages' | 'google-generate'
+/** HTTP interfaces of model providers that a meter understands; `cursor` is between Cursor's agent and its own servers. */
+export type ModelInterface = 'openai-responses' | 'openai-chat' | 'anthropic-messages' | 'google-generate' | 'cursor'
 
 export type AgentCall = {
   readonly prompt: string
@@ -324,7 +326,7 @@ export type AgentCall = {
 /** A meter under way: a unix socket behind which one model's interface is served. */
 export type MeterLine = {
   readonly socket: string
-  /** Aborts once a call was refused for money; its reason is the Fault. */
+  /** Aborts once the agent has to end: a call was refused for money, or the provider takes no key of ours. Its reason is the Fault. */
   readonly refused: AbortSignal
   /** Aborts once the provider wants no calls for longer than an agent would wait for it. */
   readonly limited: AbortSignal

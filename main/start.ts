@@ -64,9 +64,9 @@ async function beWorker(screen: Screen, house: House): Promise<Part> {
   )
   if (agent !== null)
     screen.print(
-      house.config.reviews
+      house.config.reviews && models.length > 0
         ? `✓ review    ${models.join(', then ')}`
-        : '– review    off: no model judges a change by its criteria (QP_REVIEW)',
+        : `– review    off: no model judges a change by its criteria (${house.config.reviews ? 'QP_MODEL' : 'QP_REVIEW'})`,
     )
   return { stop: () => Promise.resolve() }
 }

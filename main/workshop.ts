@@ -8,6 +8,8 @@ import { createTrunk } from '../adapters/git/trunk.ts'
 import { createWorkspaces, sweepWorkspaces } from '../adapters/git/workspaces.ts'
 import { createPackageProxy } from '../adapters/package-proxy/proxy.ts'
 import type { AgentSettings } from '../adapters/agent/environment.ts'
+import type { Guards } from '../adapters/metering/guards.ts'
+import type { CursorSettings } from '../adapters/cursor/environment.ts'
 import type { Config } from '../config.ts'
 import type {
   AgentProgram,
@@ -53,7 +55,7 @@ export async function workshopOf(parts: WorkshopParts): Promise<FactoryPorts['wo
 
 /** What a worker that was killed could not take away itself. */
 async function sweep({ stateDir, git }: WorkshopParts): Promise<void> {
-  const { sweepMeters } = await import('../adapters/ai/meter/meter.ts')
+  const { sweepMeters } = await import('../adapters/metering/line.ts')
   const { sweepHomes } = await import('../adapters/agent/agent.ts')
   await Promise.all([sweepWorkspaces(git), sweepHomes(join(stateDir, 'sandbox')), sweepMeters(tmpdir()), sweepGroups()])
 }
@@ -73,15 +75,12 @@ const packagesOf = ({ config: { packageHosts: hosts }, log }: WorkshopParts): Pa
     ? null
     : createPackageProxy({ hosts, tmpDir: tmpdir(), onRefused: (says) => log('warn', says, {}) })
 
-async function agentOf(
-  settings: AgentSettings,
-  { config, stateDir, db }: WorkshopParts,
-  sandbox: Sandbox,
-): Promise<CodingAgent> {
+async function agentOf(settings: AgentSettings, parts: WorkshopParts, sandbox: Sandbox): Promise<CodingAgent> {
+  const { config, stateDir, db } = parts
   const { createCodingAgent } = await import('../adapters/agent/agent.ts')
   return createCodingAgent({
     program: await programOf(settings),
-    meters: await metersOf(config, db),
+    meters: config.cursor === null ? await metersOf(config, db) : [await cursorMeterOf(config.cursor, parts)],
     sandbox,
     stateDir: join(stateDir, 'sandbox'),
     agentsDir: settings.dir === null ? null : resolve(settings.dir),
@@ -92,13 +91,21 @@ async function agentOf(
 async function metersOf({ models }: Config, db: Database): Promise<readonly ModelMeter[]> {
   const { createMeter } = await import('../adapters/ai/meter/meter.ts')
   return await Promise.all(
-    models.map((source) => {
-      const key = `model ${source.name}`
-      const guards = { circuit: openCircuit(db, key), gate: openRateGate(db, key) }
-      return createMeter({ source, guards, tmpDir: tmpdir() })
-    }),
+    models.map((source) => createMeter({ source, guards: guardsOf(source.name, db), tmpDir: tmpdir() })),
   )
 }
+
+async function cursorMeterOf(settings: CursorSettings, { db, log }: WorkshopParts): Promise<ModelMeter> {
+  const { createCursorMeter, nameOf } = await import('../adapters/cursor/meter.ts')
+  const onRefused = (says: string): void => log('warn', says, {})
+  return createCursorMeter({ settings, guards: guardsOf(nameOf(settings), db), tmpDir: tmpdir(), onRefused })
+}
+
+/** What every worker knows of a model's provider. */
+const guardsOf = (model: string, db: Database): Guards => ({
+  circuit: openCircuit(db, `model ${model}`),
+  gate: openRateGate(db, `model ${model}`),
+})
 
 /** A new agent is a folder below adapters/, its name in adapters/agent/environment.ts, and a line here. */
 async function programOf({ name, command }: AgentSettings): Promise<AgentProgram> {
@@ -111,6 +118,8 @@ async function programOf({ name, command }: AgentSettings): Promise<AgentProgram
       return (await import('../adapters/claude-code/claude-code.ts')).claudeCode
     case 'gemini-cli':
       return (await import('../adapters/gemini-cli/gemini-cli.ts')).geminiCli
+    case 'cursor':
+      return (await import('../adapters/cursor/cursor.ts')).cursor
     case 'command': {
       const { commandAgent } = await import('../adapters/command/command.ts')
       return commandAgent(command, ['openai-responses', 'openai-chat', 'anthropic-messages', 'google-generate'])

@@ -181,6 +181,7 @@ describe('.env.example', () => {
     'QP_AGENT',
     'QP_AGENTS_DIR',
     'QP_AGENT_COMMAND',
+    'QP_CURSOR_TURN_USD',
     'QP_MODEL',
     'QP_MODEL_BASE_URL',
     'QP_MODEL_API_KEY',

@@ -73,6 +73,7 @@ const program: AgentProgram = {
   name: 'some-agent',
   whenMissing: 'It is not there.',
   executables: ['sh'],
+  needsFolder: false,
   speaks: ['openai-chat'],
   command: () => ({ args: [], env: {}, files: [], stdin: null }),
   said: (stdout) => stdout,

@@ -51,10 +51,10 @@ export function createCodingAgent(options: AgentOptions): CodingAgent {
         return `${program.name} cannot speak to the provider of any model in QP_MODEL: name another one (docs/agents.md).`
       const noSandbox = await sandbox.missing()
       if (noSandbox !== null) return noSandbox
-      return (await findInstallation(program.executables, options)) === null ? program.whenMissing : null
+      return (await findInstallation(program, options)) === null ? program.whenMissing : null
     },
     work: async (task, desk) => {
-      const installation = await findInstallation(program.executables, options)
+      const installation = await findInstallation(program, options)
       const able = usable(options)
       if (installation === null || able.length === 0)
         throw new Fault({ code: 'PRECONDITION_FAILED', message: program.whenMissing, retryable: false })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { accepted, type Result, refused } from '../../core/model/problem.ts'
 
 /** Agents that can be named; `command` is one of the operator's own. */
-export const agentNames = ['codex', 'opencode', 'claude-code', 'gemini-cli', 'command'] as const
+export const agentNames = ['codex', 'opencode', 'claude-code', 'gemini-cli', 'cursor', 'command'] as const
 
 export type AgentName = (typeof agentNames)[number]
 
@@ -17,15 +17,10 @@ export type AgentSettings = {
 
 /** The variables, each by itself. */
 export const agentVariables = {
-  QP_AGENT: z.enum(agentNames, { error: ({ input }) => sayNames(input) }).optional(),
+  QP_AGENT: z.enum(agentNames, `QP_AGENT must be one of ${agentNames.join(', ')}.`).optional(),
   QP_AGENTS_DIR: z.string().min(1, 'QP_AGENTS_DIR must be a folder.').optional(),
   QP_AGENT_COMMAND: z.string().min(1, 'QP_AGENT_COMMAND must be a program and its arguments.').optional(),
 }
-
-const sayNames = (input: unknown): string =>
-  input === 'cursor'
-    ? `QP_AGENT cannot be cursor: its agent speaks to Cursor's servers only, where nothing could hold its key or its spending (docs/agents.md). It must be one of ${agentNames.join(', ')}.`
-    : `QP_AGENT must be one of ${agentNames.join(', ')}.`
 
 type Values = { readonly [Name in keyof typeof agentVariables]?: string | undefined }
 
@@ -33,7 +28,8 @@ type Values = { readonly [Name in keyof typeof agentVariables]?: string | undefi
 export function readAgent(values: Values, hasModel: boolean): Result<AgentSettings | null> {
   const { QP_AGENT: name, QP_AGENTS_DIR: dir = null, QP_AGENT_COMMAND: command = '' } = values
   if (name === undefined) return accepted(null)
-  if (!hasModel)
+  // Cursor's brings its own.
+  if (!hasModel && name !== 'cursor')
     return refused(
       'invalid_input',
       'QP_AGENT is set and QP_MODEL is not: name the model it works with (docs/agents.md).',

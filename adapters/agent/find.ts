@@ -1,5 +1,6 @@
 import { access, constants, realpath } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path'
+import type { AgentProgram } from '../../core/workshop.ts'
 
 /** An agent's program, and what of the host it must see to run. */
 export type Installation = {
@@ -11,14 +12,19 @@ export type Installation = {
 /** Where agents are looked for. */
 export type Places = { readonly agentsDir: string | null; readonly path: string }
 
-/** The first of these programs that is there; null when none is. */
-export async function findInstallation(names: readonly string[], places: Places): Promise<Installation | null> {
-  for (const file of candidates(names, places)) {
+type Sought = Pick<AgentProgram, 'executables' | 'needsFolder'>
+
+/** The first of a program's executables that is there; null when none is. */
+export async function findInstallation(
+  { executables, needsFolder }: Sought,
+  places: Places,
+): Promise<Installation | null> {
+  for (const file of candidates(executables, places)) {
     const isThere = await access(file, constants.X_OK).then(
       () => true,
       () => false,
     )
-    if (isThere) return await installationOf(file)
+    if (isThere) return await installationOf(file, needsFolder)
   }
   return null
 }
@@ -30,14 +36,18 @@ function candidates(names: readonly string[], { agentsDir, path }: Places): read
   )
 }
 
-/** Inside, packages lie as outside, so that they find each other; a program by itself stands alone; `/usr` is seen anyway. */
-async function installationOf(file: string): Promise<Installation> {
+/**
+ * Inside, packages lie as outside, so that they find each other; a program by itself stands alone, or with its folder where it
+ * needs that; `/usr` is seen anyway.
+ */
+async function installationOf(file: string, needsFolder: boolean): Promise<Installation> {
   const real = await realpath(file)
   if (real.startsWith('/usr/')) return { command: real, mounts: [] }
   const parts = real.split(sep)
   const at = parts.indexOf('node_modules')
   if (at < 0) {
     const to = `/qp/agent/${basename(real)}`
+    if (needsFolder) return { command: to, mounts: [{ from: dirname(real), to: dirname(to) }] }
     return { command: to, mounts: [{ from: real, to }] }
   }
   const packages = parts.slice(0, at + 1).join(sep)

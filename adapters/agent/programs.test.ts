@@ -3,6 +3,7 @@ import type { AgentProgram, ModelInterface } from '../../core/workshop.ts'
 import { claudeCode } from '../claude-code/claude-code.ts'
 import { codex } from '../codex/codex.ts'
 import { commandAgent } from '../command/command.ts'
+import { cursor } from '../cursor/cursor.ts'
 import { geminiCli } from '../gemini-cli/gemini-cli.ts'
 import { opencode } from '../opencode/opencode.ts'
 
@@ -14,6 +15,7 @@ const programs: readonly (readonly [AgentProgram, string])[] = [
   [codex, '{"type":"item.completed","item":{"type":"agent_message","text":"All \\"done\\"."}}\n'],
   [opencode, '{"type":"text","part":{"type":"text","text":"All \\"done\\"."}}\n'],
   [claudeCode, '{"type":"result","is_error":false,"result":"All \\"done\\"."}\n'],
+  [cursor, '{"type":"result","subtype":"success","is_error":false,"result":"All \\"done\\".","usage":{}}\n'],
   [geminiCli, '{ "response": "All \\"done\\".", "stats": {} }\n'],
 ]
 
@@ -43,6 +45,6 @@ test.each(programs)(
     expect(program.said(printed)).toBe('All "done".')
     for (const odd of ['', 'no JSON', '{"result":', '{"type":"text"}\n', '\u0000\ud800{"response": "\\u12'])
       expect(typeof program.said(odd)).toBe('string')
-    expect(program.whenMissing).toMatch(/^[\w-]+ is not installed: npm install /)
+    expect(program.whenMissing).toMatch(/^[\w-]+ is not installed: (?:npm install|run curl) /)
   },
 )

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { accepted, type Result, refused } from '../../core/model/problem.ts'
+import { address, key } from '../network/settings.ts'
 
 /** Who serves a model, and how it is reached. */
 export type Provider = 'openai' | 'anthropic' | 'google' | 'compatible'
@@ -17,26 +18,6 @@ export type ModelSource = {
   /** The operator's own price, in US dollars for a million tokens; left out: the table's. */
   readonly price?: { readonly input: number; readonly output: number }
 }
-
-const isLocal = ({ hostname }: URL): boolean => ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
-
-/** Elsewhere a key and a README would travel in the open. */
-const isAddress = (text: string): boolean => {
-  const url = URL.canParse(text) ? new URL(text) : null
-  return url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLocal(url)))
-}
-
-const key = (name: string) =>
-  z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, `${name} must be one word, as the provider shows it.`)
-    .optional()
-
-const address = (name: string) =>
-  z
-    .string()
-    .refine(isAddress, `${name} must be an https address, or http on this machine, such as http://localhost:11434/v1.`)
-    .optional()
 
 /** The variables, each by itself. `…_FILE` is resolved before. */
 export const modelVariables = {

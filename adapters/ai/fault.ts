@@ -1,6 +1,7 @@
 import { APICallError, NoSuchModelError, RetryError } from 'ai'
 import type { FaultCode } from '../../core/model/problem.ts'
 import { Fault } from '../../core/model/problem.ts'
+import { isUnreached } from '../metering/unreached.ts'
 import type { ModelSource } from './environment.ts'
 import { keyNameOf } from './environment.ts'
 
@@ -64,20 +65,6 @@ function fault(
   const wait = waitMs === null ? {} : { retryAfterMs: waitMs }
   return new Fault({ code, message: `The model ${name} ${says}.`, retryable, isUnsent, ...wait })
 }
-
-/** What connections fail with before anything went over them. */
-const unreached: ReadonlySet<unknown> = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
-
-/** Whether nobody was there to take a call, from the cause of what `fetch` threw. */
-export const isUnreached = (cause: unknown): boolean =>
-  cause instanceof Error && 'code' in cause && unreached.has(cause.code)
 
 export const tooSlow = ({ name }: ModelSource): Fault =>
   new Fault({ code: 'UPSTREAM_TIMEOUT', message: `The model ${name} did not answer in time.`, retryable: true })

@@ -1,8 +1,7 @@
 import { Fault } from '../../core/model/problem.ts'
 import type { FaultCode } from '../../core/model/problem.ts'
-import type { Circuit, LanguageModel, RateGate } from '../../core/ports.ts'
-
-export type Guards = { readonly circuit: Circuit; readonly gate: RateGate }
+import type { LanguageModel } from '../../core/ports.ts'
+import type { Guards } from '../metering/guards.ts'
 
 /** What says that the provider is down. A request it refuses says nothing about that. */
 const outages: ReadonlySet<FaultCode> = new Set(['UPSTREAM_TIMEOUT', 'TRANSIENT_NETWORK', 'TOOL_FAILURE'])

@@ -5,6 +5,7 @@ export const claudeCode: AgentProgram = {
   name: 'claude-code',
   whenMissing: 'claude-code is not installed: npm install --prefix <folder of QP_AGENTS_DIR> @anthropic-ai/claude-code',
   executables: ['claude'],
+  needsFolder: false,
   speaks: ['anthropic-messages'],
   command: ({ prompt, model, baseUrl, dummyKey }) => ({
     args: ['-p', '--output-format', 'json', '--dangerously-skip-permissions'],

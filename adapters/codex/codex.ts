@@ -7,6 +7,7 @@ export const codex: AgentProgram = {
   name: 'codex',
   whenMissing: 'codex is not installed: npm install --prefix <folder of QP_AGENTS_DIR> @openai/codex',
   executables: ['codex'],
+  needsFolder: false,
   speaks: ['openai-responses'],
   command: ({ prompt, model, baseUrl, dummyKey }) => ({
     args: ['exec', '--json', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', '-'],

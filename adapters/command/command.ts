@@ -7,6 +7,7 @@ export function commandAgent(words: readonly string[], speaks: readonly ModelInt
     name: 'command',
     whenMissing: `${executable} is not there: correct QP_AGENT_COMMAND, or install it below QP_AGENTS_DIR.`,
     executables: [executable],
+    needsFolder: false,
     speaks,
     command: ({ prompt, model, baseUrl, dummyKey }) => ({
       args: args.map((word) => word.replaceAll('{model}', model).replaceAll('{base_url}', baseUrl)),

@@ -5,6 +5,7 @@ export const geminiCli: AgentProgram = {
   name: 'gemini-cli',
   whenMissing: 'gemini-cli is not installed: npm install --prefix <folder of QP_AGENTS_DIR> @google/gemini-cli',
   executables: ['gemini'],
+  needsFolder: false,
   speaks: ['google-generate'],
   command: ({ prompt, model, baseUrl, dummyKey }) => ({
     args: [

@@ -5,6 +5,7 @@ export const opencode: AgentProgram = {
   name: 'opencode',
   whenMissing: 'opencode is not installed: npm install --prefix <folder of QP_AGENTS_DIR> opencode-ai',
   executables: ['opencode'],
+  needsFolder: false,
   speaks: ['openai-chat'],
   command: ({ prompt, model, baseUrl, dummyKey }) => ({
     args: ['run', '--format', 'json', '--model', `meter/${model}`],

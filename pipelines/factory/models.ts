@@ -24,11 +24,16 @@ export function modelsOf(
 }
 
 /** A project chooses among the server's models; one that is not there is refused before anything is written or paid. */
-export function checkModels({ models }: Settings, known: readonly string[]): void {
-  if (known.length === 0) return
+export function checkModels(
+  { models }: Settings,
+  { models: server, workshop }: Pick<FactoryPorts, 'models' | 'workshop'>,
+): void {
+  const agents = workshop?.agent.model ?? null
   for (const role of roles) {
+    // An agent may have a model that nobody else can ask.
+    const known = role === 'dev' && agents !== null ? [...new Set([...server, agents])] : server
     const wanted = models?.[role]?.model
-    if (wanted === undefined || known.some((name) => isModelNamed(name, wanted))) continue
+    if (wanted === undefined || known.length === 0 || known.some((name) => isModelNamed(name, wanted))) continue
     throw refuse(`${sayNoSuchModel(wanted, known, `models.${role}.model`)} Then commit it and /retry.`)
   }
 }

@@ -30,7 +30,7 @@ export const readRepository = ({
     const snapshot = await source.snapshot({ address: input.target, branch: input.branch }, ctx.signal)
     const { policy, saved } = await readPolicy(ctx, { source, snapshot, server })
     const { settings, sources } = policy
-    checkModels(settings, known)
+    checkModels(settings, { models: known, workshop })
     const readme = await readReadme(ctx, source, snapshot)
     const earlier = await ctx.earlier()
     const models = modelsOf(settings, { author, workshop })

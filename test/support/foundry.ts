@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -30,13 +30,15 @@ export type FoundryPlan = {
   readonly commands: readonly string[]
   /** The n-th answer of a conversation goes out when this has resolved. */
   readonly ready?: (n: number) => Promise<void>
+  /** Another agent than ours, as its folder and the variables that name it; the provider is asked nothing then. */
+  readonly agent?: { readonly folder: string; readonly variables: Readonly<Record<string, string>> }
 }
 
 const worldGit = { allowedHosts: ['localhost'] }
 
 const agentFile = join(import.meta.dirname, '../agents/talking-agent.mjs')
 
-export async function openFoundry({ host, commands, ready }: FoundryPlan): Promise<Foundry> {
+export async function openFoundry({ host, commands, ready, agent }: FoundryPlan): Promise<Foundry> {
   const dir = await mkdtemp(join(tmpdir(), 'qp-foundry-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const github = host === 'github' ? await startGitHub() : null
@@ -49,17 +51,20 @@ export async function openFoundry({ host, commands, ready }: FoundryPlan): Promi
   const [agents, scratch] = [join(dir, 'agents'), join(dir, 'tmp')]
   await mkdir(agents)
   await mkdir(scratch)
-  await copyFile(agentFile, join(agents, 'agent.mjs'))
+  await (agent ? cp(agent.folder, agents, { recursive: true }) : copyFile(agentFile, join(agents, 'agent.mjs')))
+  const ours = {
+    QP_MODEL: 'compatible/m',
+    QP_MODEL_BASE_URL: provider.url,
+    QP_AGENT: 'command',
+    QP_AGENT_COMMAND: 'agent.mjs',
+  }
   const variables = {
     PATH: git.path,
     TMPDIR: scratch,
     // A start buries whoever died here at once: on a busy machine a short lease is lost by itself.
     QP_LEASE_MS: '20000',
-    QP_MODEL: 'compatible/m',
-    QP_MODEL_BASE_URL: provider.url,
-    QP_AGENT: 'command',
     QP_AGENTS_DIR: agents,
-    QP_AGENT_COMMAND: 'agent.mjs',
+    ...(agent?.variables ?? ours),
     ...(github ? variablesOf(github) : {}),
   }
   const pids: number[] = []

@@ -161,7 +161,10 @@ const google: Dialect = {
   },
 }
 
-export const dialects: Readonly<Record<ModelInterface, Dialect>> = {
+/** The interfaces that this meter reads; Cursor’s has a meter of its own. */
+export type HttpInterface = Exclude<ModelInterface, 'cursor'>
+
+export const dialects: Readonly<Record<HttpInterface, Dialect>> = {
   'openai-responses': responses,
   'openai-chat': chat,
   'anthropic-messages': anthropic,

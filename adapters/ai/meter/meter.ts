@@ -1,19 +1,18 @@
-import { mkdir, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { basename, join } from 'node:path'
-import { counted } from '../../../core/model/counted.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { AuthorDesk, HeldMoney, PromptRef } from '../../../core/ports.ts'
-import type { MeterLine, ModelInterface, ModelMeter } from '../../../core/workshop.ts'
-import { ownName, sweepLeftovers } from '../../process/leftovers.ts'
+import type { ModelInterface, ModelMeter } from '../../../core/workshop.ts'
 import type { ModelSource, Provider } from '../environment.ts'
-import { isUnreached } from '../fault.ts'
-import type { Guards } from '../guard.ts'
+import { isUnreached } from '../../metering/unreached.ts'
+import type { Guards } from '../../metering/guards.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
 import { listener } from './answer.ts'
-import { addressIn, type Body, dialects, type Heard } from './dialect.ts'
-import { codeOf, digest, recorderOf, requestIdOf } from './record.ts'
+import { addressIn, type Body, dialects, type Heard, type HttpInterface } from './dialect.ts'
+import { type Book, type Exchange, openLine } from '../../metering/line.ts'
+import { passOn, readBytes } from '../../metering/pass-on.ts'
+import { codeOf, digest, requestIdOf } from '../../metering/answer.ts'
+import { recorderOf } from './record.ts'
 
 export type MeterOptions = {
   readonly source: ModelSource
@@ -42,72 +41,19 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     speaks: speaks[source.provider],
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk, prompt) => {
-      const folder = join(tmpDir, await ownName('qp-meter'))
-      await sweepMeters(tmpDir)
-      await mkdir(folder, { mode: 0o700 })
-      return await openLine({ ...options, spoken, desk, prompt }, folder)
+      if (spoken === 'cursor') throw new RangeError(`${source.name} does not speak ${spoken}`)
+      const line: Line = { ...options, spoken, desk, prompt }
+      const serving = { serve: serve.bind(null, line), onError: fail }
+      return await openLine({ tmpDir, name: source.name, unit: 'call', desk }, serving)
     },
   }
 }
 
-/** Takes away what killed processes have left of their meters. */
-export const sweepMeters = (tmpDir: string): Promise<void> =>
-  sweepLeftovers(tmpDir, (path) =>
-    basename(path).startsWith('qp-meter.') ? rm(path, { recursive: true, force: true }) : Promise.resolve(),
-  )
-
 type Line = MeterOptions & {
-  readonly spoken: ModelInterface
+  readonly spoken: HttpInterface
   readonly desk: AuthorDesk
   readonly prompt: PromptRef | null
 }
-
-/** What every call of a line sees and adds to. */
-type Book = {
-  readonly refusal: AbortController
-  readonly limit: AbortController
-  readonly closing: AbortSignal
-  add(used: Amount): void
-}
-
-async function openLine(line: Line, folder: string): Promise<MeterLine> {
-  const socket = join(folder, 'model.sock')
-  const [refusal, limit] = [new AbortController(), new AbortController()]
-  const closing = new AbortController()
-  let calls = 0
-  let used: Amount = { micros: 0, tokens: 0 }
-  const add = ({ micros, tokens }: Amount): void => {
-    calls++
-    used = { micros: used.micros + micros, tokens: used.tokens + tokens }
-    line.desk.progress(`${counted(calls, 'call')} of ${line.source.name}, ${counted(used.tokens, 'token')}`)
-  }
-  const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, line.desk.signal]), add }
-  const under = new Set<Promise<void>>()
-  const server = createServer((request, response) => {
-    const served = serve(line, book, { request, response }).catch((error: unknown) => fail(response, book, error))
-    under.add(served)
-    void served.finally(() => under.delete(served))
-  })
-  // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
-  server.on('connect', (_, connection) => connection.destroy())
-  server.on('upgrade', (_, connection) => connection.destroy())
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ path: socket }, resolve))
-  return {
-    socket,
-    refused: refusal.signal,
-    limited: limit.signal,
-    total: () => ({ calls, used }),
-    close: async () => {
-      closing.abort()
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-      await Promise.all(under)
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
-
-type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
 
 const maxBodyBytes = 8_000_000
 
@@ -292,41 +238,11 @@ async function learn({ gate, circuit }: Guards, { status, headers }: Response): 
   return waitMs
 }
 
-type Passing = { readonly abort: () => void; readonly idleMs: number; readonly onBytes?: (bytes: Uint8Array) => void }
-
-/** Gives the answer on as it comes. */
-async function passOn(answer: Response, response: ServerResponse, { abort, idleMs, onBytes }: Passing): Promise<void> {
-  const kept = ['content-type', 'retry-after', 'request-id', 'x-request-id']
-  const headers = kept.flatMap((name) => (answer.headers.has(name) ? [[name, answer.headers.get(name) ?? '']] : []))
-  response.writeHead(answer.status, Object.fromEntries(headers) as Record<string, string>)
-  if (answer.body === null) return void response.end()
-  let idle = setTimeout(abort, idleMs)
-  try {
-    for await (const bytes of answer.body as AsyncIterable<Uint8Array>) {
-      clearTimeout(idle)
-      idle = setTimeout(abort, idleMs)
-      onBytes?.(bytes)
-      if (!response.write(bytes)) await Promise.race([drained(response), gone(response)])
-    }
-    response.end()
-  } finally {
-    clearTimeout(idle)
-  }
-}
-
-const drained = (response: ServerResponse) => new Promise((resolve) => response.once('drain', resolve))
-const gone = (response: ServerResponse) => new Promise((resolve) => response.once('close', resolve))
-
 async function readBody(request: IncomingMessage): Promise<Body | null> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > maxBodyBytes) return null
-    chunks.push(chunk)
-  }
+  const bytes = await readBytes(request, maxBodyBytes)
+  if (bytes === null) return null
   try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Body) : null
   } catch {
     return null
@@ -347,7 +263,7 @@ function refuse(response: ServerResponse, status: number, message: string, waitM
 }
 
 /** Money that is refused ends the agent; what else goes wrong is for the agent to try again. */
-function fail(response: ServerResponse, { refusal, closing }: Book, error: unknown): void {
+function fail({ refusal, closing }: Book, { response }: Exchange, error: unknown): void {
   if (closing.aborted) return void response.destroy()
   if (error instanceof Fault && error.code === 'RATE_LIMIT')
     return refuse(response, 429, error.message, error.retryAfterMs ?? unnamedWaitMs)

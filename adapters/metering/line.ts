@@ -1,0 +1,82 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { basename, join } from 'node:path'
+import { counted } from '../../core/model/counted.ts'
+import type { Amount } from '../../core/model/amount.ts'
+import type { AuthorDesk } from '../../core/ports.ts'
+import type { MeterLine } from '../../core/workshop.ts'
+import { ownName, sweepLeftovers } from '../process/leftovers.ts'
+
+export type LineOptions = {
+  /** Where the socket goes, in a folder of its own; short, because the path of a socket may have 107 bytes. */
+  readonly tmpDir: string
+  /** Of the model, for whoever watches, and what is counted: `call`. */
+  readonly name: string
+  readonly unit: string
+  readonly desk: AuthorDesk
+}
+
+/** What every call of a line sees and adds to. */
+export type Book = {
+  /** Ends the agent; its reason is a Fault. */
+  readonly refusal: AbortController
+  readonly limit: AbortController
+  readonly closing: AbortSignal
+  add(used: Amount): void
+}
+
+export type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
+
+/** What answers the calls of a line; what it throws is for `onError` to say. */
+export type Service = {
+  serve(book: Book, exchange: Exchange): Promise<void>
+  onError(book: Book, exchange: Exchange, error: unknown): void
+}
+
+/** Takes away what killed processes have left of their meters. */
+export const sweepMeters = (tmpDir: string): Promise<void> =>
+  sweepLeftovers(tmpDir, (path) =>
+    basename(path).startsWith('qp-meter.') ? rm(path, { recursive: true, force: true }) : Promise.resolve(),
+  )
+
+/** A socket of its own for one agent at work, which only we and our sandbox can reach. */
+export async function openLine({ tmpDir, name, unit, desk }: LineOptions, service: Service): Promise<MeterLine> {
+  const folder = join(tmpDir, await ownName('qp-meter'))
+  await sweepMeters(tmpDir)
+  await mkdir(folder, { mode: 0o700 })
+  const socket = join(folder, 'model.sock')
+  const [refusal, limit] = [new AbortController(), new AbortController()]
+  const closing = new AbortController()
+  let calls = 0
+  let used: Amount = { micros: 0, tokens: 0 }
+  const add = ({ micros, tokens }: Amount): void => {
+    calls++
+    used = { micros: used.micros + micros, tokens: used.tokens + tokens }
+    desk.progress(`${counted(calls, unit)} of ${name}, ${counted(used.tokens, 'token')}`)
+  }
+  const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, desk.signal]), add }
+  const under = new Set<Promise<void>>()
+  const server = createServer((request, response) => {
+    const exchange = { request, response }
+    const served = service.serve(book, exchange).catch((error: unknown) => service.onError(book, exchange, error))
+    under.add(served)
+    void served.finally(() => under.delete(served))
+  })
+  // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
+  server.on('connect', (_, connection) => connection.destroy())
+  server.on('upgrade', (_, connection) => connection.destroy())
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ path: socket }, resolve))
+  return {
+    socket,
+    refused: refusal.signal,
+    limited: limit.signal,
+    total: () => ({ calls, used }),
+    close: async () => {
+      closing.abort()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await Promise.all(under)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}

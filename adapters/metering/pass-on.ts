@@ -1,0 +1,43 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+type Passing = { readonly abort: () => void; readonly idleMs: number; readonly onBytes?: (bytes: Uint8Array) => void }
+
+/** What of an answer's headers an agent needs to read it. */
+const kept = ['content-type', 'connect-content-encoding', 'retry-after', 'request-id', 'x-request-id']
+
+/** Gives a provider's answer on as it comes; calls `abort` when nothing has come for `idleMs`. */
+export async function passOn(
+  answer: Response,
+  response: ServerResponse,
+  { abort, idleMs, onBytes }: Passing,
+): Promise<void> {
+  const headers = kept.flatMap((name) => (answer.headers.has(name) ? [[name, answer.headers.get(name) ?? '']] : []))
+  response.writeHead(answer.status, Object.fromEntries(headers) as Record<string, string>)
+  if (answer.body === null) return void response.end()
+  let idle = setTimeout(abort, idleMs)
+  try {
+    for await (const bytes of answer.body as AsyncIterable<Uint8Array>) {
+      clearTimeout(idle)
+      idle = setTimeout(abort, idleMs)
+      onBytes?.(bytes)
+      if (!response.write(bytes)) await Promise.race([drained(response), gone(response)])
+    }
+    response.end()
+  } finally {
+    clearTimeout(idle)
+  }
+}
+
+const drained = (response: ServerResponse) => new Promise((resolve) => response.once('drain', resolve))
+const gone = (response: ServerResponse) => new Promise((resolve) => response.once('close', resolve))
+
+/** Null: it is longer than `maxBytes`. It is read to its end all the same, so that whoever sends it hears the answer. */
+export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size <= maxBytes) chunks.push(chunk)
+  }
+  return size > maxBytes ? null : Buffer.concat(chunks)
+}
