@@ -25,7 +25,7 @@ export type CursorMeterOptions = {
 /** The longest that a turn may take, that Cursor may be silent in one, and that the first words of a turn may come before it. */
 type Patience = { readonly totalMs: number; readonly idleMs: number; readonly aheadMs: number }
 
-const usualPatience: Patience = { totalMs: 1_800_000, idleMs: 180_000, aheadMs: 10_000 }
+const usualPatience: Patience = { totalMs: 1_800_000, idleMs: 180_000, aheadMs: 5_000 }
 
 /** A turn: the agent's stream, from a question to all that came of it. The one call that costs anything. */
 const turnPath = '/agent.v1.AgentService/RunSSE'
