@@ -4,9 +4,10 @@ import type { FaultCode } from '../core/model/problem.ts'
 import { Fault } from '../core/model/problem.ts'
 import type { LanguageModel, ModelRequest } from '../core/ports.ts'
 import { openCircuit } from '../core/store/circuit.ts'
-import { Database } from '../core/store/database.ts'
+import { Database, type Executor } from '../core/store/database.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
 import { appRole } from '../core/store/role.ts'
+import { administer } from './support/administer.ts'
 import { createTestDatabase, freezeClock } from './support/postgres.ts'
 
 const noon = Date.parse('2026-11-24T12:00:00Z')
@@ -151,4 +152,23 @@ test('a limit that one process meets holds for all until the time that the provi
   provider.fails = null
   await pass(20)
   expect(await asks(1)).toEqual(['answered'])
+})
+
+test('a thousand calls that fail at once are counted in a few statements, and all of them', async () => {
+  const database = await createTestDatabase()
+  onTestFinished(database.drop)
+  const options = { name: 'test', poolSize: 4, role: appRole, onIdleError: () => undefined }
+  const db = new Database(database.connection, options)
+  onTestFinished(() => db.close())
+  let statements = 0
+  const run: Executor['run'] = (statement, params) => {
+    statements++
+    return db.run(statement, params)
+  }
+  const circuit = openCircuit({ run }, 'acme')
+  await Promise.all(Array.from({ length: 1_000 }, () => circuit.failed()))
+  expect(statements).toBeLessThanOrEqual(2)
+  expect(await circuit.waitMs()).toBeGreaterThan(50_000)
+  const [row] = await administer(database.connection, 'select failures from app.circuits')
+  expect(row).toEqual({ failures: 1_000 })
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Circuit } from '../ports.ts'
-import type { Database } from './database.ts'
+import type { Executor } from './database.ts'
 import { statement } from './statement.ts'
 
 /** So many failures in a row open a circuit, for so long; then so many calls may try, and as many answers close it. */
@@ -33,17 +33,19 @@ const tryCircuit = statement({
     returning c.trials`,
 })
 
-/** One more failure. What was on its way when the circuit opened keeps it open no longer. */
+/** So many more failures. What was on its way when the circuit opened keeps it open no longer. */
 const failCircuit = statement({
   name: 'fail_circuit',
-  params: ['key', 'most', 'openMs'],
+  params: ['key', 'count', 'most', 'openMs'],
   row: z.object({ failures: z.number() }),
   sql: `
-    insert into app.circuits as c (key, failures) values (:key::text, 1)
-    on conflict (key) do update set failures = c.failures + 1, trials = 0, passed = 0,
+    insert into app.circuits as c (key, failures, open_until)
+    values (:key::text, :count::integer, case
+      when :count::integer >= :most::integer then app.clock_now() + :openMs::float8 * interval '1 millisecond' end)
+    on conflict (key) do update set failures = c.failures + excluded.failures, trials = 0, passed = 0,
       open_until = case
         when c.open_until > app.clock_now() then c.open_until
-        when c.open_until is not null or c.failures + 1 >= :most::integer
+        when c.open_until is not null or c.failures + excluded.failures >= :most::integer
           then app.clock_now() + :openMs::float8 * interval '1 millisecond'
       end
     returning c.failures`,
@@ -63,7 +65,7 @@ const passCircuit = statement({
 })
 
 /** One circuit for all processes on this database. `key` names who may be down, and holds no secret. */
-export const openCircuit = (db: Database, key: string): Circuit => ({
+export const openCircuit = (db: Executor, key: string): Circuit => ({
   enter: async () => {
     const [circuit] = await db.run(readCircuit, { key })
     if (!circuit || circuit.isClosed) return 0
@@ -75,9 +77,28 @@ export const openCircuit = (db: Database, key: string): Circuit => ({
     const [circuit] = await db.run(readCircuit, { key })
     return circuit && !circuit.isClosed ? circuit.waitMs : 0
   },
-  failed: async () => void (await db.run(failCircuit, { key, most: failuresToOpen, openMs })),
+  failed: gathered(async (count) => void (await db.run(failCircuit, { key, count, most: failuresToOpen, openMs }))),
   passed: async () => void (await db.run(passCircuit, { key, most: trialsToClose })),
 })
+
+/** What comes while the last is under way goes together: there is one row for all of it. */
+function gathered(send: (count: number) => Promise<void>): () => Promise<void> {
+  let waiting = 0
+  let next: Promise<void> | null = null
+  let last = Promise.resolve()
+  const sendWaiting = (): Promise<void> => {
+    const count = waiting
+    waiting = 0
+    next = null
+    last = send(count)
+    return last
+  }
+  return () => {
+    waiting++
+    next ??= last.then(sendWaiting, sendWaiting)
+    return next
+  }
+}
 
 /** When to ask again while others try. */
 const trialWaitMs = 5_000
