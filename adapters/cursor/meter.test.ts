@@ -162,8 +162,13 @@ test('a session that is never taken is a key that is not taken', async () => {
   expect(server.calls.filter(({ path }) => path === exchangePath)).toHaveLength(2)
 })
 
+test('reports of its use go nowhere, without a word', async () => {
+  const { line, server, refused } = await openLine()
+  expect(await ask(line.socket, '/aiserver.v1.AnalyticsService/Batch')).toMatchObject({ status: 404 })
+  expect([server.calls, refused]).toEqual([[], []])
+})
+
 test.each([
-  ['/aiserver.v1.AnalyticsService/Batch', 'POST'],
   ['/aiserver.v1.BackgroundComposerService/StartBackgroundComposerFromSnapshot', 'POST'],
   ['/aiserver.v1.RepositoryService/FastUpdateFileV2', 'POST'],
   ['/agent.v1.AgentService/Run', 'POST'],

@@ -17,7 +17,7 @@ export type CursorMeterOptions = {
   readonly settings: CursorSettings
   readonly guards: Guards
   readonly tmpDir: string
-  /** Told once of each path that was asked for and is not served. */
+  /** Told once of each path that was asked for and is not served, reports of its use left out. */
   readonly onRefused: (says: string) => void
   readonly patience?: Patience
 }
@@ -57,7 +57,7 @@ export function createCursorMeter({ onRefused, ...options }: CursorMeterOptions)
   const name = nameOf(settings)
   const told = new Set<string>()
   const onPath = (path: string): void => {
-    if (told.has(path) || told.size >= mostTold) return
+    if (told.has(path) || told.size >= mostTold || reports.test(path)) return
     told.add(path)
     onRefused(`cursor asked for ${JSON.stringify(path)}, which is not served`)
   }
@@ -84,6 +84,9 @@ export function createCursorMeter({ onRefused, ...options }: CursorMeterOptions)
 export const nameOf = ({ model }: Pick<CursorSettings, 'model'>): string => `cursor/${model}`
 
 const mostTold = 50
+
+/** What the agent would tell Cursor about this machine and its use, each time; nobody needs to hear that it may not. */
+const reports = /^\/aiserver\.v1\.AnalyticsService\//
 
 type Line = Omit<CursorMeterOptions, 'onRefused'> & {
   readonly desk: AuthorDesk
