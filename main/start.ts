@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { Ask } from '../bot/surface.ts'
 import { exitCodes } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
-import type { Ops, Role } from '../config.ts'
+import type { Config, Ops, Role } from '../config.ts'
+import { checkAgent } from './checks.ts'
 import { openScheduler } from './cron.ts'
 import { endAll } from './end-all.ts'
 import type { House } from './house.ts'
@@ -57,11 +58,7 @@ async function beWorker(screen: Screen, house: House): Promise<Part> {
     `✓ author    ${models.length === 0 ? 'built-in (no model key)' : [...models, 'built-in'].join(', then ')}`,
   )
   const { agent } = house.config
-  screen.print(
-    agent === null
-      ? '– agent     off: runs end after the documents; set QP_AGENT (docs/agents.md)'
-      : `✓ agent     ${agent.name}, in a sandbox`,
-  )
+  screen.print(await sayAgent(house.config))
   if (agent !== null)
     screen.print(
       house.config.reviews && models.length > 0
@@ -69,6 +66,15 @@ async function beWorker(screen: Screen, house: House): Promise<Part> {
         : `– review    off: no model judges a change by its criteria (${house.config.reviews ? 'QP_MODEL' : 'QP_REVIEW'})`,
     )
   return { stop: () => Promise.resolve() }
+}
+
+/** A worker whose agent is missing works all the same: documents need none. */
+async function sayAgent(config: Config): Promise<string> {
+  if (config.agent === null) return '– agent     off: runs end after the documents; set QP_AGENT (docs/agents.md)'
+  const { status, message } = await checkAgent(config)
+  return status === 'pass'
+    ? `✓ agent     ${config.agent.name}, in a sandbox`
+    : `! agent     ${message}; until then runs end after the documents`
 }
 
 async function beCron(screen: Screen, house: House): Promise<Part> {

@@ -16,6 +16,7 @@ import type { Check, Health } from '../core/commands/doctor.ts'
 import { databaseProbes, examine } from '../core/commands/doctor.ts'
 import { slackTokens } from '../core/store/slack-token.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
+import { checkAgent, checkModels } from './checks.ts'
 import type { Opening } from './house.ts'
 import { gitHubOf, openHouse, version } from './house.ts'
 import { sandboxOf } from './workshop.ts'
@@ -52,6 +53,8 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
     ...host,
     configuration,
     policy,
+    models: () => checkModels(config),
+    agent: () => checkAgent(config),
     sandbox: () => checkSandbox(opening),
     ...rest,
     ...vendors,

@@ -83,7 +83,7 @@ async function agentOf(settings: AgentSettings, parts: WorkshopParts, sandbox: S
     meters: config.cursor === null ? await metersOf(config, db) : [await cursorMeterOf(config.cursor, parts)],
     sandbox,
     stateDir: join(stateDir, 'sandbox'),
-    agentsDir: settings.dir === null ? null : resolve(settings.dir),
+    agentsDir: agentsDirOf(settings),
     path: config.path,
   })
 }
@@ -100,6 +100,22 @@ async function cursorMeterOf(settings: CursorSettings, { db, log }: WorkshopPart
   const onRefused = (says: string): void => log('warn', says, {})
   return createCursorMeter({ settings, guards: guardsOf(nameOf(settings), db), tmpDir: tmpdir(), onRefused })
 }
+
+/** Whether an agent is there, without the sandbox, and the models that it can speak to, as configuration spells them. */
+export async function surveyAgent(
+  settings: AgentSettings,
+  { cursor, models, path }: Config,
+): Promise<{ readonly missing: string | null; readonly models: readonly string[] }> {
+  const program = await programOf(settings)
+  const { findInstallation } = await import('../adapters/agent/find.ts')
+  const { interfacesOf } = await import('../adapters/ai/provider.ts')
+  const able = models.filter(({ provider }) => interfacesOf[provider].some((each) => program.speaks.includes(each)))
+  const names = cursor === null ? able.map(({ name }) => name) : [`cursor/${cursor.model}`]
+  const found = await findInstallation(program, { path, agentsDir: agentsDirOf(settings) })
+  return { missing: found === null ? program.whenMissing : null, models: names }
+}
+
+const agentsDirOf = ({ dir }: AgentSettings): string | null => (dir === null ? null : resolve(dir))
 
 /** What every worker knows of a model's provider. */
 const guardsOf = (model: string, db: Database): Guards => ({

@@ -47,6 +47,21 @@ async function trade(apiKey: string, baseUrl: string, signal: AbortSignal): Prom
   return traded.parse(await answer.json()).accessToken
 }
 
+/** Whether Cursor takes the key: a question that costs nothing. Never throws. */
+export async function probeCursor(settings: CursorSettings, signal: AbortSignal): Promise<Probed> {
+  const name = `cursor/${settings.model}`
+  try {
+    await openSession(settings).token(signal)
+    return { status: 'pass', message: `${name}: Cursor takes the key` }
+  } catch (error) {
+    return error instanceof Fault
+      ? { status: 'fail', message: 'Cursor does not accept its key: correct CURSOR_API_KEY' }
+      : { status: 'warn', message: `${name} cannot be reached now` }
+  }
+}
+
+type Probed = { readonly status: 'pass' | 'warn' | 'fail'; readonly message: string }
+
 /** For whoever runs the server. */
 export const keyRefused = (): Fault =>
   new Fault({

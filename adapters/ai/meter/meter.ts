@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { AuthorDesk, HeldMoney, PromptRef } from '../../../core/ports.ts'
-import type { ModelInterface, ModelMeter } from '../../../core/workshop.ts'
-import type { ModelSource, Provider } from '../environment.ts'
+import type { ModelMeter } from '../../../core/workshop.ts'
+import type { ModelSource } from '../environment.ts'
+import { baseOf, interfacesOf, keyOf } from '../provider.ts'
 import { isUnreached } from '../../metering/unreached.ts'
 import type { Guards } from '../../metering/guards.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
@@ -24,13 +25,6 @@ export type MeterOptions = {
   readonly patience?: { readonly totalMs: number; readonly idleMs: number }
 }
 
-const speaks: Readonly<Record<Provider, readonly ModelInterface[]>> = {
-  openai: ['openai-responses', 'openai-chat'],
-  compatible: ['openai-chat', 'openai-responses'],
-  anthropic: ['anthropic-messages'],
-  google: ['google-generate'],
-}
-
 /** See `ModelMeter`. What an agent sends is data here: one model, its own paths, and nothing that reaches further. */
 export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
   await loadPrices()
@@ -38,7 +32,7 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
   return {
     name: source.name,
     model: source.model,
-    speaks: speaks[source.provider],
+    speaks: interfacesOf[source.provider],
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk, prompt) => {
       if (spoken === 'cursor') throw new RangeError(`${source.name} does not speak ${spoken}`)
@@ -175,21 +169,13 @@ const nothing = { requestId: null, answer: null, tokens: null }
 
 const usageOf = ({ input, cached, written, output }: Heard) => ({ input, cached, written, output })
 
-const usualBase: Readonly<Record<Provider, string>> = {
-  openai: 'https://api.openai.com/v1',
-  anthropic: 'https://api.anthropic.com/v1',
-  google: 'https://generativelanguage.googleapis.com/v1beta',
-  compatible: '',
-}
-
 async function send(
   { line, book, onward, text, exchange, settle, record }: Call,
   signal: AbortSignal,
 ): Promise<Response> {
   const { source } = line
-  const base = (source.baseUrl ?? usualBase[source.provider]).replace(/\/$/, '')
   try {
-    return await fetch(`${base}${onward}`, {
+    return await fetch(`${baseOf(source)}${onward}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...keyOf(source), ...versionsIn(exchange.request) },
       body: text,
@@ -203,13 +189,6 @@ async function send(
     await line.guards.circuit.failed()
     throw error
   }
-}
-
-function keyOf({ provider, apiKey }: ModelSource): Readonly<Record<string, string>> {
-  if (apiKey === null) return {}
-  if (provider === 'anthropic') return { 'x-api-key': apiKey }
-  if (provider === 'google') return { 'x-goog-api-key': apiKey }
-  return { authorization: `Bearer ${apiKey}` }
 }
 
 /** The only headers of an agent that go on: how the body is to be read. */
