@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
+import { makeFolder } from './adapters/process/make-folder.ts'
 import { isUnsaid, parseTyped, lacksWords } from './bot/parse-command.ts'
 import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
@@ -232,7 +232,7 @@ async function withOpening({ program, config }: Shell, work: (opening: Opening) 
 async function makeStateDir(config: Config): Promise<string> {
   const stateDir = resolve(config.stateDir)
   try {
-    await mkdir(stateDir, { recursive: true })
+    await makeFolder(stateDir)
   } catch (error) {
     throw new Fault({
       code: 'PRECONDITION_FAILED',

@@ -1,6 +1,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../adapters/process/make-folder.ts'
 import { Fault } from '../core/model/problem.ts'
 
 /** Where the secret may be: with the keys, which every process of a database has, or where older versions kept it. */
@@ -25,7 +26,7 @@ export async function readSecret(configured: string | null, { keysDir, stateDir 
 }
 
 async function makeSecret(folder: string, path: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder, 0o700)
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
   try {

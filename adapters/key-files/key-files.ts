@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeFolder } from '../process/make-folder.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { KeyStore } from '../../core/ports.ts'
 
@@ -91,7 +92,7 @@ const makeKey = (file: string): Promise<void> => writeOnce(file, randomBytes(key
 const writeOnce = (file: string, bytes: Uint8Array): Promise<void> =>
   inFolder(file, async (path) => {
     const folder = dirname(path)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolder(folder, 0o700)
     const draft = `${path}.${randomBytes(6).toString('hex')}.draft`
     const handle = await open(draft, 'wx', 0o600)
     try {

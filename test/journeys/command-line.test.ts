@@ -44,6 +44,9 @@ test('a state folder that cannot be made is a sentence and no stack', { timeout:
   const said = await qp({ ...state, stateDir: join(state.dir, 'file', 'state') }, 'status')
   expect(said).toMatchObject({ exitCode: 69, err: '' })
   expect(said.out).toMatch(/^✗ The state folder \S+ cannot be made \(ENOTDIR.*\): set QP_STATE_DIR to a folder/)
+  const nowhere = await qp({ ...state, stateDir: '/proc/state' }, 'status')
+  expect(nowhere).toMatchObject({ exitCode: 69, err: '' })
+  expect(nowhere.out).toMatch(/^✗ The state folder \S+ cannot be made \(\w+.*\): set QP_STATE_DIR to a folder/)
 })
 
 test('output that cannot be written is told, and the exit code says so', { timeout: 60_000 }, async () => {
