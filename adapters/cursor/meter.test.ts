@@ -1,6 +1,7 @@
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Amount } from '../../core/model/amount.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -12,10 +13,16 @@ const patience = { totalMs: 10_000, idleMs: 10_000, aheadMs: 300 }
 
 const turn = { micros: 1_500_000, tokens: 500_000 }
 
-type Plan = CursorPlan & { readonly holds?: number; readonly ourKey?: string; readonly url?: string }
+type Plan = CursorPlan & {
+  readonly holds?: number
+  readonly ourKey?: string
+  readonly url?: string
+  /** Waited for before money is set aside. */
+  readonly reserving?: () => Promise<void>
+}
 
 /** The meter's line to a Cursor, and a ledger that holds so many turns. */
-async function openLine({ holds = Infinity, ourKey, url, ...plan }: Plan = {}) {
+async function openLine({ holds = Infinity, ourKey, url, reserving, ...plan }: Plan = {}) {
   const server = await openCursor(plan)
   const held: Amount[] = []
   const settled: Amount[] = []
@@ -24,14 +31,15 @@ async function openLine({ holds = Infinity, ourKey, url, ...plan }: Plan = {}) {
   const [learned, ended] = [[] as string[], new AbortController()]
   const desk = {
     signal: ended.signal,
-    reserve: (amount: Amount) => {
+    reserve: async (amount: Amount) => {
+      await reserving?.()
       if (held.length >= holds)
         throw new Fault({ code: 'BUDGET_EXCEEDED', message: 'The budget is used up.', retryable: false })
       held.push(amount)
-      return Promise.resolve({
+      return {
         settle: async (used: Amount) => void settled.push(used),
         record: async (call: ModelCall) => void records.push(call),
-      })
+      }
     },
     recall: () => Promise.resolve(null),
     progress: (text: string) => void learned.push(text),
@@ -242,6 +250,25 @@ test('a Cursor that is not there costs nothing', async () => {
   expect(await ask(line.socket, turnPath, stream)).toMatchObject({ status: 502 })
   expect(settled).toEqual([{ micros: 0, tokens: 0 }])
   expect(learned).toContain('failed')
+})
+
+test('an agent that hangs up while a turn is set aside for it begins none', async () => {
+  const [asked, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const reserving = (): Promise<void> => {
+    asked.resolve()
+    return gone.promise
+  }
+  const { line, server, settled, learned } = await openLine({ reserving })
+  const request = httpRequest({ socketPath: line.socket, path: turnPath, method: 'POST', headers: stream.headers })
+  request.on('error', () => undefined).end(stream.body)
+  await asked.promise
+  request.destroy()
+  await delay(50)
+  gone.resolve()
+  await expect.poll(() => settled).toEqual([{ micros: 0, tokens: 0 }])
+  await line.close()
+  expect(server.calls.filter(({ path }) => path === turnPath)).toEqual([])
+  expect(learned).not.toContain('failed')
 })
 
 test('a turn under way ends with its step within a second, and is booked', async () => {

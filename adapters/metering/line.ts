@@ -27,6 +27,10 @@ export type Book = {
 
 export type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
 
+/** Whether our side has ended a call, the agent or its step: that says nothing about the provider. */
+export const isCalledOff = ({ closing }: Pick<Book, 'closing'>, { response }: Exchange): boolean =>
+  closing.aborted || response.closed
+
 /** What answers the calls of a line; what it throws is for `onError` to say. */
 export type Service = {
   serve(book: Book, exchange: Exchange): Promise<void>
