@@ -252,6 +252,24 @@ test('a Cursor that is not there costs nothing', async () => {
   expect(learned).toContain('failed')
 })
 
+test('a turn for which Cursor gives no session is not begun, and costs nothing', async () => {
+  const { line, settled, records, learned, server } = await openLine({ sessions: 0 })
+  expect(await ask(line.socket, turnPath, stream)).toMatchObject({ status: 502 })
+  expect(settled).toEqual([{ micros: 0, tokens: 0 }])
+  expect(records).toMatchObject([{ outcome: 'TRANSIENT_NETWORK', costMicros: 0 }])
+  expect(learned).toContain('failed')
+  expect(line.refused.aborted, 'it may try again').toBe(false)
+  expect(server.calls.filter(({ path }) => path === turnPath)).toEqual([])
+})
+
+test('a database that is away for a moment does not end the agent', async () => {
+  const away = new Fault({ code: 'TRANSIENT_NETWORK', message: 'The database did not answer.', retryable: true })
+  const { line, server } = await openLine({ reserving: () => Promise.reject(away) })
+  expect(await ask(line.socket, turnPath, stream)).toMatchObject({ status: 502 })
+  expect(line.refused.aborted).toBe(false)
+  expect(server.calls).toEqual([])
+})
+
 test('an agent that hangs up while a turn is set aside for it begins none', async () => {
   const [asked, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const reserving = (): Promise<void> => {

@@ -191,7 +191,7 @@ async function stream(line: Line, book: Book, { exchange, body, held, keep }: Tu
       // Where it may have arrived nobody can know, and what was set aside stays so.
       if (isUnspent) await settle(nothing)
       keep({ costMicros: isUnspent ? 0 : null, outcome: endOf(book) })
-      if (!(error instanceof Fault) && !isCalledOff(book, exchange)) await guards.circuit.failed()
+      if (!isForGood(error) && !isCalledOff(book, exchange)) await guards.circuit.failed()
       throw error
     })
     const requestId = requestIdOf(answer)
@@ -222,6 +222,9 @@ async function stream(line: Line, book: Book, { exchange, body, held, keep }: Tu
     noMatter()
   }
 }
+
+/** No other try would end in another way. */
+const isForGood = (error: unknown): error is Fault => error instanceof Fault && !error.retryable
 
 const endOf = ({ closing }: Book) => (closing.aborted ? 'stopped' : 'TRANSIENT_NETWORK')
 
@@ -337,7 +340,7 @@ function fail({ refusal, closing }: Book, { response }: Exchange, error: unknown
   if (closing.aborted) return void response.destroy()
   if (error instanceof Fault && error.code === 'RATE_LIMIT')
     return refuse(response, 429, 'resource_exhausted', error.message, error.retryAfterMs ?? unnamedWaitMs)
-  if (error instanceof Fault) {
+  if (isForGood(error)) {
     refusal.abort(error)
     const isMoney = error.code === 'BUDGET_EXCEEDED'
     return refuse(response, isMoney ? 402 : 401, isMoney ? 'failed_precondition' : 'unauthenticated', error.message)
