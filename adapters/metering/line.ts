@@ -43,6 +43,12 @@ export const sweepMeters = (tmpDir: string): Promise<void> =>
     basename(path).startsWith('qp-meter.') ? rm(path, { recursive: true, force: true }) : Promise.resolve(),
   )
 
+/**
+ * What an agent may have at once: connections, and calls under way over them, of which each may hold a long body and all that is
+ * read from it. Agents at work have a handful; whoever has more would fill the memory of a worker that other runs are on.
+ */
+const [mostConnections, mostCalls] = [256, 32]
+
 /** A socket of its own for one agent at work, which only we and our sandbox can reach. */
 export async function openLine({ tmpDir, name, unit, desk }: LineOptions, service: Service): Promise<MeterLine> {
   const folder = join(tmpDir, await ownName('qp-meter'))
@@ -61,11 +67,13 @@ export async function openLine({ tmpDir, name, unit, desk }: LineOptions, servic
   const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, desk.signal]), add }
   const under = new Set<Promise<void>>()
   const server = createServer((request, response) => {
+    if (under.size >= mostCalls) return void request.socket.destroy()
     const exchange = { request, response }
     const served = service.serve(book, exchange).catch((error: unknown) => service.onError(book, exchange, error))
     under.add(served)
     void served.finally(() => under.delete(served))
   })
+  server.maxConnections = mostConnections
   // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
   server.on('connect', (_, connection) => connection.destroy())
   server.on('upgrade', (_, connection) => connection.destroy())

@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
@@ -121,4 +122,27 @@ test('an agent that reads slowly gets all of a long answer, and leaves nobody li
   )
   await line.close()
   expect([length, warned.map(({ name }) => name)]).toEqual([text.length, []])
+})
+
+test('an agent has so many calls under way at once and no more, over however few connections it asks', async () => {
+  const provider = await openProvider(() => undefined)
+  const { line } = await openLine(provider.url)
+  let turnedAway = 0
+  for (let n = 0; n < 40; n++) call(line.socket).on('error', () => turnedAway++)
+  await expect.poll(() => [provider.arrived.calls, turnedAway]).toEqual([32, 8])
+  const asked = 'POST /v1/chat/completions HTTP/1.1\r\nhost: m\r\ncontent-length: 15\r\n\r\n{"messages":[]}'
+  const connection = connect({ path: line.socket }).on('error', () => undefined)
+  onTestFinished(() => void connection.destroy())
+  connection.write(asked.repeat(40))
+  await once(connection, 'close')
+  expect(provider.arrived.calls).toBe(32)
+  await line.close()
+})
+
+test('an agent has so many connections and no more', async () => {
+  const { line } = await openLine('http://127.0.0.1:1')
+  const open = Array.from({ length: 300 }, () => connect({ path: line.socket }).on('error', () => undefined))
+  onTestFinished(() => open.forEach((each) => each.destroy()))
+  await expect.poll(() => open.filter(({ closed }) => closed).length).toBe(300 - 256)
+  await line.close()
 })
