@@ -96,6 +96,17 @@ describe('a workspace', () => {
     expect(await readdir(join(options().stateDir, 'work'))).toEqual([])
   })
 
+  test('leaves out what lies at a path that is longer than any may be, and gives the rest', async () => {
+    const workspace = await open(await take())
+    const dig = 'import os\nfor _ in range(20):\n os.mkdir("a" * 240)\n os.chdir("a" * 240)\nopen("f", "w")'
+    execFileSync('python3', ['-c', dig], { cwd: workspace.folder })
+    await write(workspace, 'kept.js', 'x')
+    const { files, untaken } = await workspaces().patch(workspace, signal)
+    expect(files.map(({ path }) => path)).toEqual(['kept.js'])
+    expect(untaken).toEqual([expect.stringContaining('is longer than a path may be')])
+    await workspaces().remove(workspace)
+  })
+
   test.runIf(process.getuid?.() === 0)(
     'goes where an agent has shut its folders, and what is shut is left out',
     async () => {
