@@ -107,6 +107,18 @@ describe('a workspace', () => {
     await workspaces().remove(workspace)
   })
 
+  test('keeps a huge file that the repository has as it is, and takes the rest', async () => {
+    await addCommit(shop, 'main', { 'huge.csv': 'x'.repeat(5_000_001) })
+    const workspace = await open(await take())
+    await write(workspace, 'kept.js', 'x')
+    const { files, untaken } = await workspaces().patch(workspace, signal)
+    expect([files.map(({ path }) => path), untaken]).toEqual([['kept.js'], []])
+    await write(workspace, 'huge.csv', 'y'.repeat(5_000_001))
+    const changed = await workspaces().patch(workspace, signal)
+    expect(changed.files.map(({ path }) => path)).toEqual(['kept.js'])
+    expect(changed.untaken).toEqual([expect.stringContaining('huge.csv has more than 5 MB')])
+  })
+
   test.runIf(process.getuid?.() === 0)(
     'goes where an agent has shut its folders, and what is shut is left out',
     async () => {
