@@ -169,12 +169,14 @@ const google: Dialect = {
     const usage = asRecord(event['usageMetadata'])
     if (usage['promptTokenCount'] === undefined) return heard
     const [candidate] = asList(event['candidates'])
+    // A question that is refused has no answer to finish.
+    const isRefused = asRecord(event['promptFeedback'])['blockReason'] !== undefined
     return {
       ...heard,
       input: asCount(usage['promptTokenCount']),
       cached: asCount(usage['cachedContentTokenCount']),
       output: asCount(usage['candidatesTokenCount']) + asCount(usage['thoughtsTokenCount']),
-      isWhole: heard.isWhole || asRecord(candidate)['finishReason'] !== undefined,
+      isWhole: heard.isWhole || isRefused || asRecord(candidate)['finishReason'] !== undefined,
     }
   },
 }

@@ -281,6 +281,16 @@ test('Google is asked in one of the two spellings that it takes, so that neither
   ])
 })
 
+test('a question that Google refuses to answer is booked as what it was, and holds no money', async () => {
+  const usageMetadata = { promptTokenCount: 100, totalTokenCount: 100 }
+  const refused = JSON.stringify({ promptFeedback: { blockReason: 'PROHIBITED_CONTENT' }, usageMetadata })
+  const upstream = await openProvider({ chunks: [refused] })
+  const { line, open, settled } = await openLine('google', 'google-generate', upstream.url)
+  expect((await send(line.socket, '/v1beta/models/any:generateContent', { contents: [] })).status).toBe(200)
+  await expect.poll(() => settled).toMatchObject([{ tokens: 100 }])
+  expect(open.size).toBe(0)
+})
+
 test('a call that money refuses is not made, and ends the agent', async () => {
   const upstream = await openProvider({ chunks: [chatUsage] })
   const { line } = await openLine('openai', 'openai-chat', upstream.url, { holds: 5 })
