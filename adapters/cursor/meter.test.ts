@@ -108,6 +108,7 @@ test('the agent gets a session that is none, and Cursor gets ours and the real k
       'x-cursor-client-version': 'cli-1',
       'x-forwarded-for': '10.0.0.1',
       'connect-protocol-version': '1',
+      'connect-timeout-ms': '1',
     },
   })
   const [trade, asked] = server.calls
@@ -119,6 +120,7 @@ test('the agent gets a session that is none, and Cursor gets ours and the real k
   })
   expect(asked?.headers).not.toHaveProperty('cookie')
   expect(asked?.headers).not.toHaveProperty('x-forwarded-for')
+  expect(asked?.headers, 'how long a turn may take is ours to say').not.toHaveProperty('connect-timeout-ms')
   expect(JSON.stringify(server.calls)).not.toContain('sk-dummy')
 })
 

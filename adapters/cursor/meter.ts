@@ -298,9 +298,12 @@ async function answered(line: Line, { closing }: Book, { request, response }: Ex
   }
 }
 
-/** The only headers of an agent that go on: what it is, and how its messages are to be read. */
+/**
+ * The only headers of an agent that go on: what it is, and how its messages are to be read. Not how long an answer may take: with a
+ * time that no turn keeps it would have Cursor fail for all runs, and work for it that ends before anything is said.
+ */
 const passed =
-  /^(?:content-type|content-encoding|accept|user-agent|connect-[a-z-]+|x-cursor-[a-z-]+|x-ghost-mode|x-request-id)$/
+  /^(?:content-type|content-encoding|accept|user-agent|connect-(?!timeout)[a-z-]+|x-cursor-[a-z-]+|x-ghost-mode|x-request-id)$/
 
 const headersOf = ({ headers }: IncomingMessage): Readonly<Record<string, string>> =>
   Object.fromEntries(
