@@ -1,10 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Fault } from '../core/model/problem.ts'
 import { handleOf } from '../core/model/handle.ts'
 import type { Level } from '../core/store/call.ts'
 import { reserve } from '../core/store/reserve.ts'
 import { settleUses } from '../core/store/settle-uses.ts'
-import { administer } from './support/administer.ts'
+import { administer, openSession } from './support/administer.ts'
 import { agreed, cardWhen, denied, isAtEnd, openTestHouse, type TestHouse, uncapped } from './support/house.ts'
 import { atTheTill, race, readSpending } from './support/money.ts'
 import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
@@ -145,6 +145,34 @@ describe('a run', () => {
     await administer(house.database.connection, `update app.spending set spent_micros = 0`)
     agreed(await house.ask({ kind: 'resume', run: handle }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  })
+
+  test('whose call is over while the database is away books it when that is back, and makes it no second time', async () => {
+    let tries = 0
+    const isHeld = Promise.withResolvers<void>()
+    const step = kind(async (ctx) => {
+      tries++
+      const held = await ctx.reserve({ micros: 600, tokens: 10 }, 'call')
+      await isHeld.promise
+      await held.settle({ micros: 500, tokens: 10 })
+      return { kind: 'done', output: null }
+    })
+    const house = await openTestHouse({ spend: pipelineOf('spend', { s: step }) })
+    await house.work()
+    const { handle } = await startRunOf(house, 'spend')
+    const { connection } = house.database
+    await expect.poll(() => administer(connection, 'select from app.reservations')).toHaveLength(1)
+    const session = openSession(connection)
+    onTestFinished(() => session.end())
+    await session.unsafe('begin')
+    await session.unsafe(`select from app.budgets where scope = 'run' for update`)
+    isHeld.resolve()
+    const breakOff = `select pg_terminate_backend(pid) from pg_locks where not granted`
+    await expect.poll(() => administer(connection, breakOff)).toHaveLength(1)
+    await session.unsafe('rollback')
+    await cardWhen(house, handle, isAtEnd)
+    const ledger = `select spent_micros, reserved_micros from app.budgets where scope = 'run'`
+    expect([tries, await administer(connection, ledger)]).toEqual([1, [{ spent_micros: '500', reserved_micros: '0' }]])
   })
 
   test('whose call broke off holds its money until an admin books what it cost, once and on record', async () => {

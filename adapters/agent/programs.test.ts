@@ -43,7 +43,8 @@ test.each(programs)(
   '$name’s last words are found in what it prints, and nothing that it prints breaks anything',
   (program, printed) => {
     expect(program.said(printed)).toBe('All "done".')
-    for (const odd of ['', 'no JSON', '{"result":', '{"type":"text"}\n', '\u0000\ud800{"response": "\\u12'])
+    const broken = ['\\x', 'a\u0001b', 'x'.repeat(15_000_000)].map((odd) => printed.replace('All', () => odd))
+    for (const odd of ['', 'no JSON', '{"result":', '{"type":"text"}\n', '\u0000\ud800{"response": "\\u12', ...broken])
       expect(typeof program.said(odd)).toBe('string')
     expect(program.whenMissing).toMatch(/^[\w-]+ is not installed: (?:npm install|run curl) /)
   },

@@ -1,4 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
+import { wordsIn } from '../process/last-words.ts'
 
 /** Anthropic's Claude Code; it refuses to skip its questions as root, and inside the sandbox nobody is. */
 export const claudeCode: AgentProgram = {
@@ -21,8 +22,5 @@ export const claudeCode: AgentProgram = {
     files: [],
     stdin: prompt,
   }),
-  said: (stdout) => {
-    const [, text] = /"result":("(?:[^"\\]|\\.)*")/.exec(stdout) ?? []
-    return text === undefined ? '' : (JSON.parse(text) as string)
-  },
+  said: (stdout) => wordsIn(stdout, /"result":("(?:[^"\\]|\\.)*")/) ?? '',
 }

@@ -1,4 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
+import { wordsIn } from '../process/last-words.ts'
 
 const quoted = (text: string): string => JSON.stringify(text)
 
@@ -32,10 +33,9 @@ export const codex: AgentProgram = {
     stdin: prompt,
   }),
   said: (stdout) => {
-    const messages = stdout.split('\n').flatMap((line) => {
-      const [, text] = /"type":"agent_message","text":("(?:[^"\\]|\\.)*")/.exec(line) ?? []
-      return text === undefined ? [] : [JSON.parse(text) as string]
-    })
+    const messages = stdout
+      .split('\n')
+      .flatMap((line) => wordsIn(line, /"type":"agent_message","text":("(?:[^"\\]|\\.)*")/) ?? [])
     return messages.at(-1) ?? ''
   },
 }

@@ -1,4 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
+import { wordsIn } from '../process/last-words.ts'
 
 /**
  * Cursor's command line. It speaks to Cursor's servers only, through our meter: both of its addresses lead there, in HTTP/1.1,
@@ -17,10 +18,7 @@ export const cursor: AgentProgram = {
     files: [{ path: '.cursor/cli-config.json', text: JSON.stringify(configuration) }],
     stdin: prompt,
   }),
-  said: (stdout) => {
-    const [, text] = /"result":("(?:[^"\\]|\\.)*")/.exec(stdout) ?? []
-    return text === undefined ? '' : (JSON.parse(text) as string)
-  },
+  said: (stdout) => wordsIn(stdout, /"result":("(?:[^"\\]|\\.)*")/) ?? '',
 }
 
 const headless = ['-p', '--force', '--trust', '--sandbox', 'disabled', '--output-format', 'json']

@@ -1,6 +1,7 @@
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Amount } from '../../core/model/amount.ts'
 import { Fault } from '../../core/model/problem.ts'
@@ -12,10 +13,16 @@ const patience = { totalMs: 10_000, idleMs: 10_000, aheadMs: 300 }
 
 const turn = { micros: 1_500_000, tokens: 500_000 }
 
-type Plan = CursorPlan & { readonly holds?: number; readonly ourKey?: string; readonly url?: string }
+type Plan = CursorPlan & {
+  readonly holds?: number
+  readonly ourKey?: string
+  readonly url?: string
+  /** Waited for before money is set aside. */
+  readonly reserving?: () => Promise<void>
+}
 
 /** The meter's line to a Cursor, and a ledger that holds so many turns. */
-async function openLine({ holds = Infinity, ourKey, url, ...plan }: Plan = {}) {
+async function openLine({ holds = Infinity, ourKey, url, reserving, ...plan }: Plan = {}) {
   const server = await openCursor(plan)
   const held: Amount[] = []
   const settled: Amount[] = []
@@ -24,14 +31,15 @@ async function openLine({ holds = Infinity, ourKey, url, ...plan }: Plan = {}) {
   const [learned, ended] = [[] as string[], new AbortController()]
   const desk = {
     signal: ended.signal,
-    reserve: (amount: Amount) => {
+    reserve: async (amount: Amount) => {
+      await reserving?.()
       if (held.length >= holds)
         throw new Fault({ code: 'BUDGET_EXCEEDED', message: 'The budget is used up.', retryable: false })
       held.push(amount)
-      return Promise.resolve({
+      return {
         settle: async (used: Amount) => void settled.push(used),
         record: async (call: ModelCall) => void records.push(call),
-      })
+      }
     },
     recall: () => Promise.resolve(null),
     progress: (text: string) => void learned.push(text),
@@ -100,6 +108,7 @@ test('the agent gets a session that is none, and Cursor gets ours and the real k
       'x-cursor-client-version': 'cli-1',
       'x-forwarded-for': '10.0.0.1',
       'connect-protocol-version': '1',
+      'connect-timeout-ms': '1',
     },
   })
   const [trade, asked] = server.calls
@@ -111,6 +120,7 @@ test('the agent gets a session that is none, and Cursor gets ours and the real k
   })
   expect(asked?.headers).not.toHaveProperty('cookie')
   expect(asked?.headers).not.toHaveProperty('x-forwarded-for')
+  expect(asked?.headers, 'how long a turn may take is ours to say').not.toHaveProperty('connect-timeout-ms')
   expect(JSON.stringify(server.calls)).not.toContain('sk-dummy')
 })
 
@@ -247,6 +257,43 @@ test('a Cursor that is not there costs nothing', async () => {
   expect(await ask(line.socket, turnPath, stream)).toMatchObject({ status: 502 })
   expect(settled).toEqual([{ micros: 0, tokens: 0 }])
   expect(learned).toContain('failed')
+})
+
+test('a turn for which Cursor gives no session is not begun, and costs nothing', async () => {
+  const { line, settled, records, learned, server } = await openLine({ sessions: 0 })
+  expect(await ask(line.socket, turnPath, stream)).toMatchObject({ status: 502 })
+  expect(settled).toEqual([{ micros: 0, tokens: 0 }])
+  expect(records).toMatchObject([{ outcome: 'TRANSIENT_NETWORK', costMicros: 0 }])
+  expect(learned).toContain('failed')
+  expect(line.refused.aborted, 'it may try again').toBe(false)
+  expect(server.calls.filter(({ path }) => path === turnPath)).toEqual([])
+})
+
+test('a database that is away for a moment does not end the agent', async () => {
+  const away = new Fault({ code: 'TRANSIENT_NETWORK', message: 'The database did not answer.', retryable: true })
+  const { line, server } = await openLine({ reserving: () => Promise.reject(away) })
+  expect(await ask(line.socket, turnPath, stream)).toMatchObject({ status: 502 })
+  expect(line.refused.aborted).toBe(false)
+  expect(server.calls).toEqual([])
+})
+
+test('an agent that hangs up while a turn is set aside for it begins none', async () => {
+  const [asked, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const reserving = (): Promise<void> => {
+    asked.resolve()
+    return gone.promise
+  }
+  const { line, server, settled, learned } = await openLine({ reserving })
+  const request = httpRequest({ socketPath: line.socket, path: turnPath, method: 'POST', headers: stream.headers })
+  request.on('error', () => undefined).end(stream.body)
+  await asked.promise
+  request.destroy()
+  await delay(50)
+  gone.resolve()
+  await expect.poll(() => settled).toEqual([{ micros: 0, tokens: 0 }])
+  await line.close()
+  expect(server.calls.filter(({ path }) => path === turnPath)).toEqual([])
+  expect(learned).not.toContain('failed')
 })
 
 test('a turn under way ends with its step within a second, and is booked', async () => {

@@ -6,8 +6,8 @@ import type { AuthorDesk, HeldMoney, PromptRef } from '../../core/ports.ts'
 import type { ModelMeter } from '../../core/workshop.ts'
 import { codeOf, digest, requestIdOf, sha256Of } from '../metering/answer.ts'
 import type { Guards } from '../metering/guards.ts'
-import { type Book, type Exchange, openLine } from '../metering/line.ts'
-import { passOn, readBytes } from '../metering/pass-on.ts'
+import { type Book, type Exchange, isCalledOff, openLine } from '../metering/line.ts'
+import { onceGone, passOn, readBytes } from '../metering/pass-on.ts'
 import { isUnreached } from '../metering/unreached.ts'
 import { type Ended, envelopes } from './envelope.ts'
 import type { CursorSettings } from './environment.ts'
@@ -182,18 +182,19 @@ async function stream(line: Line, book: Book, { exchange, body, held, keep }: Tu
   const abort = (): void => stop.abort()
   const patience = line.patience ?? usualPatience
   const total = setTimeout(abort, patience.totalMs)
-  exchange.response.once('close', abort)
+  const noMatter = onceGone(exchange.response, abort)
   const [ears, sum] = [envelopes(), digest()]
+  const signal = AbortSignal.any([stop.signal, book.closing])
+  // Nobody waited for it any more by the time its money was set aside.
+  const isUnsent = signal.aborted
   try {
-    const answer = await send(line, AbortSignal.any([stop.signal, book.closing]), exchange.request, {
-      path: turnPath,
-      body,
-    }).catch(async (error: unknown) => {
-      const isUnspent = error instanceof Fault || (error instanceof Error && isUnreached(error.cause))
+    const sent = send(line, signal, exchange.request, { path: turnPath, body })
+    const answer = await sent.catch(async (error: unknown) => {
+      const isUnspent = isUnsent || error instanceof Fault || (error instanceof Error && isUnreached(error.cause))
       // Where it may have arrived nobody can know, and what was set aside stays so.
       if (isUnspent) await settle(nothing)
       keep({ costMicros: isUnspent ? 0 : null, outcome: endOf(book) })
-      if (!(error instanceof Fault)) await guards.circuit.failed()
+      if (!isForGood(error) && !isCalledOff(book, exchange)) await guards.circuit.failed()
       throw error
     })
     const requestId = requestIdOf(answer)
@@ -221,9 +222,12 @@ async function stream(line: Line, book: Book, { exchange, body, held, keep }: Tu
     }
   } finally {
     clearTimeout(total)
-    exchange.response.off('close', abort)
+    noMatter()
   }
 }
+
+/** No other try would end in another way. */
+const isForGood = (error: unknown): error is Fault => error instanceof Fault && !error.retryable
 
 const endOf = ({ closing }: Book) => (closing.aborted ? 'stopped' : 'TRANSIENT_NETWORK')
 
@@ -288,18 +292,21 @@ const patienceMs = 60_000
 async function answered(line: Line, { closing }: Book, { request, response }: Exchange, sent: Sent): Promise<void> {
   const stop = new AbortController()
   const abort = (): void => stop.abort()
-  response.once('close', abort)
+  const noMatter = onceGone(response, abort)
   try {
     const signal = AbortSignal.any([stop.signal, closing, AbortSignal.timeout(patienceMs)])
     await passOn(await send(line, signal, request, sent), response, { abort, idleMs: patienceMs })
   } finally {
-    response.off('close', abort)
+    noMatter()
   }
 }
 
-/** The only headers of an agent that go on: what it is, and how its messages are to be read. */
+/**
+ * The only headers of an agent that go on: what it is, and how its messages are to be read. Not how long an answer may take: with a
+ * time that no turn keeps it would have Cursor fail for all runs, and work for it that ends before anything is said.
+ */
 const passed =
-  /^(?:content-type|content-encoding|accept|user-agent|connect-[a-z-]+|x-cursor-[a-z-]+|x-ghost-mode|x-request-id)$/
+  /^(?:content-type|content-encoding|accept|user-agent|connect-(?!timeout)[a-z-]+|x-cursor-[a-z-]+|x-ghost-mode|x-request-id)$/
 
 const headersOf = ({ headers }: IncomingMessage): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -339,7 +346,7 @@ function fail({ refusal, closing }: Book, { response }: Exchange, error: unknown
   if (closing.aborted) return void response.destroy()
   if (error instanceof Fault && error.code === 'RATE_LIMIT')
     return refuse(response, 429, 'resource_exhausted', error.message, error.retryAfterMs ?? unnamedWaitMs)
-  if (error instanceof Fault) {
+  if (isForGood(error)) {
     refusal.abort(error)
     const isMoney = error.code === 'BUDGET_EXCEEDED'
     return refuse(response, isMoney ? 402 : 401, isMoney ? 'failed_precondition' : 'unauthenticated', error.message)

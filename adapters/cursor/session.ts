@@ -9,7 +9,7 @@ const traded = z.object({ accessToken: z.string().regex(/^[\x21-\x7e]+$/) })
 
 /** The token of a session with Cursor, traded for the key outside the sandbox and made anew when it is not taken any more. */
 export type Session = {
-  /** Throws PRECONDITION_FAILED where the key is not taken. */
+  /** Throws PRECONDITION_FAILED where the key is not taken, and TRANSIENT_NETWORK where there is none for now. */
   token(signal: AbortSignal): Promise<string>
   /** Forgets this token, so that the next call has another. */
   drop(token: string): void
@@ -28,23 +28,23 @@ export function openSession({ apiKey, baseUrl }: Pick<CursorSettings, 'apiKey' |
   }
 }
 
+/** Each failure is a Fault, by which whoever has a turn to ask for knows that it was never sent. */
 async function trade(apiKey: string, baseUrl: string, signal: AbortSignal): Promise<string> {
-  const answer = await fetch(`${baseUrl}${exchangePath}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
-    body: '{}',
-    signal,
-    redirect: 'error',
-  })
-  if (answer.status === 401 || answer.status === 403) {
+  try {
+    const answer = await fetch(`${baseUrl}${exchangePath}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
+      body: '{}',
+      signal,
+      redirect: 'error',
+    })
+    if (answer.ok) return traded.parse(await answer.json()).accessToken
     await answer.body?.cancel()
-    throw keyRefused()
-  }
-  if (!answer.ok) {
-    await answer.body?.cancel()
+    if (answer.status === 401 || answer.status === 403) throw keyRefused()
     throw new Error(`the exchange answered ${answer.status}`)
+  } catch (error) {
+    throw error instanceof Fault ? error : noSession(error)
   }
-  return traded.parse(await answer.json()).accessToken
 }
 
 /** Whether Cursor takes the key: a question that costs nothing. Never throws. */
@@ -54,13 +54,16 @@ export async function probeCursor(settings: CursorSettings, signal: AbortSignal)
     await openSession(settings).token(signal)
     return { status: 'pass', message: `${name}: Cursor takes the key` }
   } catch (error) {
-    return error instanceof Fault
+    return error instanceof Fault && !error.retryable
       ? { status: 'fail', message: 'Cursor does not accept its key: correct CURSOR_API_KEY' }
       : { status: 'warn', message: `${name} cannot be reached now` }
   }
 }
 
 type Probed = { readonly status: 'pass' | 'warn' | 'fail'; readonly message: string }
+
+const noSession = (cause: unknown): Fault =>
+  new Fault({ code: 'TRANSIENT_NETWORK', message: 'Cursor gave no session.', retryable: true, isUnsent: true, cause })
 
 /** For whoever runs the server. */
 export const keyRefused = (): Fault =>

@@ -1,4 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
+import { wordsIn } from '../process/last-words.ts'
 
 /** Google's Gemini CLI. */
 export const geminiCli: AgentProgram = {
@@ -32,8 +33,5 @@ export const geminiCli: AgentProgram = {
     ],
     stdin: prompt,
   }),
-  said: (stdout) => {
-    const [, text] = /"response":\s*("(?:[^"\\]|\\.)*")/.exec(stdout) ?? []
-    return text === undefined ? '' : (JSON.parse(text) as string)
-  },
+  said: (stdout) => wordsIn(stdout, /"response":\s*("(?:[^"\\]|\\.)*")/) ?? '',
 }

@@ -112,12 +112,13 @@ export async function blobId(folder: string, found: Found): Promise<string> {
   return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
 }
 
-/** Rights are the agent's to give: what it shut is no failure of ours. */
+/** Rights are the agent's to give, and step by step it can go deeper than any path leads: neither is a failure of ours. */
 const orUnreadable =
   (path: string) =>
   (error: unknown): never => {
-    const isShut = error instanceof Error && 'code' in error && error.code === 'EACCES'
-    throw isShut ? new Untakeable(path, `${path.slice(0, 200)} may not be read`) : error
+    const code = error instanceof Error && 'code' in error ? error.code : null
+    if (code === 'ENAMETOOLONG') throw new Untakeable(path, `${path.slice(0, 200)}… is longer than a path may be`)
+    throw code === 'EACCES' ? new Untakeable(path, `${path.slice(0, 200)} may not be read`) : error
   }
 
 /** Where nothing else can be had without it. */

@@ -96,6 +96,29 @@ describe('a workspace', () => {
     expect(await readdir(join(options().stateDir, 'work'))).toEqual([])
   })
 
+  test('leaves out what lies at a path that is longer than any may be, and gives the rest', async () => {
+    const workspace = await open(await take())
+    const dig = 'import os\nfor _ in range(20):\n os.mkdir("a" * 240)\n os.chdir("a" * 240)\nopen("f", "w")'
+    execFileSync('python3', ['-c', dig], { cwd: workspace.folder })
+    await write(workspace, 'kept.js', 'x')
+    const { files, untaken } = await workspaces().patch(workspace, signal)
+    expect(files.map(({ path }) => path)).toEqual(['kept.js'])
+    expect(untaken).toEqual([expect.stringContaining('is longer than a path may be')])
+    await workspaces().remove(workspace)
+  })
+
+  test('keeps a huge file that the repository has as it is, and takes the rest', async () => {
+    await addCommit(shop, 'main', { 'huge.csv': 'x'.repeat(5_000_001) })
+    const workspace = await open(await take())
+    await write(workspace, 'kept.js', 'x')
+    const { files, untaken } = await workspaces().patch(workspace, signal)
+    expect([files.map(({ path }) => path), untaken]).toEqual([['kept.js'], []])
+    await write(workspace, 'huge.csv', 'y'.repeat(5_000_001))
+    const changed = await workspaces().patch(workspace, signal)
+    expect(changed.files.map(({ path }) => path)).toEqual(['kept.js'])
+    expect(changed.untaken).toEqual([expect.stringContaining('huge.csv has more than 5 MB')])
+  })
+
   test.runIf(process.getuid?.() === 0)(
     'goes where an agent has shut its folders, and what is shut is left out',
     async () => {

@@ -132,7 +132,8 @@ async function takePatch(bench: Workbench, workspace: Workspace, stateDir: strin
   const there = found.filter(({ path }) => !ignored.has(path))
   const changed: Found[] = []
   for (const each of there)
-    if (await isChanged(folder, each, known.get(each.path)).catch(noted(note, false))) changed.push(each)
+    if (await isChanged(bench, { folder, found: each, entry: known.get(each.path) }).catch(noted(note, false)))
+      changed.push(each)
   requireSize(changed)
   const kept = new Set(there.map(({ path }) => path))
   // What the repository has in the place of something that cannot be taken stays as it is.
@@ -148,16 +149,25 @@ function firstOf(untaken: readonly string[]): readonly string[] {
   return more > 0 ? [...named, `${more} more were left out, which no patch can hold either`] : named
 }
 
+/** Something in a workspace, and what the repository has in its place. */
+type Compared = { readonly folder: string; readonly found: Found; readonly entry: TreeEntry | undefined }
+
+/** Nothing of another size can be the repository's own file, so that no larger one than that is ever read. */
+const hasSize = async (bench: Workbench, entry: TreeEntry | undefined, bytes: number): Promise<boolean> =>
+  entry?.kind === 'file' && Number((await ask(bench, ['cat-file', '-s', entry.id])).toString('utf8')) === bytes
+
 /** Whether it differs from what the repository has there. Throws Untakeable for what a patch does not hold. */
-async function isChanged(folder: string, found: Found, entry: TreeEntry | undefined): Promise<boolean> {
+async function isChanged(bench: Workbench, { folder, found, entry }: Compared): Promise<boolean> {
   const { path, kind, sizeBytes, executable } = found
   const name = path.slice(0, 200)
   if (kind === 'other') throw new Untakeable(path, `${name} is neither a file nor a folder`)
-  if (kind === 'file' && sizeBytes > maxFileBytes)
-    throw new Untakeable(path, `${name} has more than ${maxFileBytes / 1_000_000} MB`)
+  const isLarge = kind === 'file' && sizeBytes > maxFileBytes
+  const tooLarge = new Untakeable(path, `${name} has more than ${maxFileBytes / 1_000_000} MB`)
+  if (isLarge && !(await hasSize(bench, entry, sizeBytes))) throw tooLarge
   const isSame = entry?.kind === kind && entry.id === (await blobId(folder, found))
   if (isSame && (kind === 'symlink' || entry.executable === executable)) return false
   if (!isSafePath(path)) throw noPath(path)
+  if (isLarge) throw tooLarge
   if (kind === 'symlink') throw new Untakeable(path, `${name} is a symbolic link`)
   return true
 }

@@ -27,6 +27,10 @@ export type Book = {
 
 export type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
 
+/** Whether our side has ended a call, the agent or its step: that says nothing about the provider. */
+export const isCalledOff = ({ closing }: Pick<Book, 'closing'>, { response }: Exchange): boolean =>
+  closing.aborted || response.closed
+
 /** What answers the calls of a line; what it throws is for `onError` to say. */
 export type Service = {
   serve(book: Book, exchange: Exchange): Promise<void>
@@ -38,6 +42,12 @@ export const sweepMeters = (tmpDir: string): Promise<void> =>
   sweepLeftovers(tmpDir, (path) =>
     basename(path).startsWith('qp-meter.') ? rm(path, { recursive: true, force: true }) : Promise.resolve(),
   )
+
+/**
+ * What an agent may have at once: connections, and calls under way over them, of which each may hold a long body and all that is
+ * read from it. Agents at work have a handful; whoever has more would fill the memory of a worker that other runs are on.
+ */
+const [mostConnections, mostCalls] = [256, 32]
 
 /** A socket of its own for one agent at work, which only we and our sandbox can reach. */
 export async function openLine({ tmpDir, name, unit, desk }: LineOptions, service: Service): Promise<MeterLine> {
@@ -57,11 +67,13 @@ export async function openLine({ tmpDir, name, unit, desk }: LineOptions, servic
   const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, desk.signal]), add }
   const under = new Set<Promise<void>>()
   const server = createServer((request, response) => {
+    if (under.size >= mostCalls) return void request.socket.destroy()
     const exchange = { request, response }
     const served = service.serve(book, exchange).catch((error: unknown) => service.onError(book, exchange, error))
     under.add(served)
     void served.finally(() => under.delete(served))
   })
+  server.maxConnections = mostConnections
   // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
   server.on('connect', (_, connection) => connection.destroy())
   server.on('upgrade', (_, connection) => connection.destroy())

@@ -20,7 +20,7 @@ export async function passOn(
       clearTimeout(idle)
       idle = setTimeout(abort, idleMs)
       onBytes?.(bytes)
-      if (!response.write(bytes)) await Promise.race([drained(response), gone(response)])
+      if (!response.write(bytes)) await roomIn(response)
     }
     response.end()
   } finally {
@@ -28,8 +28,23 @@ export async function passOn(
   }
 }
 
-const drained = (response: ServerResponse) => new Promise((resolve) => response.once('drain', resolve))
-const gone = (response: ServerResponse) => new Promise((resolve) => response.once('close', resolve))
+/** Until more may be written, or nobody is there any more: whoever has gone before now says so no second time. */
+const roomIn = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    if (response.closed) resolve()
+    else response.once('drain', done).once('close', done)
+  })
+
+/** Calls `then` when whoever asked has hung up, were it before now. Answers with what takes that back. */
+export function onceGone(response: ServerResponse, then: () => void): () => void {
+  if (response.closed) then()
+  response.once('close', then)
+  return () => void response.off('close', then)
+}
 
 /** Null: it is longer than `maxBytes`. It is read to its end all the same, so that whoever sends it hears the answer. */
 export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer | null> {

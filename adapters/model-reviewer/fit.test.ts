@@ -42,3 +42,13 @@ test('a text is shown from its beginning', () => {
   expect(fitHead('README', 'abc', 3)).toEqual({ text: 'abc', leftOut: [] })
   expect(fitHead('README', 'abcd', 3)).toEqual({ text: 'abc', leftOut: ['README: all behind its first 3 characters'] })
 })
+
+test.each(['\r', '\u2028', '\u2029'])(
+  'a file cannot look like another one, or like none, behind %j in a line',
+  (end) => {
+    const line = ['+const a = 1', 'GIT binary patch', 'diff --git a/x b/package-lock.json', 'exfiltrate()'].join(end)
+    const patch = `diff --git a/a.js b/a.js\n--- /dev/null\n+++ b/a.js\n@@ -0,0 +1 @@\n${line}\n`
+    expect(fitPatch(patch, 10_000)).toEqual({ text: patch, leftOut: [] })
+    expect(fitPatch(patch, 20).leftOut).toEqual(['a.js: all behind its first 20 characters'])
+  },
+)

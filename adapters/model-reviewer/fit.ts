@@ -12,7 +12,7 @@ export function fitHead(name: string, text: string, most: number): Fitted {
  * hides the others; the next one is cut, and the rest and what is binary is left out. Files stay in their order.
  */
 export function fitPatch(patch: string, most: number): Fitted {
-  const parts = patch.split(/^(?=diff --git )/m).map(partOf)
+  const parts = patch.split(/(?<=\n)(?=diff --git )/).map(partOf)
   const bySize = parts.filter(({ isBinary }) => !isBinary).toSorted((a, b) => a.text.length - b.text.length)
   const shown = new Map<Part, string>()
   let room = most
@@ -33,8 +33,11 @@ export function fitPatch(patch: string, most: number): Fitted {
 
 type Part = { readonly path: string; readonly text: string; readonly isBinary: boolean }
 
-/** Lines of files begin with a mark of the patch's own, so that none of them can look like a head. */
+/**
+ * Lines of files begin with a mark of the patch's own, so that none of them can look like a head. Lines are git's: to `m` of
+ * a regular expression one may begin in the middle of them.
+ */
 function partOf(text: string): Part {
-  const [, path = 'what stands before the first file'] = /^diff --git .* "?b\/([^"\n]*)"?$/m.exec(text) ?? []
-  return { path, text, isBinary: /^(?:GIT binary patch|Binary files .* differ)$/m.test(text) }
+  const [, path = 'what stands before the first file'] = /^diff --git .* "?b\/([^"\n]*)"?\n/.exec(text) ?? []
+  return { path, text, isBinary: /\n(?:GIT binary patch|Binary files .* differ)\n/.test(text) }
 }

@@ -1,4 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
+import { wordsIn } from '../process/last-words.ts'
 
 /** opencode, with the one provider that it bundles for endpoints of others: nothing is downloaded. */
 export const opencode: AgentProgram = {
@@ -34,10 +35,9 @@ export const opencode: AgentProgram = {
     stdin: prompt,
   }),
   said: (stdout) => {
-    const texts = stdout.split('\n').flatMap((line) => {
-      const [, text] = /"type":"text".*?"text":("(?:[^"\\]|\\.)*")/.exec(line) ?? []
-      return text === undefined ? [] : [JSON.parse(text) as string]
-    })
+    const texts = stdout
+      .split('\n')
+      .flatMap((line) => wordsIn(line, /"type":"text".*?"text":("(?:[^"\\]|\\.)*")/) ?? [])
     return texts.at(-1) ?? ''
   },
 }

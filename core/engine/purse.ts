@@ -5,6 +5,7 @@ import { Fault } from '../model/problem.ts'
 import { sayRefusal } from '../model/refusal-of-money.ts'
 import type { Within } from '../pipeline.ts'
 import type { Ask, Level, Use } from '../store/call.ts'
+import { isConnectionLost } from '../store/database.ts'
 import type { Database } from '../store/database.ts'
 import type { Reserved } from '../store/reserve.ts'
 import { reserve } from '../store/reserve.ts'
@@ -12,6 +13,7 @@ import { settleUses } from '../store/settle-uses.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import { Lane } from './lane.ts'
 import type { Lease } from './lease.ts'
+import { pauseAfter } from './pause.ts'
 import type { EngineLog, MoneySettings } from './settings.ts'
 
 /** Who asks, and for which step. */
@@ -23,17 +25,21 @@ export type Payer = {
   readonly actor: string
 }
 
+type Over = { readonly overMicros: number; readonly overTokens: number }
+
 /** Nobody has refused: the run belongs to another worker by now. */
 export type Refused = Fault | 'lost'
 
 /** Sets money aside and books it for all the runs of one worker; what comes at once goes to the database at once. */
 export class Purse {
+  readonly #lease: Lease
   readonly #money: MoneySettings
   readonly #log: EngineLog
   readonly #asks: Lane<Ask, Reserved>
-  readonly #uses: Lane<Use, { readonly overMicros: number; readonly overTokens: number } | null>
+  readonly #uses: Lane<Use, Over | null>
 
   constructor(db: Database, lease: Lease, { money, log }: { readonly money: MoneySettings; readonly log: EngineLog }) {
+    this.#lease = lease
     this.#money = money
     this.#log = log
     this.#asks = new Lane((asks) => reserve(db, lease.worker, asks), 256)
@@ -61,10 +67,24 @@ export class Purse {
     return refusal === undefined ? 'lost' : refusedFor({ micros, tokens }, refusal, within)
   }
 
-  /** Usage above what was set aside is booked in full, and said. */
+  /**
+   * Usage above what was set aside is booked in full, and said. Keeps trying while the lease holds, since nobody else knows what
+   * the call cost: a booking that was made and not answered for is made no second time.
+   */
   async settle(use: Use, purpose: string): Promise<void> {
-    const over = await this.#uses.submit(use)
+    const over = await this.#booked(use)
     if (over) this.#log('error', 'a call used more than its worst case', { run: use.run, purpose, ...over })
+  }
+
+  async #booked(use: Use): Promise<Over | null> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#uses.submit(use)
+      } catch (error) {
+        if (!isConnectionLost(error) || !this.#lease.holds) throw error
+        await pauseAfter(tries, this.#lease.lost)
+      }
+    }
   }
 
   #levelsOf({ run, step, project, actor }: Payer, { zone, caps }: Within): readonly Level[] {

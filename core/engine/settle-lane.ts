@@ -8,6 +8,7 @@ import type { Run } from '../model/run.ts'
 import type { Transition } from '../model/transition.ts'
 import { Lane } from './lane.ts'
 import type { Lease } from './lease.ts'
+import { pauseAfter } from './pause.ts'
 
 /** A transition to commit, and the runs that it starts. */
 export type Settlement = { readonly transition: Transition; readonly children: readonly StartDraft[] }
@@ -40,7 +41,7 @@ export class SettleLane {
       } catch (error) {
         if (!isConnectionLost(error)) throw error
       }
-      await pause(Math.min(1_000, 5 * 2 ** tries), this.#lease.lost)
+      await pauseAfter(tries, this.#lease.lost)
     }
     return { kind: 'lost' }
   }
@@ -87,15 +88,3 @@ async function withChildren(tx: Executor, batch: readonly Settlement[], worker: 
 
 /** The row as the statement left it, without reading it again. */
 const asWritten = ({ now, events }: Transition): Run => ({ ...now, eventSeq: now.eventSeq + events.length })
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', finish)
-      resolve()
-    }
-    const timer = setTimeout(finish, ms)
-    signal.addEventListener('abort', finish)
-  })
-}

@@ -13,6 +13,8 @@ export type CursorPlan = {
   readonly breaks?: boolean
   /** Sessions are good for so many calls. */
   readonly lasts?: number
+  /** So many are given, and then nobody can say who is there. */
+  readonly sessions?: number
   readonly key?: string
 }
 
@@ -31,6 +33,7 @@ export async function openCursor(plan: CursorPlan = {}) {
 
   const exchange = (headers: IncomingHttpHeaders, response: ServerResponse): void => {
     if (headers.authorization !== `Bearer ${key}`) return answer(response, 401, { code: 'unauthenticated' })
+    if (sessions.size >= (plan.sessions ?? Number.POSITIVE_INFINITY)) return answer(response, 503, {})
     const session = `session-${sessions.size + 1}`
     sessions.set(session, 0)
     answer(response, 200, { accessToken: session, refreshToken: session })

@@ -51,12 +51,15 @@ const without = (body: Body, names: readonly string[]): Record<string, unknown> 
 const withTools = (body: Record<string, unknown>, tools: readonly unknown[]): Record<string, unknown> =>
   tools.length === 0 ? without(body, ['tools', 'tool_choice']) : { ...body, tools }
 
+/** Asks for more pay for the same tokens than the price table knows; the operator's own settings at the provider decide then. */
+const dearer = ['service_tier', 'speed', 'inference_geo']
+
 const responses: Dialect = {
   pathOf: (path) => (/^\/v1\/responses$/.test(path) ? '/responses' : null),
   tamed: (body, { model, cap }) => {
     if (body['background'] === true) return 'background responses are not served: they would go on unmetered'
     if (body['previous_response_id']) return 'stored responses are not served: send the whole conversation'
-    const kept = without(body, ['conversation', 'prompt', 'background'])
+    const kept = without(body, ['conversation', 'prompt', 'background', ...dearer])
     const tools = ownTools(body['tools'], own.responses, '')
     return withTools({ ...kept, model, store: false, max_output_tokens: capped(body['max_output_tokens'], cap) }, tools)
   },
@@ -82,6 +85,10 @@ const chat: Dialect = {
       'max_completion_tokens',
       'modalities',
       'audio',
+      // One answer is what is usual; some servers read a number in quotes as one.
+      'n',
+      'best_of',
+      ...dearer,
     ])
     const most = capped(body['max_completion_tokens'] ?? body['max_tokens'], cap)
     const limit = isOpenAi ? { max_completion_tokens: most } : { max_tokens: most }
@@ -102,7 +109,7 @@ const chat: Dialect = {
 const anthropic: Dialect = {
   pathOf: (path) => (/^\/v1\/messages$/.test(path) ? '/messages' : null),
   tamed: (body, { model, cap }) => {
-    const kept = without(body, ['mcp_servers', 'container'])
+    const kept = without(body, ['mcp_servers', 'container', ...dearer])
     return withTools(
       { ...kept, model, max_tokens: capped(body['max_tokens'], cap) },
       ownTools(body['tools'], own.anthropic, 'custom'),
@@ -127,21 +134,32 @@ const anthropic: Dialect = {
   },
 }
 
+/** Google takes names with capitals and with underscores: what is looked at and what goes on has the first spelling alone. */
+const spelled = (body: Body): Body =>
+  Object.fromEntries(
+    Object.entries(body).map(([name, value]) => [
+      name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  )
+
 const google: Dialect = {
   pathOf: (path, model) => {
     const [, verb] = /^\/v1beta\/models\/[^/:]+:(generateContent|streamGenerateContent)$/.exec(path) ?? []
     if (verb === undefined) return null
     return `/models/${encodeURIComponent(model)}:${verb}${verb.startsWith('stream') ? '?alt=sse' : ''}`
   },
-  tamed: (body, { cap }) => {
-    const config = asRecord(body['generationConfig'])
-    if (asCount(config['candidateCount']) > 1) return 'only one answer is served at a time: leave candidateCount out'
+  tamed: (given, { cap }) => {
+    const body = spelled(given)
+    const config = spelled(asRecord(body['generationConfig']))
+    if (Number(config['candidateCount'] ?? 1) !== 1)
+      return 'only one answer is served at a time: leave candidateCount out'
     const tools = asList(body['tools']).flatMap((tool) => {
-      const { functionDeclarations } = asRecord(tool)
+      const { functionDeclarations } = spelled(asRecord(tool))
       return functionDeclarations === undefined ? [] : [{ functionDeclarations }]
     })
     const generationConfig = { ...config, maxOutputTokens: capped(config['maxOutputTokens'], cap) }
-    const kept = without(body, ['cachedContent', 'model'])
+    const kept = without(body, ['cachedContent', 'model', 'serviceTier'])
     return tools.length === 0
       ? { ...without(kept, ['tools', 'toolConfig']), generationConfig }
       : { ...kept, tools, generationConfig }
@@ -151,12 +169,14 @@ const google: Dialect = {
     const usage = asRecord(event['usageMetadata'])
     if (usage['promptTokenCount'] === undefined) return heard
     const [candidate] = asList(event['candidates'])
+    // A question that is refused has no answer to finish.
+    const isRefused = asRecord(event['promptFeedback'])['blockReason'] !== undefined
     return {
       ...heard,
       input: asCount(usage['promptTokenCount']),
       cached: asCount(usage['cachedContentTokenCount']),
       output: asCount(usage['candidatesTokenCount']) + asCount(usage['thoughtsTokenCount']),
-      isWhole: heard.isWhole || asRecord(candidate)['finishReason'] !== undefined,
+      isWhole: heard.isWhole || isRefused || asRecord(candidate)['finishReason'] !== undefined,
     }
   },
 }
@@ -177,11 +197,14 @@ const ownData: ReadonlySet<string> = new Set(['arguments', 'args', 'parameters',
 /** Fields by which a provider fetches what they name. */
 const fetched: ReadonlySet<string> = new Set(['image_url', 'file_url', 'fileUri', 'file_uri', 'url', 'server_url'])
 
-/** Where a body asks the provider to fetch an address: a way out that no wall of ours would see. Null: nowhere. */
+/**
+ * Where a body asks the provider to fetch an address: a way out that no wall of ours would see. Null: nowhere. The body itself
+ * is no tool's, whatever type it says it has.
+ */
 export function addressIn(value: unknown, depth = 0): string | null {
   if (depth > 40 || value === null || typeof value !== 'object') return null
   for (const [name, inner] of Object.entries(value)) {
-    if (ownData.has(name) || (name === 'input' && asRecord(value)['type'] === 'tool_use')) continue
+    if (ownData.has(name) || (name === 'input' && depth > 0 && asRecord(value)['type'] === 'tool_use')) continue
     if (fetched.has(name) && typeof inner === 'string' && !inner.startsWith('data:')) return name
     const deeper = addressIn(inner, depth + 1)
     if (deeper !== null) return deeper

