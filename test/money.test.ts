@@ -1,11 +1,22 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Fault } from '../core/model/problem.ts'
+import { Purse } from '../core/engine/purse.ts'
+import { Fault } from '../core/model/problem.ts'
 import { handleOf } from '../core/model/handle.ts'
 import type { Level } from '../core/store/call.ts'
+import type { Executor } from '../core/store/database.ts'
 import { reserve } from '../core/store/reserve.ts'
 import { settleUses } from '../core/store/settle-uses.ts'
 import { administer, openSession } from './support/administer.ts'
-import { agreed, cardWhen, denied, isAtEnd, openTestHouse, type TestHouse, uncapped } from './support/house.ts'
+import {
+  agreed,
+  cardWhen,
+  denied,
+  isAtEnd,
+  openTestHouse,
+  type TestHouse,
+  testSettings,
+  uncapped,
+} from './support/house.ts'
 import { atTheTill, race, readSpending } from './support/money.ts'
 import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
 
@@ -145,6 +156,35 @@ describe('a run', () => {
     await administer(house.database.connection, `update app.spending set spent_micros = 0`)
     agreed(await house.ask({ kind: 'resume', run: handle }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  })
+
+  test.each([1, 3])('whose %d reservations are made and not answered for loses none of that money', async (count) => {
+    const { house, worker, run } = await atTheTill()
+    let isLost = false
+    const db: Executor = {
+      run: async (statement, params) => {
+        const rows = await house.db.run(statement, params)
+        if (isLost || !statement.name.startsWith('reserve')) return rows
+        isLost = true
+        throw new Fault({ code: 'TRANSIENT_NETWORK', message: 'The answer was lost.', retryable: true })
+      },
+    }
+    const lease = { worker, holds: true, lost: new AbortController().signal }
+    const purse = new Purse(db, lease, { money: testSettings.money, log: () => undefined })
+    const payer = { run: run.id, fence: run.fence, step: 's', project: null, actor: 'a' }
+    const within = { zone: null, caps: {} }
+    const asked = Array.from({ length: count }, () =>
+      purse.reserve(payer, { micros: 100, tokens: 1 }, { purpose: 'call', within }),
+    )
+    const ids = (await Promise.allSettled(asked)).flatMap((each) =>
+      each.status === 'fulfilled' && typeof each.value === 'object' && 'id' in each.value ? [each.value.id] : [],
+    )
+    expect(ids, 'one that came alone is tried again by its step').toHaveLength(count === 1 ? 0 : count)
+    for (const id of ids) await purse.settle({ run: run.id, id, micros: 40, tokens: 1 }, 'call')
+    const ledger = `select spent_micros::integer as spent, reserved_micros::integer as reserved from app.budgets where scope = 'run'`
+    await expect
+      .poll(() => administer(house.database.connection, ledger))
+      .toEqual([{ spent: ids.length * 40, reserved: 0 }])
   })
 
   test('whose call is over while the database is away books it when that is back, and makes it no second time', async () => {

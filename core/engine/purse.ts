@@ -5,8 +5,7 @@ import { Fault } from '../model/problem.ts'
 import { sayRefusal } from '../model/refusal-of-money.ts'
 import type { Within } from '../pipeline.ts'
 import type { Ask, Level, Use } from '../store/call.ts'
-import { isConnectionLost } from '../store/database.ts'
-import type { Database } from '../store/database.ts'
+import { type Executor, isConnectionLost, sqlState } from '../store/database.ts'
 import type { Reserved } from '../store/reserve.ts'
 import { reserve } from '../store/reserve.ts'
 import { settleUses } from '../store/settle-uses.ts'
@@ -30,19 +29,33 @@ type Over = { readonly overMicros: number; readonly overTokens: number }
 /** Nobody has refused: the run belongs to another worker by now. */
 export type Refused = Fault | 'lost'
 
+/** An id is asked for once: what is there already was made, and its answer lost with those of its neighbours. */
+const foundMade =
+  ({ length }: readonly Ask[]) =>
+  (error: unknown): readonly Reserved[] => {
+    if (length === 1 && sqlState(error) === uniqueViolation) return [{ granted: true, refusals: [] }]
+    throw error
+  }
+
+const uniqueViolation = '23505'
+
 /** Sets money aside and books it for all the runs of one worker; what comes at once goes to the database at once. */
 export class Purse {
-  readonly #lease: Lease
+  readonly #lease: Pick<Lease, 'worker' | 'holds' | 'lost'>
   readonly #money: MoneySettings
   readonly #log: EngineLog
   readonly #asks: Lane<Ask, Reserved>
   readonly #uses: Lane<Use, Over | null>
 
-  constructor(db: Database, lease: Lease, { money, log }: { readonly money: MoneySettings; readonly log: EngineLog }) {
+  constructor(
+    db: Executor,
+    lease: Pick<Lease, 'worker' | 'holds' | 'lost'>,
+    { money, log }: { readonly money: MoneySettings; readonly log: EngineLog },
+  ) {
     this.#lease = lease
     this.#money = money
     this.#log = log
-    this.#asks = new Lane((asks) => reserve(db, lease.worker, asks), 256)
+    this.#asks = new Lane((asks) => reserve(db, lease.worker, asks).catch(foundMade(asks)), 256)
     this.#uses = new Lane(async (uses) => {
       const over = await settleUses(db, uses)
       return uses.map((use) => {
@@ -61,7 +74,12 @@ export class Purse {
     const id = uuidv7()
     const levels = this.#levelsOf(payer, within)
     const { run, fence, step } = payer
-    const { granted, refusals } = await this.#asks.submit({ run, fence, step, id, purpose, micros, tokens, levels })
+    const ask = { run, fence, step, id, purpose, micros, tokens, levels }
+    const { granted, refusals } = await this.#asks.submit(ask).catch((error: unknown) => {
+      // It may have been set aside all the same; the call is not made.
+      if (isConnectionLost(error)) void this.settle({ run, id, micros: 0, tokens: 0 }, purpose).catch(() => undefined)
+      throw error
+    })
     if (granted) return { id }
     const [refusal] = refusals
     return refusal === undefined ? 'lost' : refusedFor({ micros, tokens }, refusal, within)
