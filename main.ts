@@ -66,6 +66,7 @@ type Shell = {
 
 async function dispatch(shell: Shell, words: readonly string[]): Promise<number> {
   const [first = 'help', ...rest] = words
+  if (rest.includes('--help') || (rest[0] === '-h' && rest.length === 1)) return help(shell, first.replace(/^\//, ''))
   switch (first.replace(/^\//, '')) {
     case 'help':
     case '--help':
@@ -114,7 +115,6 @@ async function alone(
 }
 
 async function oneCommand(shell: Shell, words: readonly string[]): Promise<number> {
-  if (words.includes('--help')) return help(shell, words[0] ?? null)
   const parsed = parseTyped(words.filter((word) => word !== '--watch'))
   if (!parsed.ok) return refuse(shell, parsed)
   const { value } = parsed
