@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
 import { table } from './layout.ts'
-import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayBudget, sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayReply, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -73,6 +73,8 @@ test('money is short where it is nothing and exact where it is not', () => {
 test('the bar fills as items end', () => {
   expect(sayProgress({ n: 3, of: 6, title: '' }, false)).toBe('██░░░░ 3/6')
   expect(sayProgress({ n: 6, of: 6, title: '' }, true)).toBe('██████ 6/6')
+  expect(sayProgress({ n: 47, of: 92, title: '' }, false)).toBe('██████████░░░░░░░░░░ 47/92')
+  expect(sayProgress({ n: 92, of: 92, title: '' }, true)).toBe('████████████████████ 92/92')
 })
 
 describe('a card', () => {
@@ -164,4 +166,8 @@ describe('where a run’s money went', () => {
       '  a · agent with m · 2 calls · $0 ($0.05 reserved) · 0 tokens',
     ])
   })
+})
+
+test('a run that has nothing to spend is not measured against a cap of nothing', () => {
+  expect(sayBudget({ spentMicros: 0, reservedMicros: 0, capMicros: 0, spentTokens: 0, capTokens: 0 })).toBe('spent $0')
 })

@@ -54,10 +54,14 @@ export function sayState(state: RunState, waitingFor: WaitingFor | null): string
   }
 }
 
-/** `███░░░ 2/6`. */
+/** Longer ones wrap on a phone, and in a terminal beside their words. */
+const longestBar = 20
+
+/** `███░░░ 2/6`: a block for each step, or for several where there are many. */
 export function sayProgress({ n, of }: RunCard['phase'], isDone: boolean): string {
-  const full = isDone ? of : n - 1
-  return `${'█'.repeat(full)}${'░'.repeat(of - full)} ${n}/${of}`
+  const length = Math.min(of, longestBar)
+  const full = isDone ? length : Math.floor(((n - 1) * length) / of)
+  return `${'█'.repeat(full)}${'░'.repeat(length - full)} ${n}/${of}`
 }
 
 /** The card of a run in one line: what a live display redraws. */
@@ -90,6 +94,8 @@ export function sayCard(card: RunCard): readonly string[] {
 
 /** `spent $0 of $10.00 · 0 of 2,000,000 tokens`, and the 80 % warning. */
 export function sayBudget(money: Money): string {
+  // An undo, say: it calls no model, and has nothing to spend.
+  if (money.capMicros + money.capTokens + money.spentMicros + money.spentTokens === 0) return 'spent $0'
   const reserved = money.reservedMicros > 0 ? `, ${sayMoney(money.reservedMicros)} reserved` : ''
   const warning =
     money.capMicros > 0 && money.spentMicros + money.reservedMicros >= 0.8 * money.capMicros ? ' ! over 80 %' : ''
