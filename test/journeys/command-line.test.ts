@@ -28,7 +28,8 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     [['start', 'now'], 2, /start does not know now/],
     [['db', 'upp'], 2, /Usage: qp db up/],
     [['help', 'nope'], 2, /There is no command nope/],
-    [['lint', '/nowhere/at/all'], 2, /\/nowhere\/at\/all cannot be read: ENOENT/],
+    [['lint', '/nowhere/at/all'], 2, /There is no \/nowhere\/at\/all: check the path\.\n {2}Usage: qp lint/],
+    [['lint', resolve('README.md')], 2, /README\.md is a file: give the folder/],
     [['work-alone', 'r7k2'], 2, /A worker calls work-alone by itself/],
   ]
   for (const [words, exitCode, sentence] of cases) {
