@@ -2,8 +2,8 @@ import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
-import { table } from './layout.ts'
-import { sayBudget, sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayMoney, table } from './layout.ts'
+import { sayBudget, sayCard, sayDuration, sayGate, sayProgress, sayReply, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -143,6 +143,21 @@ describe('where a run’s money went', () => {
     expect(say(line('implement M-001', 300_000, 10_000), { ...line('anchor', 100_000, 80_000), calls: 1 })).toEqual([
       '  ████░ 75 % · implement M-001 · agent with m · 2 calls · $0.30 · 10,000 tokens',
       '  █░░░░ 25 % · anchor · agent with m · 1 call · $0.10 · 80,000 tokens',
+    ])
+  })
+
+  test('has the rounds of a step and the documents of a model in one line each', () => {
+    const writing = (step: string, name: string): LedgerLine => ({
+      ...line(step, 20_000, 1_000),
+      purpose: `writing docs/${name}.md with m`,
+      calls: 1,
+    })
+    const documents = ['00_overview', '10_architecture', '20_requirements'].map((name) => writing('suite', name))
+    const again = [writing('suite#2', '00_overview'), line('m-001-implement', 40_000, 500)]
+    expect(say(writing('anchor', 'ANCHOR'), ...documents, ...again, line('m-001-implement#2', 60_000, 700))).toEqual([
+      '  ███░░ 50 % · m-001-implement · agent with m · 4 calls · $0.10 · 1,200 tokens',
+      '  ██░░░ 40 % · suite · writing 3 documents with m · 4 calls · $0.08 · 4,000 tokens',
+      '  █░░░░ 10 % · anchor · writing docs/ANCHOR.md with m · 1 call · $0.02 · 1,000 tokens',
     ])
   })
 
