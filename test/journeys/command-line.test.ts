@@ -40,6 +40,7 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     const said = await qp(state, name, '--help')
     expect(said, name).toMatchObject({ exitCode: 0, out: expect.stringMatching(`^qp ${name}.*\n {2}\\w`) })
   }
+  expect((await qp(state, 'status', '--help')).out).toContain('qp status <run> --watch')
   for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))) {
     const json = await qp(state, ...words, '--json')
     expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
