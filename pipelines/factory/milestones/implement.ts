@@ -1,3 +1,4 @@
+import { counted } from '../../../core/model/counted.ts'
 import { roundOf } from '../../../core/model/plan.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { ArtifactRef, Outcome } from '../../../core/model/outcome.ts'
@@ -333,4 +334,4 @@ async function carryOver(work: Work): Promise<Outcome> {
 }
 
 const sayReport = ({ ended, calls, used, said }: AgentReport): string =>
-  `${ended} after ${calls} calls of its model, ${used.tokens} tokens\n\n${said}\n`
+  `${ended} after ${counted(calls, 'call')} of its model, ${counted(used.tokens, 'token')}\n\n${said}\n`
