@@ -66,6 +66,7 @@ type Shell = {
 
 async function dispatch(shell: Shell, words: readonly string[]): Promise<number> {
   const [first = 'help', ...rest] = words
+  if (rest.includes('--help') || (rest[0] === '-h' && rest.length === 1)) return help(shell, first.replace(/^\//, ''))
   switch (first.replace(/^\//, '')) {
     case 'help':
     case '--help':
@@ -114,7 +115,6 @@ async function alone(
 }
 
 async function oneCommand(shell: Shell, words: readonly string[]): Promise<number> {
-  if (words.includes('--help')) return help(shell, words[0] ?? null)
   const parsed = parseTyped(words.filter((word) => word !== '--watch'))
   if (!parsed.ok) return refuse(shell, parsed)
   const { value } = parsed
@@ -258,6 +258,7 @@ function account() {
 const sayError = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const ofProgram = [
+  { usage: 'status <run> --watch', says: 'show a run until it is over or needs somebody' },
   { usage: 'start [--role <role>]', says: `work and take commands here, or be one part: ${roles.join(', ')}` },
   { usage: 'cron [--once <schedule>]', says: 'when each schedule ran last, or run one now' },
   { usage: 'demo [--yes]', says: 'the whole job on a bundled example' },
@@ -268,8 +269,8 @@ const ofProgram = [
 ]
 
 function help({ screen, ...shell }: Shell, topic: string | null): number {
-  const one = topic === null ? null : (sayCommand(topic, 'qp ') ?? ofProgramOnly(topic))
-  if (topic !== null && one === null) {
+  const one = topic === null ? null : [...(sayCommand(topic, 'qp ') ?? []), ...ofProgramOnly(topic)]
+  if (one?.length === 0) {
     return misused({ screen, ...shell }, `There is no command ${topic}.`, 'See qp help.')
   }
   const codes = Object.entries(exitCodes).map(([name, code]) => `${code} ${name}`)
@@ -278,10 +279,10 @@ function help({ screen, ...shell }: Shell, topic: string | null): number {
   return exitCodes.done
 }
 
-function ofProgramOnly(topic: string): readonly string[] | null {
-  const entry = ofProgram.find(({ usage }) => usage.split(' ')[0] === topic)
-  return entry ? [`qp ${entry.usage}`, `  ${entry.says}`] : null
-}
+const ofProgramOnly = (topic: string): readonly string[] =>
+  ofProgram
+    .filter(({ usage }) => usage.split(' ')[0] === topic)
+    .flatMap(({ usage, says }) => [`qp ${usage}`, `  ${says}`])
 
 function explain(screen: Screen, error: unknown, json: boolean): number {
   const isKnown = error instanceof Fault

@@ -1,14 +1,13 @@
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import { onlyThisPhase } from '../core/model/money-request.ts'
 import { isOver } from '../core/model/run.ts'
-import { sayTime } from './layout.ts'
+import { sayMoney, sayTime } from './layout.ts'
 import { quoted, quotedLines } from './quoted.ts'
 import {
   sayBudget,
   sayClamped,
   sayDeciders,
   sayGate,
-  sayMoney,
   sayNext,
   sayOutlook,
   sayPullRequest,

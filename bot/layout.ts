@@ -1,3 +1,8 @@
+import { dollars } from '../core/model/amount.ts'
+
+/** `$0`, `$1.50`. */
+export const sayMoney = (micros: number): string => (micros === 0 ? '$0' : dollars(micros))
+
 /** `2026-11-23 14:05 UTC`. */
 export const sayTime = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 

@@ -177,11 +177,11 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'delegate':
       return first !== undefined && /^\d{1,4}h?$/.test(rest[0] ?? '')
         ? accepted({ kind, who: first, hours: Number.parseInt(rest[0] ?? '', 10) })
-        : usage(kind)
+        : usage(kind, words)
     case 'mute':
       return /^[1-9]\d{0,3}h?$/.test(first ?? '')
         ? accepted({ kind, hours: Number.parseInt(first ?? '', 10), project: projectOf(rest[0]) })
-        : usage(kind)
+        : usage(kind, words)
     case 'quiet':
       return buildQuiet(words)
     case 'mail':
@@ -194,7 +194,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
     case 'runs':
-      return /^[1-9]\d{0,5}$/.test(first ?? '1') ? accepted({ kind, page: Number(first ?? 1) }) : usage(kind)
+      return /^[1-9]\d{0,5}$/.test(first ?? '1') ? accepted({ kind, page: Number(first ?? 1) }) : usage(kind, words)
     case 'status':
       return first === undefined
         ? accepted({ kind, run: null, page: 1 })
@@ -221,7 +221,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'calls':
       return /^[1-9]\d{0,4}$/.test(rest[0] ?? '1')
         ? withRun(kind, first, (run) => ({ kind, run, page: Number(rest[0] ?? 1) }))
-        : usage(kind)
+        : usage(kind, words)
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
@@ -244,7 +244,8 @@ function buildActor([verb = '', ...rest]: readonly string[]): Result<Command> {
   const pick = (isTaken: boolean): readonly Role[] =>
     roles.filter((role) => named.some((change) => change.name === role && change.isTaken === isTaken))
   const complete = verb === 'list' ? rest.length === 0 : verb === 'add' ? pick(true).length === 0 : named.length > 0
-  if (!complete || who === undefined || (verb !== 'list' && verb !== 'add' && verb !== 'role')) return usage('actor')
+  if (!complete || who === undefined || (verb !== 'list' && verb !== 'add' && verb !== 'role'))
+    return usage('actor', verb === '' ? [] : [verb])
   return accepted({ kind: 'actor', verb, who, grant: pick(false), revoke: pick(true) })
 }
 
@@ -254,7 +255,8 @@ function buildKey([verb, name, ...rest]: readonly string[], scope: string): Resu
   if (unknown !== undefined)
     return refused('usage', `There is no scope ${unknown}.`, `Scopes are ${scopes.join(', ')}.`)
   if (verb === 'list' && name === undefined) return accepted({ kind: 'key', verb, name: '', scopes: [] })
-  if ((verb !== 'add' && verb !== 'revoke') || name === undefined || rest.length > 0) return usage('key')
+  if ((verb !== 'add' && verb !== 'revoke') || name === undefined || rest.length > 0)
+    return usage('key', verb === undefined || name === undefined ? [] : [verb])
   return accepted({ kind: 'key', verb, name, scopes: scopes.filter((known) => named.includes(known)) })
 }
 
@@ -288,7 +290,7 @@ function buildQuiet([from, to, zone = 'UTC', ...rest]: readonly string[]): Resul
   if (from === 'off' && to === undefined) return accepted({ kind: 'quiet', from: null, to: null, zone: 'UTC' })
   const times = [from, to].map((word) => /^([01]?\d|2[0-3])(?::([0-5]\d))?$/.exec(word ?? ''))
   const [start, end] = times.map((match) => match && `${match[1]?.padStart(2, '0')}:${match[2] ?? '00'}`)
-  if (!start || !end || rest.length > 0) return usage('quiet')
+  if (!start || !end || rest.length > 0) return usage('quiet', from === undefined ? [] : [from])
   if (!isZone(zone)) return refused('usage', `${zone} is not a time zone.`, 'Write one such as Europe/Berlin.')
   return accepted({ kind: 'quiet', from: start, to: end, zone })
 }
@@ -388,8 +390,10 @@ function withRun<C extends Command | Unsaid>(
   return accepted(make(handle.toLowerCase()))
 }
 
-const usage = (kind: CommandKind): Result<never> =>
-  refused('usage', `${kind} needs more.`, `Usage: ${grammar[kind].usage}`)
+const usage = (kind: CommandKind, said: readonly string[] = []): Result<never> => {
+  const message = said.length === 0 ? `${kind} needs more.` : `That is not how ${kind} is written.`
+  return refused('usage', message, `Usage: ${grammar[kind].usage}`)
+}
 
 const tooMany = (kind: CommandKind): Result<never> =>
   refused('usage', `${kind} takes less.`, `Usage: ${grammar[kind].usage}`)

@@ -2,8 +2,8 @@ import { drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
-import { table } from './layout.ts'
-import { sayCard, sayDuration, sayGate, sayMoney, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayMoney, table } from './layout.ts'
+import { sayBudget, sayCard, sayDuration, sayGate, sayProgress, sayReply, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -73,6 +73,8 @@ test('money is short where it is nothing and exact where it is not', () => {
 test('the bar fills as items end', () => {
   expect(sayProgress({ n: 3, of: 6, title: '' }, false)).toBe('██░░░░ 3/6')
   expect(sayProgress({ n: 6, of: 6, title: '' }, true)).toBe('██████ 6/6')
+  expect(sayProgress({ n: 47, of: 92, title: '' }, false)).toBe('██████████░░░░░░░░░░ 47/92')
+  expect(sayProgress({ n: 92, of: 92, title: '' }, true)).toBe('████████████████████ 92/92')
 })
 
 describe('a card', () => {
@@ -144,6 +146,21 @@ describe('where a run’s money went', () => {
     ])
   })
 
+  test('has the rounds of a step and the documents of a model in one line each', () => {
+    const writing = (step: string, name: string): LedgerLine => ({
+      ...line(step, 20_000, 1_000),
+      purpose: `writing docs/${name}.md with m`,
+      calls: 1,
+    })
+    const documents = ['00_overview', '10_architecture', '20_requirements'].map((name) => writing('suite', name))
+    const again = [writing('suite#2', '00_overview'), line('m-001-implement', 40_000, 500)]
+    expect(say(writing('anchor', 'ANCHOR'), ...documents, ...again, line('m-001-implement#2', 60_000, 700))).toEqual([
+      '  ███░░ 50 % · m-001-implement · agent with m · 4 calls · $0.10 · 1,200 tokens',
+      '  ██░░░ 40 % · suite · writing 3 documents with m · 4 calls · $0.08 · 4,000 tokens',
+      '  █░░░░ 10 % · anchor · writing docs/ANCHOR.md with m · 1 call · $0.02 · 1,000 tokens',
+    ])
+  })
+
   test('with what stays set aside because nobody knows better, and what to do', () => {
     const held = [
       { id: '018f-00a9160113', step: 'anchor', purpose: 'writing a.md', reservedMicros: 300_000, reservedTokens: 9 },
@@ -164,4 +181,8 @@ describe('where a run’s money went', () => {
       '  a · agent with m · 2 calls · $0 ($0.05 reserved) · 0 tokens',
     ])
   })
+})
+
+test('a run that has nothing to spend is not measured against a cap of nothing', () => {
+  expect(sayBudget({ spentMicros: 0, reservedMicros: 0, capMicros: 0, spentTokens: 0, capTokens: 0 })).toBe('spent $0')
 })

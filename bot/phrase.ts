@@ -1,21 +1,19 @@
-import { dollars } from '../core/model/amount.ts'
-import { counted } from '../core/model/counted.ts'
 import type { Reply } from '../core/commands/command.ts'
-import type { GateCard, HeldLine, LedgerLine, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
+import type { GateCard, HeldLine, Money, Outlook, RunCard, RunLine } from '../core/model/card.ts'
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
 import { diffLines } from './diff.ts'
-import { sayTime, table } from './layout.ts'
+import { sayMoney, sayTime, table } from './layout.ts'
 import { quoted, quotedLines } from './quoted.ts'
 import { sayPersonal } from './say-person.ts'
+import { sayLedger } from './say-ledger.ts'
 import { sayTakenBack } from './say-undo.ts'
 
-/** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
+export { sayMoney } from './layout.ts'
 
-/** `$0`, `$1.50`. */
-export const sayMoney = (micros: number): string => (micros === 0 ? '$0' : dollars(micros))
+/** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
 /** `5.8 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`. */
 export function sayDuration(ms: number): string {
@@ -54,10 +52,14 @@ export function sayState(state: RunState, waitingFor: WaitingFor | null): string
   }
 }
 
-/** `███░░░ 2/6`. */
+/** Longer ones wrap on a phone, and in a terminal beside their words. */
+const longestBar = 20
+
+/** `███░░░ 2/6`: a block for each step, or for several where there are many. */
 export function sayProgress({ n, of }: RunCard['phase'], isDone: boolean): string {
-  const full = isDone ? of : n - 1
-  return `${'█'.repeat(full)}${'░'.repeat(of - full)} ${n}/${of}`
+  const length = Math.min(of, longestBar)
+  const full = isDone ? length : Math.floor(((n - 1) * length) / of)
+  return `${'█'.repeat(full)}${'░'.repeat(length - full)} ${n}/${of}`
 }
 
 /** The card of a run in one line: what a live display redraws. */
@@ -90,30 +92,13 @@ export function sayCard(card: RunCard): readonly string[] {
 
 /** `spent $0 of $10.00 · 0 of 2,000,000 tokens`, and the 80 % warning. */
 export function sayBudget(money: Money): string {
+  // An undo, say: it calls no model, and has nothing to spend.
+  if (money.capMicros + money.capTokens + money.spentMicros + money.spentTokens === 0) return 'spent $0'
   const reserved = money.reservedMicros > 0 ? `, ${sayMoney(money.reservedMicros)} reserved` : ''
   const warning =
     money.capMicros > 0 && money.spentMicros + money.reservedMicros >= 0.8 * money.capMicros ? ' ! over 80 %' : ''
   const tokens = `${money.spentTokens.toLocaleString('en-US')} of ${money.capTokens.toLocaleString('en-US')} tokens`
   return `spent ${sayMoney(money.spentMicros)}${reserved} of ${sayMoney(money.capMicros)} · ${tokens}${warning}`
-}
-
-const ledgerShown = 8
-
-/** Where the money went, the dearest first: `███░░ 63 % · implement M-001 · agent with openai/gpt-5.5 · 12 calls · $0.40 · 80,000 tokens`. */
-function sayLedger(ledger: readonly LedgerLine[]): readonly string[] {
-  // Where nothing costs money, as with a model of one's own, tokens say where it went.
-  const isFree = ledger.every(({ spentMicros }) => spentMicros === 0)
-  const sizeOf = ({ spentMicros, spentTokens }: LedgerLine): number => (isFree ? spentTokens : spentMicros)
-  const all = ledger.reduce((sum, line) => sum + sizeOf(line), 0)
-  const lines = ledger.slice(0, ledgerShown).map((line) => {
-    const { step, purpose, calls, spentMicros, spentTokens, reservedMicros } = line
-    const reserved = reservedMicros > 0 ? ` (${sayMoney(reservedMicros)} reserved)` : ''
-    const share = all === 0 ? [] : [sayShare(sizeOf(line) / all)]
-    const used = [counted(calls, 'call'), `${sayMoney(spentMicros)}${reserved}`, counted(spentTokens, 'token')]
-    return `  ${[...share, quoted(step), quoted(purpose), ...used].join(' · ')}`
-  })
-  const more = ledger.length - lines.length
-  return more > 0 ? [...lines, `  and ${more} more`] : lines
 }
 
 /** What stays set aside because nobody knows better, and what to do once somebody does. */
@@ -128,12 +113,6 @@ function sayHeld(handle: string, held: readonly HeldLine[]): readonly string[] {
     ),
     `  Once you know from its bill: /budget ${handle} ${idOf(first)} <dollars>`,
   ]
-}
-
-/** `███░░ 63 %`. */
-function sayShare(share: number): string {
-  const full = Math.round(share * 5)
-  return `${'█'.repeat(full)}${'░'.repeat(5 - full)} ${Math.round(share * 100)} %`
 }
 
 /** `pull request #7  https://github.com/ada/shop/pull/7`, and what became of it. */

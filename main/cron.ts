@@ -97,11 +97,12 @@ async function list({ screen, json }: Shell, { db }: House): Promise<number> {
     screen.output.write(`${JSON.stringify({ ok: true, schedules: listed })}\n`)
     return exitCodes.done
   }
+  const width = Math.max(...rows.map(({ name }) => name.length))
   for (const { name, says, last } of rows) {
     const when = last
       ? `${last.outcome} ${last.tick.toISOString().slice(0, 16)}Z  ${sayFigures(last.detail)}`
       : 'never ran'
-    screen.print(`${name.padEnd(15)} ${says}`, `${' '.repeat(16)}${when}`)
+    screen.print(`${name.padEnd(width)}  ${says}`, `${' '.repeat(width)}  ${when}`)
   }
   return exitCodes.done
 }

@@ -133,10 +133,10 @@ export async function lint(shell: Pick<Invocation, 'screen' | 'json'>, words: re
     return misused(shell, 'lint needs a folder, and nothing more than a README beside it.', usage)
   }
   const texts = await readTexts(resolve(folder), ['.md']).catch(cannotRead)
-  if (texts instanceof Error) return misused(shell, `${folder} cannot be read: ${texts.message}.`)
+  if (texts instanceof Error) return misused(shell, ...sayUnread(folder, texts))
   const files = texts.map(({ path, text }) => ({ path: asSuitePath(folder, path), text }))
   const readme = readmePath === undefined ? null : await readFile(readmePath).catch(cannotRead)
-  if (readme instanceof Error) return misused(shell, `${readmePath} cannot be read: ${readme.message}.`)
+  if (readme instanceof Error) return misused(shell, ...sayUnread(readmePath, readme))
   const findings = [
     ...lintSuite(files, { expectWholeSuite: true, otherPaths: new Set(['README.md']) }),
     ...sharedLines(files),
@@ -154,6 +154,15 @@ export async function lint(shell: Pick<Invocation, 'screen' | 'json'>, words: re
 function cannotRead(error: unknown): Error {
   if (error instanceof Error && 'code' in error) return error
   throw error
+}
+
+/** A sentence and the next step. */
+function sayUnread(path: string | undefined, error: Error): readonly [string, string] {
+  const code = 'code' in error ? error.code : ''
+  const next = 'Usage: qp lint <folder with the documents> [--against README.md]'
+  if (code === 'ENOENT') return [`There is no ${path}: check the path.`, next]
+  if (code === 'ENOTDIR') return [`${path} is a file: give the folder that holds the documents.`, next]
+  return [`${path} cannot be read: ${error.message}.`, next]
 }
 
 /** The suite's documents are named from the repository's root, whichever folder was given. */

@@ -95,6 +95,18 @@ describe('an owner, a question, a comment', () => {
     expect(questions.at(-1)?.text).toContain('Who owns the documents of shop?')
   })
 
+  test('a part that became a question is not said to have come to nothing, and no page points at commands that it does not have', async () => {
+    const readme =
+      '# Shop\n\nCustomers must pay by API and CSV.\n\n## Open\n\nShould 1,000 be one word or two?\n\n## Weather\n\nIt is fine.\n'
+    const { documents, questions } = await write(requestFor(readme))
+    expect(questions[0]).toMatchObject({ text: 'Should 1,000 be one word or two?', line: 7 })
+    const overview = textOf(documents, '00_overview.md')
+    expect(overview).toContain('| Open | 5 | 0 | [Anchor](ANCHOR.md) |')
+    expect(overview).toContain('| Weather | 9 | 0 | read, nothing to carry over |')
+    expect(overview).toContain('It uses 2 abbreviations and leaves both of them unexplained.')
+    expect(textOf(documents, '70_runbook.md')).toContain('The README gives no command for daily work.')
+  })
+
   test('a right without a holder is asked for by name, at its line', async () => {
     const { questions } = await write(requestFor('# Shop\n\n- A parcel can be deleted before pickup.\n'))
     expect(questions[0]).toEqual({ id: 'Q1', text: 'Who may delete a parcel?', line: 3 })

@@ -51,7 +51,7 @@ function terminology(study: Study): readonly (string | null)[] {
   const short =
     abbreviations.length === 0
       ? ''
-      : ` It uses ${counted(abbreviations.length, 'abbreviation')}${unexplained === 0 ? '' : ` and leaves ${unexplained === abbreviations.length ? 'all' : unexplained} of them unexplained`}.`
+      : ` It uses ${counted(abbreviations.length, 'abbreviation')}${unexplained === 0 ? '' : ` and leaves ${unexplained < abbreviations.length ? unexplained : unexplained === 2 ? 'both' : 'all'} of them unexplained`}.`
   return [`${shown}${short} Meanings and lines are in the [glossary](99_glossary.md).`]
 }
 
@@ -76,6 +76,7 @@ function context(study: Study): readonly (string | null)[] {
 const mostRows = 60
 
 function outline(study: Study): readonly (readonly string[])[] {
+  const asked = askedIn(study)
   const sections = study.readme.sections.slice(1).filter(({ depth, title }) => depth <= 3 && title !== '')
   const held = new Map<Section, number>()
   for (const { section } of study.requirements) {
@@ -88,11 +89,20 @@ function outline(study: Study): readonly (readonly string[])[] {
       `${'· '.repeat(Math.max(0, section.depth - 2))}${cell(clip(section.title, 70))}`,
       String(section.line),
       String(held.get(section) ?? 0),
-      destination(section, section.depth > 1 && held.has(section)),
+      destination(section, section.depth > 1 && held.has(section), asked.has(section)),
     ])
 }
 
-function destination({ topic, depth }: Section, holds: boolean): string {
+/** The parts in which an open question of the anchor stands. */
+function askedIn({ questions, readme }: Study): ReadonlySet<Section> {
+  const sections = questions.flatMap(({ line }) => {
+    const section = line === null ? undefined : readme.sections.findLast((each) => each.line <= line)
+    return section === undefined ? [] : [section]
+  })
+  return new Set(sections)
+}
+
+function destination({ topic, depth }: Section, holds: boolean, asks: boolean): string {
   if (holds) return '[Requirements](20_requirements.md)'
   switch (topic) {
     case 'install':
@@ -123,6 +133,6 @@ function destination({ topic, depth }: Section, holds: boolean): string {
     case 'limits':
       return '[Non-functional](50_nonfunctional.md)'
     default:
-      return depth === 1 ? '[Anchor](ANCHOR.md)' : 'read, nothing to carry over'
+      return depth === 1 || asks ? '[Anchor](ANCHOR.md)' : 'read, nothing to carry over'
   }
 }

@@ -52,7 +52,8 @@ function operations(study: Study): readonly (string | null)[] {
   const blocks = study.facts.shell.filter((block) => momentOf(study, block) === 'run')
   const variables = study.facts.variables.filter(({ says }) => says !== null)
   const rows = variables.map(({ name, says }) => `${inline(`\`${name}\``)}: ${inline(clip(says ?? '', 120))}`)
-  const otherwise = 'The README gives no command for daily work beyond the ones above.'
+  const beyond = study.facts.shell.some((block) => momentOf(study, block) === 'start') ? ' beyond the ones above' : ''
+  const otherwise = `The README gives no command for daily work${beyond}.`
   const words = steps(study, ['deployment', 'usage'], '')
   const inWords = words.length === 0 ? [otherwise] : ['### In the README’s words', ...words]
   return [

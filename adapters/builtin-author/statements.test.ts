@@ -93,6 +93,12 @@ describe('what is and what is not a statement', () => {
     ['a task list counts without its box', '- [x] takes parcels in', [['feature', 1, 'takes parcels in']]],
     ['"Not:" is a non-goal', '- Not: routes', [['non-goal', 1, 'Not: routes']]],
     ['so is a bullet below such a heading', '## Out of scope\n\n- Payment', [['non-goal', 3, 'Payment']]],
+    ['and below others that mean it', '## Not included\n\n- Payment', [['non-goal', 3, 'Payment']]],
+    [
+      'what is left out of a list is a feature',
+      '## Excluded files\n\n- Drafts must be skipped.',
+      [['must', 3, 'Drafts must be skipped.']],
+    ],
     ['so is what it does not do', 'It does not send parcels.', [['non-goal', 1, 'It does not send parcels.']]],
     ['a condition is no non-goal', 'If it does not start, wait.', []],
     ['carriage returns count lines', 'One.\r\n\r\nIt must run.\r\n', [['must', 3, 'It must run.']]],

@@ -104,9 +104,14 @@ export const headingTopics: readonly (readonly [Topic, RegExp])[] = [
   ],
   [
     'non-goals',
-    anyWord(`non-?goals? | not goals? | out of scope | not in scope | what it is not | what it does not do
-    | what .{1,30} is not | what .{1,40} does not do | не входит .* | вне рамок | не цели | чего .* не делает
-    | nicht[- ]ziele | nicht im umfang | hors périmètre | non-objectifs | fuera de(?:l)? alcance | 非目标 | 非目標`),
+    either(
+      anyWord(`non-?goals? | not goals? | out of scope | not in scope | what it is not | what it does not do
+        | what .{1,30} is not | what .{1,40} do(?:es)? not do | what .{1,40} (?:will not|won['’]t) do
+        | не входит .* | вне рамок | не цели | чего .* не делает
+        | nicht[- ]ziele | nicht im umfang | hors périmètre | non-objectifs | fuera de(?:l)? alcance | 非目标 | 非目標`),
+      // Only as the whole of a heading: "Excluded files" may well be something that it does.
+      /^(?:(?:explicitly )?(?:not (?:included|covered|planned|supported)|excluded|exclusions)(?: yet| here| in (?:this|the first) \p{L}+)?|will not do|won['’]t do|не включено|исключено|nicht (?:enthalten|geplant)|ausgeschlossen|non inclus|no incluido|exclusiones)\W*$/u,
+    ),
   ],
   [
     'questions',

@@ -156,9 +156,20 @@ export function misused(shell: Pick<Invocation, 'screen' | 'json'>, message: str
 /** Sentences name commands with a slash; at a shell's prompt they are typed after `qp`. Escape sequences are taken out. */
 const asTyped = (line: string): string => typed(harmless(line))
 
-const typed = (text: string): string => text.replaceAll(slashCommand, '$1qp $2')
+const typed = (text: string): string =>
+  text
+    .replaceAll(slashCommand, '$1qp $2')
+    .replace(wayToWrite, (way) => way.replaceAll(commandOfWay, '$1qp $2'))
+    .replace(/\bSee help\.$/, 'See qp help.')
 
-const slashCommand = new RegExp(`(^|[\\s(])/(${Object.keys(grammar).join('|')})\\b`, 'g')
+const commands = Object.keys(grammar).join('|')
+
+const slashCommand = new RegExp(`(^|[\\s(])/(${commands})\\b`, 'g')
+
+/** How a command is written, and what was meant by one that does not exist: both without a slash. */
+const wayToWrite = /^ *(?:Usage|Did you mean)\b.*$/
+
+const commandOfWay = new RegExp(`((?:Usage:|Did you mean| \\|) )(${commands})(?= |\\?|$)`, 'g')
 
 const printJson = (screen: Screen, value: unknown): void => {
   screen.output.write(`${JSON.stringify(value)}\n`)

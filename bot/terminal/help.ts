@@ -63,5 +63,5 @@ const written = (kind: CommandKind, before: string): string =>
     .map((way) => before + way)
     .join(' | ')
 
-/** `key list | key revoke <id>` are two ways to use it. */
-const waysOf = (usage: string): readonly string[] => usage.split(' | ')
+/** `key list | key revoke <id>` are two ways to use it; a choice in brackets is part of one. */
+const waysOf = (usage: string): readonly string[] => usage.split(/ \| (?![^[]*\])/)

@@ -32,7 +32,7 @@ export const readRepository = ({
     const { settings, sources } = policy
     checkModels(settings, { models: known, workshop })
     const readme = await readReadme(ctx, source, snapshot)
-    const earlier = await ctx.earlier()
+    const earlier = (await ctx.earlier()).filter(({ output }) => readOutput.safeParse(output).data?.isDry !== true)
     const models = modelsOf(settings, { author, workshop })
     const output: ReadOutput = {
       snapshot,
@@ -46,6 +46,7 @@ export const readRepository = ({
       modelsBefore: modelsBefore(settings, models, earlier),
       outlook: outlookOf({ author, workshop }, policy, { readmeBytes: readme.sizeBytes, earlier }),
       retentionDays: settings.policies.data_retention_days ?? null,
+      isDry: input.dryRun,
     }
     return {
       kind: 'done',

@@ -95,6 +95,8 @@ export const readOutput = z.object({
   }),
   /** Days that the run is kept once it is over, as the project asks; null: the server's default. */
   retentionDays: z.number().nullable().default(null),
+  /** Nothing comes after this step: what such a run cost, and which models it would have asked, says nothing about others. */
+  isDry: z.boolean().default(false),
 })
 
 export type ReadOutput = z.infer<typeof readOutput>

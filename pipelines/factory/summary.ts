@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { MadeEffect, StepContext, StepKind } from '../../core/pipeline.ts'
 import { dollars } from '../../core/model/amount.ts'
+import { counted } from '../../core/model/counted.ts'
 import type { DecisionRecord } from '../../core/ports.ts'
 import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { phaseOf } from './estimate.ts'
@@ -30,7 +31,7 @@ export const summarize: StepKind = {
       `- Documents: ${anchor.documents.length + suite.documents.length} on branch ${published.branch}, commit ${published.commit}`,
       ...(published.pullRequest ? [`- Pull request: ${published.pullRequest.url}`] : []),
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,
-      `- Cost: ${dollars(spent.micros)}, ${spent.tokens} tokens; estimated ${dollars(read.outlook.likelyMicros)}`,
+      `- Cost: ${dollars(spent.micros)}, ${counted(spent.tokens, 'token')}; estimated ${dollars(read.outlook.likelyMicros)}`,
       ...(await sayPhases(ctx, read)),
       ...(await sayMilestones(ctx)),
       '',

@@ -18,19 +18,29 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
 }, async () => {
   const state = await openState()
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-    [['run', ''], 2, /run needs more\.\n {2}Usage: run/],
+    [['run', ''], 2, /run needs more\.\n {2}Usage: qp run/],
+    [['runs', 'x'], 2, /That is not how runs is written\.\n {2}Usage: qp runs \[page\]/],
+    [['aprove', 'r7k2'], 2, /There is no command aprove\.\n {2}Did you mean qp approve r7k2\?/],
+    [['key', 'drop'], 2, /Usage: qp key add <label> .* \| qp key list \| qp key revoke <id>/],
+    [['xyzzyplugh'], 2, /See qp help\./],
     [['status', '999999'], 2, /999999 is not a run: runs look like r7k2/],
     [['approve', 'r7k2'], 3, /There is no run r7k2\.\n {2}See qp runs/],
     [['start', 'now'], 2, /start does not know now/],
     [['db', 'upp'], 2, /Usage: qp db up/],
     [['help', 'nope'], 2, /There is no command nope/],
-    [['lint', '/nowhere/at/all'], 2, /\/nowhere\/at\/all cannot be read: ENOENT/],
+    [['lint', '/nowhere/at/all'], 2, /There is no \/nowhere\/at\/all: check the path\.\n {2}Usage: qp lint/],
+    [['lint', resolve('README.md')], 2, /README\.md is a file: give the folder/],
     [['work-alone', 'r7k2'], 2, /A worker calls work-alone by itself/],
   ]
   for (const [words, exitCode, sentence] of cases) {
     const said = await qp(state, ...words)
     expect(said, words.join(' ')).toMatchObject({ exitCode, out: expect.stringMatching(sentence), err: '' })
   }
+  for (const name of ['start', 'cron', 'demo', 'doctor', 'replay', 'lint', 'db', 'run']) {
+    const said = await qp(state, name, '--help')
+    expect(said, name).toMatchObject({ exitCode: 0, out: expect.stringMatching(`^qp ${name}.*\n {2}\\w`) })
+  }
+  expect((await qp(state, 'status', '--help')).out).toContain('qp status <run> --watch')
   for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))) {
     const json = await qp(state, ...words, '--json')
     expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })

@@ -36,3 +36,14 @@ test('a run is estimated from those before it, its range covers what it costs, a
   const third = await whole()
   expect(third.outlook).toMatchObject({ basis: '2 earlier runs', likelyMicros: 420_000 })
 })
+
+test('a dry run, which costs nothing, is no measure for the run after it', async () => {
+  const author = spendingAuthor({ worst: 900_000, used: () => 200_000 })
+  const house = await openTestHouse({}, null, { codeHost: null, git: {}, author })
+  const folder = await makeRepository(house, 'shop', { 'README.md': readme })
+  await house.work()
+  const dry = await cardWhen(house, await startFactory(house, folder, { dryRun: true }), isAtEnd)
+  const next = await cardWhen(house, await startFactory(house, folder), isAtGate)
+  expect(next.outlook?.basis).toBe('the README’s length')
+  expect(next.outlook?.likelyMicros).toBe(dry.outlook?.likelyMicros)
+})

@@ -13,6 +13,7 @@ import {
   type TestHouse,
 } from '../support/house.ts'
 import { losing } from '../support/losing.ts'
+import type { AgentReport } from '../../core/workshop.ts'
 import { hasSandbox } from '../support/has-sandbox.ts'
 import { append, type Deed, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
@@ -105,8 +106,12 @@ test.runIf(hasSandbox)(
 )
 
 /** A run at the gate of its only milestone's first change, made by an agent that does this. */
-async function atWork(deed: Deed, files: Readonly<Record<string, string>> = {}) {
-  const agent = scriptedAgent(deed)
+async function atWork(deed: Deed, files: Readonly<Record<string, string>> = {}, report: Partial<AgentReport> = {}) {
+  const scripted = scriptedAgent(deed)
+  const agent: typeof scripted = {
+    ...scripted,
+    work: async (task, desk) => ({ ...(await scripted.work(task, desk)), ...report }),
+  }
   const house = await openTestHouse({}, null, { codeHost: null, git: {}, workshop: workshopOf(agent) })
   const given = { 'README.md': readme.split('## Refunds')[0] ?? '', Makefile: makefile, ...files }
   const folder = await makeRepository(house, 'shop', given)
@@ -177,8 +182,25 @@ test.runIf(hasSandbox)(
     })
     const card = await cardWhen(house, handle, isPaused)
     expect([card.reasonCode, agent.tasks.length]).toEqual(['no_progress', 3])
+    const named = /\/artifacts \w+ (M-001\/agent-3\.txt) has its last words/.exec(card.reason ?? '')?.[1]
+    const words = agreed(await house.ask({ kind: 'artifacts', run: handle, name: named ?? '' }))
+    expect(words.kind === 'file' && words.text).toContain('done')
   },
 )
+
+test.runIf(hasSandbox)('an agent that cannot even begin is not asked twice, and people hear why', async () => {
+  const said =
+    'node:internal/modules/cjs/loader:1210\n  throw err;\n\nError: Cannot find module /opt/agent.mjs\n    at x'
+  const report = { ended: 'failed', said, calls: 0 } as const
+  const { agent, house, handle } = await atWork(() => Promise.resolve(), {}, report)
+  const card = await cardWhen(house, handle, isPaused)
+  expect([card.reasonCode, agent.tasks.length]).toEqual(['no_progress', 1])
+  expect(card.reason).toContain(
+    'ended with an error before it asked its model anything for M-001: Error: Cannot find module /opt/agent.mjs. ',
+  )
+  const words = agreed(await house.ask({ kind: 'artifacts', run: handle, name: 'M-001/agent-1.txt' }))
+  expect(words.kind === 'file' && words.text).toContain(said)
+})
 
 test.runIf(hasSandbox)(
   'changes asked for at the gate reach the agent, and the next gate shows what is new',

@@ -32,6 +32,7 @@ test('another model than in the last run waits for a decision where the project 
   agreed(await approve(first))
   await cardWhen(house, first, isAtEnd)
   model = 'openai/two'
+  await cardWhen(house, await startFactory(house, folder, { dryRun: true }), isAtEnd)
   const second = await startFactory(house, folder)
   const asked = await cardWhen(house, second, isAtGate)
   expect(asked.gates).toMatchObject([

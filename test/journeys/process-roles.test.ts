@@ -112,6 +112,7 @@ test('an operator runs a schedule by hand, and sees when each ran last', { timeo
   expect(JSON.parse(json.out)).toMatchObject({ ok: true, kind: 'done', detail: { runs: 0 } })
   const listed = await qp(state, 'cron')
   expect(listed.out).toMatch(/stuck-sweep .+\n +done \d{4}-\d\d-\d\dT/)
+  expect(listed.out, 'one column for all names').toMatch(/^gate-escalation {10}tells .+\n {25}never ran/m)
   expect(listed.out).toMatch(/rollup .+\n +never ran/)
   expect(await qp(state, 'cron', '--once', 'retantion')).toMatchObject({
     exitCode: 2,

@@ -215,7 +215,7 @@ export const isAtEnd = (card: RunCard): boolean => isOver(card.state)
 export async function startFactory(
   house: TestHouse,
   target: string,
-  options: { readonly branch?: string } = {},
+  options: { readonly branch?: string; readonly dryRun?: boolean } = {},
 ): Promise<string> {
   const reply = agreed(
     await house.ask({
@@ -223,7 +223,7 @@ export async function startFactory(
       target,
       branch: options.branch ?? null,
       pipeline: 'factory',
-      dryRun: false,
+      dryRun: options.dryRun ?? false,
       confirm: false,
     }),
   )

@@ -1,3 +1,4 @@
+import { counted } from '../../../core/model/counted.ts'
 import { roundOf } from '../../../core/model/plan.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { ArtifactRef, Outcome } from '../../../core/model/outcome.ts'
@@ -136,9 +137,14 @@ async function build(work: Work): Promise<Outcome> {
   })
   if ('passed' in built) return askToInstall(ctx, milestone, built)
   const { made, report, logs } = built
-  if (made.unchanged + 1 >= sameBytesAllowed && ctx.resumed?.kind !== 'resumed')
-    return { kind: 'ask', code: 'no_progress', message: noProgress(ctx, milestone, made) }
   const said = await keepText(ctx, `${milestone.id}/agent-${roundOf(ctx.stepId)}.txt`, sayReport(report), 'text/plain')
+  const isIdle = report.ended === 'failed' && report.calls === 0 && (made.files.length === 0 || made.unchanged > 0)
+  const stuck = isIdle
+    ? neverBegan(work, report, said.name)
+    : made.unchanged + 1 >= sameBytesAllowed && ctx.resumed?.kind !== 'resumed'
+      ? noProgress(work, made, said.name)
+      : null
+  if (stuck !== null) return { kind: 'ask', code: 'no_progress', message: stuck, artifacts: [said, ...logs] }
   return { kind: 'done', output: made, artifacts: [made.patch, said, ...logs] }
 }
 
@@ -232,8 +238,19 @@ async function openWith({ ctx, ports, milestone, base }: Work, previous: Change 
   })
 }
 
-const noProgress = (ctx: StepContext, { id }: Milestone, { unchanged }: Change): string =>
-  `The agent left the same files ${unchanged + 1} times for ${id}. Say in the README or with /changes what it misses; /resume ${ctx.handle} lets it try again, /cancel ${ctx.handle} stops.`
+const noProgress = ({ ctx, milestone, base }: Work, { unchanged }: Change, said: string): string =>
+  `The agent left the same files ${unchanged + 1} times for ${milestone.id}: /artifacts ${ctx.handle} ${said} has its last words. /resume ${ctx.handle} lets it try again, from ${base.branch} as it is then; /cancel ${ctx.handle} stops.`
+
+/** Most of an agent's last words that stand on a card. */
+const wordsShown = 160
+
+/** Trying again mends nothing: a file that the sandbox does not show, a wrong argument, a package that is not there. */
+function neverBegan({ ctx, ports, milestone }: Work, { said }: AgentReport, name: string): string {
+  const lines = said.split('\n').map((line) => line.trim())
+  const words = lines.find((line) => /\b(?:error|cannot|not found|no such)\b/iu.test(line)) ?? lines.find(Boolean)
+  const why = words === undefined ? '' : `: ${words.slice(0, wordsShown)}`
+  return `The agent ${ports.workshop.agent.name} ended with an error before it asked its model anything for ${milestone.id}${why}. /artifacts ${ctx.handle} ${name} has all of it. Correct how it is called, see docs/agents.md, then /resume ${ctx.handle}; /cancel ${ctx.handle} stops.`
+}
 
 const whereOf = ({ isUnfinished }: Carried): string =>
   isUnfinished
@@ -317,4 +334,4 @@ async function carryOver(work: Work): Promise<Outcome> {
 }
 
 const sayReport = ({ ended, calls, used, said }: AgentReport): string =>
-  `${ended} after ${calls} calls of its model, ${used.tokens} tokens\n\n${said}\n`
+  `${ended} after ${counted(calls, 'call')} of its model, ${counted(used.tokens, 'token')}\n\n${said}\n`
