@@ -234,9 +234,10 @@ async function makeStateDir(config: Config): Promise<string> {
   try {
     await makeFolder(stateDir)
   } catch (error) {
+    const isFile = error instanceof Error && 'code' in error && error.code === 'EEXIST'
     throw new Fault({
       code: 'PRECONDITION_FAILED',
-      message: `The state folder ${stateDir} cannot be made (${sayError(error)}): set QP_STATE_DIR to a folder that this user may write.`,
+      message: `The state folder ${stateDir} ${isFile ? 'is a file' : `cannot be made (${sayError(error)})`}: set QP_STATE_DIR to a folder that this user may write.`,
       retryable: false,
       cause: error,
     })

@@ -106,6 +106,9 @@ test.each([
   ['und r7k2', 'Did you mean undo r7k2?'],
   ['undo r7k2 M-001', 'Write seven of its digits'],
   ['undo r7k2 3f2a1bc 3f2a1bd', 'Usage: undo'],
+  ['approve r7k2 anchor phase more', 'Usage: approve'],
+  ['actor role bob +king', 'Roles are viewer, '],
+  ['actor role bob +admn', 'Did you mean admin?'],
 ])('%s is refused with what to write', (line, next) => {
   const parsed = parseCommand(wordsOf(line))
   expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { describeApi } from '../bot/http/openapi.ts'
-import { grammar } from '../bot/parse-command.ts'
+import { grammar } from '../bot/grammar.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'AGENTS.md', ...listMarkdown('docs')]

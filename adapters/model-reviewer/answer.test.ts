@@ -26,7 +26,7 @@ test.each([
   ['one criterion too few', said([met(1)]), 'criterion 2 is judged 0 times and must be judged once'],
   ['one criterion twice', said([met(1), met(1), met(2)]), 'criterion 1 is judged 2 times and must be judged once'],
   ['a criterion that nobody asked about', said([met(1), met(2), met(3)]), 'there are 2 criteria, numbered from 1'],
-  ['no bugs and no word of it', JSON.stringify({ criteria: [met(1), met(2)] }), /^bugs: /],
+  ['no bugs and no word of it', JSON.stringify({ criteria: [met(1), met(2)] }), /^bugs is missing$/],
 ])('%s is no answer, and it is said why', (_, text, why) => {
   const { judged, errors } = readAnswer(text, 2)
   expect(judged).toBeNull()

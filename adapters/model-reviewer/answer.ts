@@ -62,8 +62,10 @@ const refused = ([first = 'it cannot be read', ...others]: readonly string[]): R
   errors: [first, ...others],
 })
 
-const sayIssue = ({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): string =>
-  path.length === 0 ? 'it is no JSON object of the shape that was asked for' : `${path.join('.')}: ${message}`
+const sayIssue = ({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): string => {
+  if (path.length === 0) return 'it is no JSON object of the shape that was asked for'
+  return message.endsWith('received undefined') ? `${path.join('.')} is missing` : `${path.join('.')}: ${message}`
+}
 
 /** The object in an answer, also where a fence or words stand around it; undefined where there is none. */
 function jsonIn(text: string): unknown {

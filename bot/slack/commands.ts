@@ -1,7 +1,8 @@
 import type { Command, CommandKind } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
 import type { Unsaid } from '../surface.ts'
-import { grammar, parseTyped, wordsOf } from '../parse-command.ts'
+import { grammar } from '../grammar.ts'
+import { parseTyped, wordsOf } from '../parse-command.ts'
 
 const kinds = Object.keys(grammar) as readonly CommandKind[]
 

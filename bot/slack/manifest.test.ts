@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { stringify } from 'yaml'
-import { grammar } from '../parse-command.ts'
+import { grammar } from '../grammar.ts'
 
 /** What Slack keeps for itself: https://slack.com/help/articles/201259356-Slash-commands-in-Slack */
 const builtIn = new Set(

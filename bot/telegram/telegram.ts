@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { grammar } from '../parse-command.ts'
+import { grammar } from '../grammar.ts'
 import type { Board, Button, Reception, Surface } from '../surface.ts'
 import { createBoard } from './board.ts'
 import { Client } from './client.ts'

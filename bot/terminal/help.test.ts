@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { grammar } from '../parse-command.ts'
+import { grammar } from '../grammar.ts'
 import { sayCommand, sayCommands } from './help.ts'
 
 test('help has every command once, and no line that wraps because of its left column', () => {

@@ -1,5 +1,5 @@
 import type { CommandKind } from '../../core/commands/command.ts'
-import { grammar } from '../parse-command.ts'
+import { grammar } from '../grammar.ts'
 
 /** What belongs together, in the order in which people need it. */
 const topics: Readonly<Record<string, readonly CommandKind[]>> = {

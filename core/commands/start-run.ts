@@ -9,6 +9,7 @@ import { cardKey, insertRunCard } from '../store/card.ts'
 import { lockRun } from '../store/run.ts'
 import { findLockHolder, lockStarts, type StartDraft, startRuns, upsertProject } from '../store/start.ts'
 import { grantLocks } from '../store/claim.ts'
+import { undoPipeline } from '../model/undo.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
@@ -18,13 +19,13 @@ type Run = Extract<Command, { kind: 'run' }>
 /** Queues a run of a pipeline; a second one for the same lock key queues behind it, unless the pipeline says otherwise. */
 export async function startRun(request: Request<Run>): Promise<Result<Done>> {
   const { tx, desk, actor, command } = request
-  const recipe = Object.hasOwn(desk.pipelines, command.pipeline) ? desk.pipelines[command.pipeline] : undefined
-  if (!recipe)
-    return refused(
-      'usage',
-      `There is no pipeline ${command.pipeline}.`,
-      `Known: ${Object.keys(desk.pipelines).join(', ')}.`,
-    )
+  // An undo is of a run, and starts by a command of its own.
+  const known = Object.keys(desk.pipelines).filter((name) => name !== undoPipeline)
+  const recipe = known.includes(command.pipeline) ? desk.pipelines[command.pipeline] : undefined
+  if (!recipe) {
+    const next = command.pipeline === undoPipeline ? 'Write /undo and the run.' : `Known: ${known.join(', ')}.`
+    return refused('usage', `There is no pipeline ${command.pipeline} to run on a repository.`, next)
+  }
   const parsed = recipe.input.safeParse(inputOf(command))
   if (!parsed.success) return refused('invalid_input', parsed.error.issues.map((issue) => issue.message).join(' '))
   const locked = await meetHolder(request, recipe, recipe.lockKey(parsed.data))

@@ -3,7 +3,7 @@ import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
-import { effectsToUndo, policyOfUndo, undoLock } from '../model/undo.ts'
+import { effectsToUndo, policyOfUndo, undoLock, undoPipeline } from '../model/undo.ts'
 import { draftOf } from '../store/draft-run.ts'
 import { listEffects } from '../store/effect.ts'
 import { lockStarts } from '../store/start.ts'
@@ -15,9 +15,6 @@ import { lockedRun } from './locked-run.ts'
 import { begin } from './start-run.ts'
 
 type Undo = Extract<Command, { kind: 'undo' }>
-
-/** The pipeline that takes runs back. */
-const pipeline = 'undo'
 
 /**
  * Starts a run that takes back what another has done outside. Refused while that one is live, while another undo of it is
@@ -36,8 +33,8 @@ export async function undoRun(request: Request<Undo>): Promise<Result<Done>> {
   const effects = effectsToUndo(handle, await tx.run(listEffects, { run: run.value.id }), command.commit)
   if (!effects.ok) return last ? { ok: false, refusal: pointedTo(effects.refusal, last.handle) } : effects
   const passed = await tx.run(listPassedPolicies, { run: run.value.id })
-  const recipe = desk.pipelines[pipeline]
-  assert(recipe, `nobody knows the pipeline ${pipeline}`)
+  const recipe = desk.pipelines[undoPipeline]
+  assert(recipe, `nobody knows the pipeline ${undoPipeline}`)
   const parsed = recipe.input.safeParse({
     undoes: {
       run: run.value.id,

@@ -23,7 +23,7 @@ const whose: Readonly<Record<MoneyRefusal['level'], string>> = {
 
 /** What can be done about it; a part of time ends by itself. */
 const wayOn: Readonly<Record<MoneyRefusal['level'], string>> = {
-  run: 'Raise it with /budget, or stop with /cancel.',
+  run: 'Decide about more at the gate budget, or stop with /cancel.',
   step: 'Raise steps.tokens_budget in quantapilot.yml and start a new run, or stop with /cancel.',
   task: 'Stop with /cancel, or start a run of its own for the rest.',
   'project-day': '/resume after the day has ended, or stop with /cancel.',

@@ -3,6 +3,9 @@ import type { GatePolicy, Role } from './plan.ts'
 import type { Result } from './problem.ts'
 import { accepted, refused } from './problem.ts'
 
+/** The pipeline that takes runs back. */
+export const undoPipeline = 'undo'
+
 /** What an undo does about an effect: takes it away, makes another that balances it, or can do nothing. */
 export type Reversal = 'undo' | 'compensate' | 'irreversible'
 

@@ -108,10 +108,18 @@ export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly strin
   return [
     ...(gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
-    ...(goesOnToCode ? [sayGate(policy, 'first-merge'), sayGate(policy, gates['m-001'] ? 'm-001' : 'milestone')] : []),
+    ...(goesOnToCode ? [sayGate(policy, 'first-merge'), ...sayMilestones(policy)] : []),
     ...(capMicros === null ? [] : [`at most ${dollars(capMicros)}`]),
     ...(policy.sources.server === null ? [] : [`under the server’s policy ${policy.sources.server.slice(0, 12)}`]),
   ]
+}
+
+/** The first one is always shown; the others where a gate is written for all of them. */
+function sayMilestones(policy: Policy): readonly string[] {
+  const { gates } = policy.settings.policies
+  const isForAll = gates['milestone'] !== undefined
+  if (isForAll && !gates['m-001']) return [sayGate(policy, 'milestone')]
+  return [sayGate(policy, 'm-001'), ...(isForAll ? [sayGate(policy, 'milestone')] : [])]
 }
 
 function sayGate(policy: Policy, gate: string): string {

@@ -20,6 +20,8 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
     [['run', ''], 2, /run needs more\.\n {2}Usage: qp run/],
     [['runs', 'x'], 2, /That is not how runs is written\.\n {2}Usage: qp runs \[page\]/],
+    [['run', '/', '--pipeline', 'undo'], 2, /There is no pipeline undo to run on a repository\.\n {2}Write qp undo/],
+    [['run', '/', '--pipeline', 'foo'], 2, /Known: factory\./],
     [['aprove', 'r7k2'], 2, /There is no command aprove\.\n {2}Did you mean qp approve r7k2\?/],
     [['key', 'drop'], 2, /Usage: qp key add <label> .* \| qp key list \| qp key revoke <id>/],
     [['xyzzyplugh'], 2, /See qp help\./],
@@ -54,6 +56,8 @@ test('a state folder that cannot be made is a sentence and no stack', { timeout:
   const said = await qp({ ...state, stateDir: join(state.dir, 'file', 'state') }, 'status')
   expect(said).toMatchObject({ exitCode: 69, err: '' })
   expect(said.out).toMatch(/^✗ The state folder \S+ cannot be made \(ENOTDIR.*\): set QP_STATE_DIR to a folder/)
+  const file = await qp({ ...state, stateDir: join(state.dir, 'file') }, 'status')
+  expect(file.out).toMatch(/^✗ The state folder \S+ is a file: set QP_STATE_DIR to a folder/)
   const nowhere = await qp({ ...state, stateDir: '/proc/state' }, 'status')
   expect(nowhere).toMatchObject({ exitCode: 69, err: '' })
   expect(nowhere.out).toMatch(/^✗ The state folder \S+ cannot be made \(\w+.*\): set QP_STATE_DIR to a folder/)

@@ -315,7 +315,11 @@ test.runIf(hasSandbox)(
     await approve(house, handle, 'first-merge')
     const again = (it: Parameters<typeof isAtGate>[0]) =>
       isAtGate(it) && it.gates.filter((gate) => gate.name === 'first-merge').length === 2
-    await cardWhen(house, handle, again)
+    const offered = await cardWhen(house, handle, again)
+    expect(offered.outlook?.policy, 'which gates there will be').toContain('gate m-001: one of approver or admin')
+    const changesOf = (card: typeof offered): unknown =>
+      card.gates.find(({ verdict }) => verdict === null)?.subject.changes
+    expect(changesOf(offered)).toEqual([expect.stringMatching(/^the same documents, on main as it is now \(/)])
     const left = (await git(folder, 'branch', '--list', 'quantapilot/*', '--format=%(refname:short)')).split('\n')
     expect(left).toEqual([`quantapilot/${handle}/docs-2`])
     await approve(house, handle, 'first-merge')

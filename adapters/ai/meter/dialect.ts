@@ -106,13 +106,25 @@ const chat: Dialect = {
   },
 }
 
+/** What is kept for an hour costs more to write than the price table knows; what is usual is kept for five minutes. */
+function inUsualCache(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inUsualCache)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      name === 'cache_control' ? without(asRecord(inner), ['ttl']) : inUsualCache(inner),
+    ]),
+  )
+}
+
 const anthropic: Dialect = {
   pathOf: (path) => (/^\/v1\/messages$/.test(path) ? '/messages' : null),
   tamed: (body, { model, cap }) => {
-    const kept = without(body, ['mcp_servers', 'container', ...dearer])
+    const kept = asRecord(inUsualCache(without(body, ['mcp_servers', 'container', ...dearer])))
     return withTools(
       { ...kept, model, max_tokens: capped(body['max_tokens'], cap) },
-      ownTools(body['tools'], own.anthropic, 'custom'),
+      ownTools(kept['tools'], own.anthropic, 'custom'),
     )
   },
   capOf: (body) => asCount(body['max_tokens']),

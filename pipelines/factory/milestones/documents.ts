@@ -43,7 +43,7 @@ export const awaitDocumentChecks = (ports: MilestonePorts): StepKind => ({
         what: `First merge: ${documentSuite.length} documents into ${base.branch}, commit ${published.commit.slice(0, 12)}`,
         risks: failed.map((name) => `The check ${name} failed.`),
         questions: [],
-        changes: before ? [`on ${base.branch} as it is now (${base.commit.slice(0, 12)})`] : [],
+        changes: before ? await changedSince(ctx, { before: before.sha256, now: manifest.sha256 }, base) : [],
         facts: [
           ...(checks.length > failed.length ? [`${checks.length - failed.length} checks passed`] : []),
           ...(published.pullRequest ? [published.pullRequest.url] : []),
@@ -54,6 +54,25 @@ export const awaitDocumentChecks = (ports: MilestonePorts): StepKind => ({
     }
   },
 })
+
+/** Most documents that are named on a card. */
+const namesShown = 5
+
+/** What is new since a person decided about the documents; where that is none of them, it is the base that they go to. */
+async function changedSince(
+  ctx: StepContext,
+  { before, now }: { readonly before: string; readonly now: string },
+  { branch, commit }: { readonly branch: string; readonly commit: string },
+): Promise<readonly string[]> {
+  const linesOf = async (sha256: string): Promise<readonly string[]> =>
+    new TextDecoder().decode(await ctx.read({ sha256 })).split('\n')
+  const known = new Set(await linesOf(before))
+  const fresh = (await linesOf(now)).filter((line) => !known.has(line) && !line.startsWith('commit '))
+  const names = fresh.flatMap((line) => line.split('  ')[1] ?? [])
+  if (names.length === 0) return [`the same documents, on ${branch} as it is now (${commit.slice(0, 12)})`]
+  const more = names.length - namesShown
+  return [...names.slice(0, namesShown), ...(more > 0 ? [`and ${more} more`] : [])]
+}
 
 async function manifestOf(ctx: StepContext, { commit }: { readonly commit: string }): Promise<string> {
   const lines: string[] = []
