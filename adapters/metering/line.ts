@@ -77,7 +77,8 @@ export async function openLine({ tmpDir, name, unit, desk }: LineOptions, servic
   // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
   server.on('connect', (_, connection) => connection.destroy())
   server.on('upgrade', (_, connection) => connection.destroy())
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ path: socket }, resolve))
+  // Heard for as long as it serves: a connection that cannot be taken, for want of a descriptor say, ends no worker.
+  await new Promise<void>((resolve, reject) => server.on('error', reject).listen({ path: socket }, resolve))
   return {
     socket,
     refused: refusal.signal,

@@ -90,7 +90,8 @@ async function listen(book: Book, socket: string): Promise<Server> {
   })
   server.on('upgrade', (request: IncomingMessage, inside: Duplex) => turnAway(book, inside, sayRefused(request)))
   server.on('clientError', (_, inside: Duplex) => inside.destroy())
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ path: socket }, resolve))
+  // Heard for as long as it serves: a connection that cannot be taken, for want of a descriptor say, ends no worker.
+  await new Promise<void>((resolve, reject) => server.on('error', reject).listen({ path: socket }, resolve))
   return server
 }
 
