@@ -131,8 +131,9 @@ class Walk {
     const title = this.#inlineText(node)
     let parent: Section | null = this.#section
     while (parent !== null && parent.depth >= node.depth) parent = parent.parent
+    const above = parent !== null && parent.depth > 1 ? parent.topic : 'other'
     const own = headingTopics.find(([, words]) => words.test(title.slice(0, 200)))?.[0]
-    const topic = own ?? (parent !== null && parent.depth > 1 ? parent.topic : 'other')
+    const topic = own === undefined || isPartNamedOpen(title, above) ? above : own
     this.#section = { title, depth: node.depth, line: this.lineAt(node.position?.start.offset ?? 0), parent, topic }
     this.sections.push(this.#section)
   }
@@ -253,6 +254,11 @@ class Walk {
     visit(node)
     return parts.join('').replace(/\s+/g, ' ').trim()
   }
+}
+
+/** Below commands and functions, "Open" is the one that opens. */
+function isPartNamedOpen(title: string, above: Topic): boolean {
+  return /^open$/i.test(title) && ['usage', 'interfaces', 'features'].includes(above)
 }
 
 /** The first cell; with its column's name when it is a number only. */
