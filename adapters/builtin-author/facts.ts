@@ -1,3 +1,4 @@
+import { audienceOf } from './audience.ts'
 import type { CodeBlock, Readme, Section, Table } from './readme.ts'
 import type { Passage } from './statements.ts'
 import { externalNames, roleNames, sameNames, storeNames } from './names.ts'
@@ -23,13 +24,13 @@ export type Facts = {
   readonly samples: readonly CodeBlock[]
 }
 
-export function factsOf(readme: Readme, passages: readonly Passage[]): Facts {
+export function factsOf(readme: Readme, passages: readonly Passage[], name: string): Facts {
   const purpose = purposeOf(passages)
   const [shell, samples] = splitCode(readme.code)
   const told = passages.filter(({ section }) => !asideTopics.includes(section.topic))
   return {
     purpose,
-    roles: rolesOf(readme, told),
+    roles: rolesOf(readme, told, name),
     endpoints: endpointsOf(readme),
     options: optionsOf(readme),
     variables: variablesOf(readme),
@@ -80,8 +81,8 @@ function isSentence(visible: string): boolean {
   return dense || wordsIn(visible) >= 4
 }
 
-/** Roles from a table or a list about users, else the role words the README uses, at their first mention. */
-function rolesOf(readme: Readme, told: readonly Passage[]): readonly Named[] {
+/** Roles from a table or a list about users, else whom it is for and the role words the README uses, at their first mention. */
+function rolesOf(readme: Readme, told: readonly Passage[], product: string): readonly Named[] {
   const tables = readme.tables
     .filter(isRoleTable)
     .flatMap((table) =>
@@ -91,7 +92,8 @@ function rolesOf(readme: Readme, told: readonly Passage[]): readonly Named[] {
     .filter(({ unit, section }) => unit.kind === 'item' && unit.depth === 1 && section.topic === 'users')
     .map((item) => ({ ...headOf(item.plain), line: item.line }))
   const listed = [...tables, ...items].filter(({ name }) => name !== '' && name.length <= 60)
-  return listed.length > 0 ? distinct(listed) : roleMentions(told)
+  if (listed.length > 0) return distinct(listed)
+  return distinct([...audienceOf(readme, told, product), ...roleMentions(told)].toSorted(byLine))
 }
 
 function isRoleTable({ header, section }: Table): boolean {
