@@ -1,10 +1,10 @@
 import { audienceOf } from './audience.ts'
+import { commandsOf, flagsIn, optionsIn, saidOf } from './commands.ts'
+import { headOf, type Named } from './naming.ts'
 import type { CodeBlock, Readme, Section, Table } from './readme.ts'
 import type { Passage } from './statements.ts'
 import { externalNames, roleNames, sameNames, storeNames } from './names.ts'
 
-/** Something the README names, with the line that names it first. */
-export type Named = { readonly name: string; readonly line: number; readonly says: string | null }
 export type Endpoint = Named & { readonly method: string; readonly target: string }
 
 /** What the README says, sorted by what the pages need. Every entry has its line. */
@@ -13,6 +13,8 @@ export type Facts = {
   readonly purpose: readonly Passage[]
   readonly roles: readonly Named[]
   readonly endpoints: readonly Endpoint[]
+  /** How it is called at a prompt: `tally count <file>`. */
+  readonly commands: readonly Named[]
   /** Command-line options: `--force`. */
   readonly options: readonly Named[]
   /** Configuration variables: `DATABASE_URL`. */
@@ -27,12 +29,14 @@ export type Facts = {
 export function factsOf(readme: Readme, passages: readonly Passage[], name: string): Facts {
   const purpose = purposeOf(passages)
   const [shell, samples] = splitCode(readme.code)
+  const commands = distinct(commandsOf(readme, passages, name)).toSorted(byLine)
   const told = passages.filter(({ section }) => !asideTopics.includes(section.topic))
   return {
     purpose,
     roles: rolesOf(readme, told, name),
     endpoints: endpointsOf(readme),
-    options: optionsOf(readme),
+    commands,
+    options: optionsOf(readme, passages, commands),
     variables: variablesOf(readme),
     stores: namesIn(told, storeNames),
     externals: namesIn(
@@ -113,12 +117,6 @@ function roleMentions(told: readonly Passage[]): readonly Named[] {
   return distinct(found.toSorted(byLine)).slice(0, 8)
 }
 
-/** Splits "Name: what it is" and "Name - what it is"; without a separator the whole text is the name. */
-export function headOf(plain: string): { readonly name: string; readonly says: string | null } {
-  const match = /^(.{1,80}?)\s*(?::|：|\s[–—-]{1,2})\s+(\S.*)$/u.exec(plain)
-  return match === null ? { name: plain, says: null } : { name: match[1] ?? plain, says: match[2] ?? null }
-}
-
 const method = '(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)'
 
 function endpointsOf(readme: Readme): readonly Endpoint[] {
@@ -144,10 +142,23 @@ function endpointsOf(readme: Readme): readonly Endpoint[] {
   return distinct(found).toSorted((a, b) => a.line - b.line)
 }
 
-function optionsOf(readme: Readme): readonly Named[] {
-  const rows = tableNames(readme, /^`?(-{1,2}[a-zA-Z][\w-]*)/)
-  const named = readme.names.filter(({ text }) => /^-{1,2}[a-zA-Z][\w-]*(?:[ =,].*)?$/.test(text))
-  return distinct([...rows, ...named.map(({ text, line }) => ({ name: text, line, says: null }))]).toSorted(byLine)
+/** Options of tables, of inline code and of commands; each once, with its value where the README shows one. */
+function optionsOf(readme: Readme, passages: readonly Passage[], commands: readonly Named[]): readonly Named[] {
+  const rows = distinct(tableNames(readme, /^`?(-{1,2}[a-zA-Z][\w-]*)/))
+  const named = readme.names
+    .filter(({ text }) => /^-{1,2}[a-zA-Z][\w-]*(?:[ =,].*)?$/.test(text))
+    .map((each) => ({ name: each.text, line: each.line, says: saidOf(each, passages) }))
+  const valued = [...named, ...optionsIn(commands)].toSorted(
+    (a, b) => Number(/[ =]/.test(b.name)) - Number(/[ =]/.test(a.name)),
+  )
+  const seen = new Set(rows.flatMap(({ name }) => flagsIn(name)))
+  const others = valued.filter(({ name }) => {
+    const flags = flagsIn(name)
+    const known = flags.every((flag) => seen.has(flag))
+    for (const flag of flags) seen.add(flag)
+    return !known
+  })
+  return [...rows, ...others].toSorted(byLine)
 }
 
 function variablesOf(readme: Readme): readonly Named[] {

@@ -25,7 +25,7 @@ function summary(study: Study): readonly (string | null)[] {
       : inline(clip(first.plain, 300))
   const mandatory = requirements.filter(({ kind }) => kind === 'must').length
   const functional = requirements.filter((each) => each.class === 'functional').length
-  const interfaces = facts.endpoints.length + facts.options.length + facts.variables.length
+  const interfaces = facts.endpoints.length + facts.commands.length + facts.options.length + facts.variables.length
   const named = namedInterfaces(study)
   const figures = [
     `${counted(requirements.length, 'requirement')}: ${functional} functional, ${requirements.length - functional} non-functional; ${mandatory} worded as an obligation`,

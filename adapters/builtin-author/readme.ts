@@ -45,7 +45,12 @@ export type CodeBlock = {
 export type TableRow = { readonly cells: readonly string[]; readonly line: number }
 export type Table = { readonly header: TableRow; readonly rows: readonly TableRow[]; readonly section: Section }
 /** A `name` in backticks. */
-export type CodeName = { readonly text: string; readonly line: number; readonly section: Section }
+export type CodeName = {
+  readonly text: string
+  readonly line: number
+  readonly start: number
+  readonly section: Section
+}
 /** A bold run of text. */
 export type Bold = { readonly text: string; readonly start: number; readonly end: number }
 
@@ -238,7 +243,7 @@ class Walk {
       return withoutSpacers(this.#text.slice(from, to)).replace(/(\r\n?|\n)([ \t>]*)/g, blankPrefix)
     if (node.type === 'break' || (node.type === 'html' && /^<br/i.test(node.value))) return '\u2028'.repeat(to - from)
     if (node.type !== 'inlineCode') return null
-    this.names.push({ text: node.value, line: this.lineAt(from), section: this.#section })
+    this.names.push({ text: node.value, line: this.lineAt(from), start: from, section: this.#section })
     return '\uFFFC'.repeat(to - from)
   }
 

@@ -92,6 +92,7 @@ export function gapHere(study: Study, topic: Gap, lead: string): string {
 export function namedInterfaces({ facts }: Study): readonly string[] {
   const kinds = [
     [facts.endpoints.length, 'endpoint'],
+    [facts.commands.length, 'command'],
     [facts.options.length, 'option'],
     [facts.variables.length, 'variable'],
   ] as const
