@@ -1,7 +1,7 @@
 import { counted } from '../../core/model/counted.ts'
 import { documentSuite } from '../../core/model/document-suite.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
-import type { Named } from './facts.ts'
+import type { Named } from './naming.ts'
 import { bullets, cell, clip, code, inline, listed, passage, table } from './markdown.ts'
 import { page } from './page.ts'
 import { cite, gapHere, type Study } from './study.ts'
@@ -37,14 +37,14 @@ function purpose(study: Study): readonly (string | null)[] {
 function inputsAndOutputs(study: Study): readonly (string | null)[] {
   const { request, readmeSha256, facts, readme } = study
   const { branch, commit } = request.project
-  const interfaces = [...facts.endpoints, ...facts.options, ...facts.variables]
+  const interfaces = [...facts.endpoints, ...facts.commands, ...facts.options, ...facts.variables]
   const rows = interfaces
     .slice(0, 12)
     .map(({ name, says, line }) => [code(name, true), cell(clip(says ?? '', 90)), cite(study, line)])
   return [
     `**Input of these documents:** ${code(readme.path)} on branch ${code(branch)} at commit ${code(commit.slice(0, 12))}, sha256 ${code(readmeSha256.slice(0, 12))}. **Output:** the twelve documents linked below, on a branch of their own.`,
     rows.length === 0
-      ? 'The README names no endpoint, option or configuration variable of the product.'
+      ? 'The README names no endpoint, command, option or configuration variable of the product.'
       : `**What goes in and out of ${inline(study.name)}**, as the README names it:`,
     rows.length === 0 ? null : table(['Name', 'What the README says', 'Source'], rows),
     interfaces.length > 12 ? `${interfaces.length - 12} more are in [Interfaces](90_api.md).` : null,

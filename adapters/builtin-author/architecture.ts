@@ -1,5 +1,5 @@
 import type { WrittenDocument } from '../../core/ports.ts'
-import type { Named } from './facts.ts'
+import type { Named } from './naming.ts'
 import { bullets, cell, clip, code, fenced, inline, listed, printable, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { Section } from './readme.ts'

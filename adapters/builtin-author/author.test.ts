@@ -107,6 +107,23 @@ describe('an owner, a question, a comment', () => {
     expect(textOf(documents, '70_runbook.md')).toContain('The README gives no command for daily work.')
   })
 
+  test.each(['Open', 'Open points', '4. Open:', 'To be decided', 'TBD', 'Undecided', 'Offene Punkte'])(
+    'below the heading "%s" every question is an open one',
+    async (heading) => {
+      const { questions } = await write(requestFor(`# Shop\n\n## ${heading}\n\nIs 1,000 one word or two?\n`))
+      expect(questions[0]).toEqual({ id: 'Q1', text: 'Is 1,000 one word or two?', line: 5 })
+    },
+  )
+
+  test.each(['## Open source', '## Open a file', '## Open 24 hours', '## `open`', '## Commands\n\n### Open'])(
+    'below %j a bullet is no question',
+    async (heading) => {
+      const { questions, requirementCount } = await write(requestFor(`# Shop\n\n${heading}\n\n- opens at eight\n`))
+      expect(requirementCount).toBe(1)
+      expect(questions.filter(({ line }) => line !== null)).toEqual([])
+    },
+  )
+
   test('a right without a holder is asked for by name, at its line', async () => {
     const { questions } = await write(requestFor('# Shop\n\n- A parcel can be deleted before pickup.\n'))
     expect(questions[0]).toEqual({ id: 'Q1', text: 'Who may delete a parcel?', line: 3 })

@@ -1,9 +1,10 @@
+import { audienceOf } from './audience.ts'
+import { commandsOf, flagsIn, optionsIn, saidOf } from './commands.ts'
+import { headOf, type Named } from './naming.ts'
 import type { CodeBlock, Readme, Section, Table } from './readme.ts'
 import type { Passage } from './statements.ts'
 import { externalNames, roleNames, sameNames, storeNames } from './names.ts'
 
-/** Something the README names, with the line that names it first. */
-export type Named = { readonly name: string; readonly line: number; readonly says: string | null }
 export type Endpoint = Named & { readonly method: string; readonly target: string }
 
 /** What the README says, sorted by what the pages need. Every entry has its line. */
@@ -12,6 +13,8 @@ export type Facts = {
   readonly purpose: readonly Passage[]
   readonly roles: readonly Named[]
   readonly endpoints: readonly Endpoint[]
+  /** How it is called at a prompt: `tally count <file>`. */
+  readonly commands: readonly Named[]
   /** Command-line options: `--force`. */
   readonly options: readonly Named[]
   /** Configuration variables: `DATABASE_URL`. */
@@ -23,15 +26,17 @@ export type Facts = {
   readonly samples: readonly CodeBlock[]
 }
 
-export function factsOf(readme: Readme, passages: readonly Passage[]): Facts {
+export function factsOf(readme: Readme, passages: readonly Passage[], name: string): Facts {
   const purpose = purposeOf(passages)
   const [shell, samples] = splitCode(readme.code)
+  const commands = distinct(commandsOf(readme, passages, name)).toSorted(byLine)
   const told = passages.filter(({ section }) => !asideTopics.includes(section.topic))
   return {
     purpose,
-    roles: rolesOf(readme, told),
+    roles: rolesOf(readme, told, name),
     endpoints: endpointsOf(readme),
-    options: optionsOf(readme),
+    commands,
+    options: optionsOf(readme, passages, commands),
     variables: variablesOf(readme),
     stores: namesIn(told, storeNames),
     externals: namesIn(
@@ -80,8 +85,8 @@ function isSentence(visible: string): boolean {
   return dense || wordsIn(visible) >= 4
 }
 
-/** Roles from a table or a list about users, else the role words the README uses, at their first mention. */
-function rolesOf(readme: Readme, told: readonly Passage[]): readonly Named[] {
+/** Roles from a table or a list about users, else whom it is for and the role words the README uses, at their first mention. */
+function rolesOf(readme: Readme, told: readonly Passage[], product: string): readonly Named[] {
   const tables = readme.tables
     .filter(isRoleTable)
     .flatMap((table) =>
@@ -91,7 +96,8 @@ function rolesOf(readme: Readme, told: readonly Passage[]): readonly Named[] {
     .filter(({ unit, section }) => unit.kind === 'item' && unit.depth === 1 && section.topic === 'users')
     .map((item) => ({ ...headOf(item.plain), line: item.line }))
   const listed = [...tables, ...items].filter(({ name }) => name !== '' && name.length <= 60)
-  return listed.length > 0 ? distinct(listed) : roleMentions(told)
+  if (listed.length > 0) return distinct(listed)
+  return distinct([...audienceOf(readme, told, product), ...roleMentions(told)].toSorted(byLine))
 }
 
 function isRoleTable({ header, section }: Table): boolean {
@@ -109,12 +115,6 @@ function roleMentions(told: readonly Passage[]): readonly Named[] {
     return first === undefined ? [] : [{ name, line: first.line, says: first.plain }]
   })
   return distinct(found.toSorted(byLine)).slice(0, 8)
-}
-
-/** Splits "Name: what it is" and "Name - what it is"; without a separator the whole text is the name. */
-export function headOf(plain: string): { readonly name: string; readonly says: string | null } {
-  const match = /^(.{1,80}?)\s*(?::|：|\s[–—-]{1,2})\s+(\S.*)$/u.exec(plain)
-  return match === null ? { name: plain, says: null } : { name: match[1] ?? plain, says: match[2] ?? null }
 }
 
 const method = '(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)'
@@ -142,10 +142,23 @@ function endpointsOf(readme: Readme): readonly Endpoint[] {
   return distinct(found).toSorted((a, b) => a.line - b.line)
 }
 
-function optionsOf(readme: Readme): readonly Named[] {
-  const rows = tableNames(readme, /^`?(-{1,2}[a-zA-Z][\w-]*)/)
-  const named = readme.names.filter(({ text }) => /^-{1,2}[a-zA-Z][\w-]*(?:[ =,].*)?$/.test(text))
-  return distinct([...rows, ...named.map(({ text, line }) => ({ name: text, line, says: null }))]).toSorted(byLine)
+/** Options of tables, of inline code and of commands; each once, with its value where the README shows one. */
+function optionsOf(readme: Readme, passages: readonly Passage[], commands: readonly Named[]): readonly Named[] {
+  const rows = distinct(tableNames(readme, /^`?(-{1,2}[a-zA-Z][\w-]*)/))
+  const named = readme.names
+    .filter(({ text }) => /^-{1,2}[a-zA-Z][\w-]*(?:[ =,].*)?$/.test(text))
+    .map((each) => ({ name: each.text, line: each.line, says: saidOf(each, passages) }))
+  const valued = [...named, ...optionsIn(commands)].toSorted(
+    (a, b) => Number(/[ =]/.test(b.name)) - Number(/[ =]/.test(a.name)),
+  )
+  const seen = new Set(rows.flatMap(({ name }) => flagsIn(name)))
+  const others = valued.filter(({ name }) => {
+    const flags = flagsIn(name)
+    const known = flags.every((flag) => seen.has(flag))
+    for (const flag of flags) seen.add(flag)
+    return !known
+  })
+  return [...rows, ...others].toSorted(byLine)
 }
 
 function variablesOf(readme: Readme): readonly Named[] {

@@ -1,6 +1,6 @@
 import { counted } from '../../core/model/counted.ts'
 import type { WrittenDocument } from '../../core/ports.ts'
-import type { Named } from './facts.ts'
+import type { Named } from './naming.ts'
 import { bullets, cell, clip, code, fenced, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { CodeBlock, Section, Table } from './readme.ts'
@@ -26,18 +26,21 @@ function triggers(study: Study): readonly (string | null)[] {
   const calls = study.facts.endpoints.length > 0 ? 'A request to one of the endpoints below.' : null
   const runs =
     study.facts.shell.length > 0 ? 'A person who runs one of the commands in the [runbook](70_runbook.md).' : null
+  const called = study.facts.commands.length > 0 ? 'A person who runs one of the commands below.' : null
   const lines = [
     calls,
     runs,
+    called,
     ...told.slice(0, 10).map(({ plain, line }) => `“${inline(clip(plain, 180))}” (${cite(study, line)})`),
   ].filter((each) => each !== null)
   return lines.length === 0 ? ['The README does not say what sets the product in motion.'] : [bullets(lines)]
 }
 
 function interfaces(study: Study): readonly (string | null)[] {
-  const { endpoints, options, variables } = study.facts
+  const { endpoints, commands, options, variables } = study.facts
   const blocks = [
     ...named('Endpoints', 'Request', endpoints),
+    ...named('Commands', 'Command', commands),
     ...named('Options', 'Option', options),
     ...named('Configuration variables', 'Variable', variables),
     ...otherTables(study),
@@ -45,7 +48,7 @@ function interfaces(study: Study): readonly (string | null)[] {
   ]
   return blocks.length > 0
     ? blocks
-    : ['None is named: no endpoint, option, variable, table or code sample stands in the README.']
+    : ['None is named: no endpoint, command, option, variable, table or code sample stands in the README.']
 }
 
 function named(title: string, head: string, items: readonly Named[]): readonly string[] {
@@ -60,11 +63,8 @@ function named(title: string, head: string, items: readonly Named[]): readonly s
 
 /** Tables of the README that none of the lists above has taken in, as they are. */
 function otherTables(study: Study): readonly string[] {
-  const taken = new Set(
-    [...study.facts.endpoints, ...study.facts.options, ...study.facts.variables, ...study.facts.roles].map(
-      ({ line }) => line,
-    ),
-  )
+  const { endpoints, commands, options, variables, roles } = study.facts
+  const taken = new Set([...endpoints, ...commands, ...options, ...variables, ...roles].map(({ line }) => line))
   const left = study.readme.tables.filter(
     ({ rows, section }) =>
       !rows.some(({ line }) => taken.has(line)) &&

@@ -3,6 +3,7 @@ import type { WrittenDocument } from '../../core/ports.ts'
 import { bullets, cell, clip, code, inline, listed, table } from './markdown.ts'
 import { page } from './page.ts'
 import type { Section } from './readme.ts'
+import type { Statement } from './statements.ts'
 import { cite, gap, namedInterfaces, type Study } from './study.ts'
 
 /** 00_overview: the README in one page, and where each part of it went. */
@@ -24,7 +25,7 @@ function summary(study: Study): readonly (string | null)[] {
       : inline(clip(first.plain, 300))
   const mandatory = requirements.filter(({ kind }) => kind === 'must').length
   const functional = requirements.filter((each) => each.class === 'functional').length
-  const interfaces = facts.endpoints.length + facts.options.length + facts.variables.length
+  const interfaces = facts.endpoints.length + facts.commands.length + facts.options.length + facts.variables.length
   const named = namedInterfaces(study)
   const figures = [
     `${counted(requirements.length, 'requirement')}: ${functional} functional, ${requirements.length - functional} non-functional; ${mandatory} worded as an obligation`,
@@ -74,23 +75,51 @@ function context(study: Study): readonly (string | null)[] {
 }
 
 const mostRows = 60
+const toRequirements = '[Requirements](20_requirements.md)'
+const nothing = 'read, nothing to carry over'
 
+/** A row for each part with the requirements that it holds itself, so that the column adds up to all of them. */
 function outline(study: Study): readonly (readonly string[])[] {
   const asked = askedIn(study)
   const sections = study.readme.sections.slice(1).filter(({ depth, title }) => depth <= 3 && title !== '')
-  const held = new Map<Section, number>()
-  for (const { section } of study.requirements) {
-    for (let each: Section | null = section; each !== null; each = each.parent)
-      held.set(each, (held.get(each) ?? 0) + 1)
+  if (sections.length === 0) return []
+  const own = new Map<Section | null, Statement[]>()
+  const holds = new Set<Section>()
+  const shown = new Set(sections)
+  for (const statement of study.requirements) {
+    const row = rowOf(statement.section, shown)
+    const held = own.get(row)
+    if (held === undefined) own.set(row, [statement])
+    else held.push(statement)
+    for (let each: Section | null = row; each !== null; each = each.parent) holds.add(each)
   }
-  return sections
+  const rows = sections
     .slice(0, mostRows)
     .map((section) => [
       `${'· '.repeat(Math.max(0, section.depth - 2))}${cell(clip(section.title, 70))}`,
       String(section.line),
-      String(held.get(section) ?? 0),
-      destination(section, section.depth > 1 && held.has(section), asked.has(section)),
+      String(own.get(section)?.length ?? 0),
+      destination(section, section.depth > 1 && holds.has(section), asked.has(section)),
     ])
+  const rest = sections.slice(mostRows)
+  const later = rest.flatMap((section) => own.get(section) ?? []).length
+  return [
+    ...rows,
+    ...rest.slice(0, 1).map(({ line }) => remainder(counted(rest.length, 'more part'), line, later)),
+    ...(own.get(null) ?? []).slice(0, 1).map(({ line }) => remainder(outside, line, own.get(null)?.length ?? 0)),
+  ]
+}
+
+const outside = 'Outside the headings'
+
+function remainder(title: string, line: number, amount: number): readonly string[] {
+  return [title, String(line), String(amount), amount > 0 ? toRequirements : nothing]
+}
+
+/** The nearest part that has a row of its own: small headings have none. */
+function rowOf(section: Section, shown: ReadonlySet<Section>): Section | null {
+  for (let each: Section | null = section; each !== null; each = each.parent) if (shown.has(each)) return each
+  return null
 }
 
 /** The parts in which an open question of the anchor stands. */
@@ -103,7 +132,7 @@ function askedIn({ questions, readme }: Study): ReadonlySet<Section> {
 }
 
 function destination({ topic, depth }: Section, holds: boolean, asks: boolean): string {
-  if (holds) return '[Requirements](20_requirements.md)'
+  if (holds) return toRequirements
   switch (topic) {
     case 'install':
     case 'deployment':
@@ -133,6 +162,6 @@ function destination({ topic, depth }: Section, holds: boolean, asks: boolean): 
     case 'limits':
       return '[Non-functional](50_nonfunctional.md)'
     default:
-      return depth === 1 || asks ? '[Anchor](ANCHOR.md)' : 'read, nothing to carry over'
+      return depth === 1 || asks ? '[Anchor](ANCHOR.md)' : nothing
   }
 }

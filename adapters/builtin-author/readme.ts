@@ -45,7 +45,12 @@ export type CodeBlock = {
 export type TableRow = { readonly cells: readonly string[]; readonly line: number }
 export type Table = { readonly header: TableRow; readonly rows: readonly TableRow[]; readonly section: Section }
 /** A `name` in backticks. */
-export type CodeName = { readonly text: string; readonly line: number; readonly section: Section }
+export type CodeName = {
+  readonly text: string
+  readonly line: number
+  readonly start: number
+  readonly section: Section
+}
 /** A bold run of text. */
 export type Bold = { readonly text: string; readonly start: number; readonly end: number }
 
@@ -131,8 +136,9 @@ class Walk {
     const title = this.#inlineText(node)
     let parent: Section | null = this.#section
     while (parent !== null && parent.depth >= node.depth) parent = parent.parent
+    const above = parent !== null && parent.depth > 1 ? parent.topic : 'other'
     const own = headingTopics.find(([, words]) => words.test(title.slice(0, 200)))?.[0]
-    const topic = own ?? (parent !== null && parent.depth > 1 ? parent.topic : 'other')
+    const topic = own === undefined || isPartNamedOpen(title, above) ? above : own
     this.#section = { title, depth: node.depth, line: this.lineAt(node.position?.start.offset ?? 0), parent, topic }
     this.sections.push(this.#section)
   }
@@ -237,7 +243,7 @@ class Walk {
       return withoutSpacers(this.#text.slice(from, to)).replace(/(\r\n?|\n)([ \t>]*)/g, blankPrefix)
     if (node.type === 'break' || (node.type === 'html' && /^<br/i.test(node.value))) return '\u2028'.repeat(to - from)
     if (node.type !== 'inlineCode') return null
-    this.names.push({ text: node.value, line: this.lineAt(from), section: this.#section })
+    this.names.push({ text: node.value, line: this.lineAt(from), start: from, section: this.#section })
     return '\uFFFC'.repeat(to - from)
   }
 
@@ -253,6 +259,11 @@ class Walk {
     visit(node)
     return parts.join('').replace(/\s+/g, ' ').trim()
   }
+}
+
+/** Below commands and functions, "Open" is the one that opens. */
+function isPartNamedOpen(title: string, above: Topic): boolean {
+  return /^open$/i.test(title) && ['usage', 'interfaces', 'features'].includes(above)
 }
 
 /** The first cell; with its column's name when it is a number only. */

@@ -53,7 +53,10 @@ function operations(study: Study): readonly (string | null)[] {
   const variables = study.facts.variables.filter(({ says }) => says !== null)
   const rows = variables.map(({ name, says }) => `${inline(`\`${name}\``)}: ${inline(clip(says ?? '', 120))}`)
   const beyond = study.facts.shell.some((block) => momentOf(study, block) === 'start') ? ' beyond the ones above' : ''
-  const otherwise = `The README gives no command for daily work${beyond}.`
+  const otherwise =
+    study.facts.commands.length > 0
+      ? 'The commands that the README names are in [Interfaces](90_api.md).'
+      : `The README gives no command for daily work${beyond}.`
   const words = steps(study, ['deployment', 'usage'], '')
   const inWords = words.length === 0 ? [otherwise] : ['### In the README’s words', ...words]
   return [

@@ -38,7 +38,7 @@ export function studyOf(request: AuthorRequest): Study {
   const readme = readReadme(request.readme.path, request.readme.bytes)
   const passages = passagesOf(readme)
   const statements = statementsOf(passages)
-  const facts = factsOf(readme, passages)
+  const facts = factsOf(readme, passages, name)
   const requirements = requirementsOf(statements)
   const material = { name, readme, passages, statements, facts, owners: request.owners }
   const questions = questionsOf(material)
@@ -92,6 +92,7 @@ export function gapHere(study: Study, topic: Gap, lead: string): string {
 export function namedInterfaces({ facts }: Study): readonly string[] {
   const kinds = [
     [facts.endpoints.length, 'endpoint'],
+    [facts.commands.length, 'command'],
     [facts.options.length, 'option'],
     [facts.variables.length, 'variable'],
   ] as const

@@ -1,4 +1,5 @@
-import { distinct, headOf, type Named } from './facts.ts'
+import { distinct } from './facts.ts'
+import { headOf, type Named } from './naming.ts'
 import type { Readme } from './readme.ts'
 import type { Passage } from './statements.ts'
 

@@ -115,8 +115,12 @@ export const headingTopics: readonly (readonly [Topic, RegExp])[] = [
   ],
   [
     'questions',
-    anyWord(
-      'open questions? | questions open | unknowns? | undecided | to be decided | открытые вопросы | offene fragen | questions ouvertes | preguntas abiertas',
+    either(
+      anyWord(
+        'open questions? | questions open | unknowns? | undecided | to be decided | открытые вопросы | offene fragen | questions ouvertes | preguntas abiertas',
+      ),
+      // Only as the whole of a heading: "Open source" and "Open a file" ask nothing.
+      /^(?:[\d.)]+\s)?[^\p{L}\p{N}`]*(?:(?:still )?open(?: (?:points?|issues?|items?|decisions?))?|tb[dc]|to be (?:decided|defined|determined|discussed|confirmed)|not (?:yet )?decided(?: yet)?|открыто|открытые пункты|offen|offene punkte|noch offen|points ouverts|puntos abiertos)[^\p{L}\p{N}`]*$/u,
     ),
   ],
   [
