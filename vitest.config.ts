@@ -7,7 +7,8 @@ export default defineConfig({
     globalSetup: ['test/support/cluster.ts', 'test/support/sandbox-report.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // A journey takes ten seconds on a quiet machine, and three times that on a busy one.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 })

@@ -19,12 +19,11 @@ type Run = Extract<Command, { kind: 'run' }>
 /** Queues a run of a pipeline; a second one for the same lock key queues behind it, unless the pipeline says otherwise. */
 export async function startRun(request: Request<Run>): Promise<Result<Done>> {
   const { tx, desk, actor, command } = request
-  // An undo is of a run, and starts by a command of its own.
-  const known = Object.keys(desk.pipelines).filter((name) => name !== undoPipeline)
-  const recipe = known.includes(command.pipeline) ? desk.pipelines[command.pipeline] : undefined
+  const recipe = Object.hasOwn(desk.pipelines, command.pipeline) ? desk.pipelines[command.pipeline] : undefined
   if (!recipe) {
-    const next = command.pipeline === undoPipeline ? 'Write /undo and the run.' : `Known: ${known.join(', ')}.`
-    return refused('usage', `There is no pipeline ${command.pipeline} to run on a repository.`, next)
+    // An undo is of a run, and starts by a command of its own.
+    const known = Object.keys(desk.pipelines).filter((name) => name !== undoPipeline)
+    return refused('usage', `There is no pipeline ${command.pipeline}.`, `Known: ${known.join(', ')}.`)
   }
   const parsed = recipe.input.safeParse(inputOf(command))
   if (!parsed.success) return refused('invalid_input', parsed.error.issues.map((issue) => issue.message).join(' '))

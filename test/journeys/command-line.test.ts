@@ -20,7 +20,6 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
     [['run', ''], 2, /run needs more\.\n {2}Usage: qp run/],
     [['runs', 'x'], 2, /That is not how runs is written\.\n {2}Usage: qp runs \[page\]/],
-    [['run', '/', '--pipeline', 'undo'], 2, /There is no pipeline undo to run on a repository\.\n {2}Write qp undo/],
     [['run', '/', '--pipeline', 'foo'], 2, /Known: factory\./],
     [['aprove', 'r7k2'], 2, /There is no command aprove\.\n {2}Did you mean qp approve r7k2\?/],
     [['key', 'drop'], 2, /Usage: qp key add <label> .* \| qp key list \| qp key revoke <id>/],
