@@ -275,8 +275,11 @@ describe('a run', () => {
   test('that the minute does not hold waits for its end and uses up no try', async () => {
     const caught: Fault[] = []
     const house = await open({ minute: { capMicros: null, capTokens: 15 } }, caught)
-    const runs = [await startRunOf(house, 'spend'), await startRunOf(house, 'spend')]
-    await cardWhen(house, runs[0]?.handle ?? '', isAtEnd).catch(() => undefined)
+    // A minute that ends between two of them holds each: the next two are in one.
+    for (let pair = 0; pair < 3 && caught.length === 0; pair++) {
+      const runs = [await startRunOf(house, 'spend'), await startRunOf(house, 'spend')]
+      await cardWhen(house, runs[0]?.handle ?? '', isAtEnd).catch(() => undefined)
+    }
     expect(caught.length).toBeGreaterThanOrEqual(1)
     expect(caught[0]).toMatchObject({ code: 'RATE_LIMIT', retryable: true })
     expect(caught[0]?.retryAfterMs).toBeLessThanOrEqual(60_000)
