@@ -9,7 +9,7 @@ import { createWorkspaces, sweepWorkspaces } from '../adapters/git/workspaces.ts
 import { createPackageProxy } from '../adapters/package-proxy/proxy.ts'
 import type { AgentSettings } from '../adapters/agent/environment.ts'
 import type { Guards } from '../adapters/metering/guards.ts'
-import type { CursorSettings } from '../adapters/cursor/environment.ts'
+import { type CursorSettings, nameOf } from '../adapters/cursor/environment.ts'
 import type { Config } from '../config.ts'
 import type {
   AgentProgram,
@@ -96,7 +96,7 @@ async function metersOf({ models }: Config, db: Database): Promise<readonly Mode
 }
 
 async function cursorMeterOf(settings: CursorSettings, { db, log }: WorkshopParts): Promise<ModelMeter> {
-  const { createCursorMeter, nameOf } = await import('../adapters/cursor/meter.ts')
+  const { createCursorMeter } = await import('../adapters/cursor/meter.ts')
   const onRefused = (says: string): void => log('warn', says, {})
   return createCursorMeter({ settings, guards: guardsOf(nameOf(settings), db), tmpDir: tmpdir(), onRefused })
 }
@@ -110,7 +110,7 @@ export async function surveyAgent(
   const { findInstallation } = await import('../adapters/agent/find.ts')
   const { interfacesOf } = await import('../adapters/ai/provider.ts')
   const able = models.filter(({ provider }) => interfacesOf[provider].some((each) => program.speaks.includes(each)))
-  const names = cursor === null ? able.map(({ name }) => name) : [`cursor/${cursor.model}`]
+  const names = cursor === null ? able.map(({ name }) => name) : [nameOf(cursor)]
   const found = await findInstallation(program, { path, agentsDir: agentsDirOf(settings) })
   return { missing: found === null ? program.whenMissing : null, models: names }
 }

@@ -6,30 +6,11 @@ import { documentSuite } from '../../core/model/document-suite.ts'
 import type { AuthorRequest, WrittenDocument, Writing } from '../../core/ports.ts'
 import { proveAgainst, sharedLines } from './against.ts'
 import { createBuiltinAuthor } from './author.ts'
+import { requestFor } from './request.fixtures.ts'
 
 const author = createBuiltinAuthor()
 const reserve = () => Promise.reject(new Error('the built-in author spends nothing'))
 const desk = { signal: new AbortController().signal, reserve, recall: async () => null, progress: () => undefined }
-
-function requestFor(readme: string | Uint8Array, over: Partial<AuthorRequest> = {}): AuthorRequest {
-  return {
-    project: {
-      name: 'shop',
-      address: 'https://example.org/shop.git',
-      branch: 'main',
-      commit: '0123456789abcdef0123456789abcdef01234567',
-    },
-    readme: { path: 'README.md', bytes: typeof readme === 'string' ? new TextEncoder().encode(readme) : readme },
-    updated: '2025-11-03',
-    owners: ['shop-team'],
-    comments: [],
-    decisions: [],
-    repair: [],
-    previous: [],
-    tuning: { model: null, temperature: null, maxOutputTokens: null, mayChange: true },
-    ...over,
-  }
-}
 
 async function write(request: AuthorRequest): Promise<Writing> {
   const anchor = await author.writeAnchor(request, desk)

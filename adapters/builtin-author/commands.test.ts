@@ -3,20 +3,11 @@ import { anchorPage } from './anchor.ts'
 import { interfacesPage } from './interfaces.ts'
 import { overviewPage } from './overview.ts'
 import { runbookPage } from './runbook.ts'
+import { requestFor } from './request.fixtures.ts'
 import { studyOf } from './study.ts'
 
 function studied(readme: string, name = 'tally') {
-  return studyOf({
-    project: { name, address: 'https://example.org/tally.git', branch: 'main', commit: '0'.repeat(40) },
-    readme: { path: 'README.md', bytes: new TextEncoder().encode(readme) },
-    updated: '2025-11-03',
-    owners: ['team'],
-    comments: [],
-    decisions: [],
-    repair: [],
-    previous: [],
-    tuning: { model: null, temperature: null, maxOutputTokens: null, mayChange: true },
-  })
+  return studyOf(requestFor(readme, { project: { ...requestFor('').project, name } }))
 }
 
 const readme = `# Tally

@@ -1,18 +1,9 @@
 import { headOf, type Named } from './naming.ts'
-import type { CodeName, Readme, Section, Table } from './readme.ts'
+import { asideTopics, type CodeName, type Readme, type Section, type Table } from './readme.ts'
 import type { Passage } from './statements.ts'
 
 /** Sections that speak of what the product is not, not yet or not by itself. */
-const elsewhere: readonly Section['topic'][] = [
-  'people',
-  'links',
-  'licence',
-  'changes',
-  'contents',
-  'non-goals',
-  'questions',
-  'roadmap',
-]
+const elsewhere: readonly Section['topic'][] = [...asideTopics, 'questions', 'roadmap']
 
 const tools =
   /^(?:git|docker|node|npm|npx|pnpm|yarn|bun|deno|python3?|pip3?|pipx|curl|wget|make|cmake|cargo|go|brew|sudo|apt|apt-get|bash|sh|cd|typescript|eslint|prettier|vite|jest|vitest|pytest|postgresql|sqlite|redis|ffmpeg|java|ruby|php)$/

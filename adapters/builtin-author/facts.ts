@@ -1,7 +1,7 @@
 import { audienceOf } from './audience.ts'
 import { commandsOf, flagsIn, optionsIn, saidOf } from './commands.ts'
 import { headOf, type Named } from './naming.ts'
-import type { CodeBlock, Readme, Section, Table } from './readme.ts'
+import { asideTopics, type CodeBlock, type Readme, type Section, type Table } from './readme.ts'
 import type { Passage } from './statements.ts'
 import { externalNames, roleNames, sameNames, storeNames } from './names.ts'
 
@@ -47,16 +47,6 @@ export function factsOf(readme: Readme, passages: readonly Passage[], name: stri
     samples,
   }
 }
-
-/** Headings under which a README speaks of other things than the product. */
-export const asideTopics: readonly Section['topic'][] = [
-  'people',
-  'links',
-  'licence',
-  'changes',
-  'contents',
-  'non-goals',
-]
 
 const systemTopics: readonly Section['topic'][] = ['architecture', 'interfaces', 'configuration', 'data', 'security']
 

@@ -1,22 +1,11 @@
 import { expect, test } from 'vitest'
 import { overviewPage } from './overview.ts'
+import { requestFor } from './request.fixtures.ts'
 import { studyOf } from './study.ts'
 
 /** The rows of the table of parts, and how many requirements the page speaks of. */
 function partsOf(readme: string) {
-  const { text } = overviewPage(
-    studyOf({
-      project: { name: 'shop', address: 'https://example.org/shop.git', branch: 'main', commit: '0'.repeat(40) },
-      readme: { path: 'README.md', bytes: new TextEncoder().encode(readme) },
-      updated: '2025-11-03',
-      owners: ['shop-team'],
-      comments: [],
-      decisions: [],
-      repair: [],
-      previous: [],
-      tuning: { model: null, temperature: null, maxOutputTokens: null, mayChange: true },
-    }),
-  )
+  const { text } = overviewPage(studyOf(requestFor(readme)))
   const rows = [...text.matchAll(/^\| (.+) \| (\d+) \| (\d+) \| (.+) \|$/gm)]
   const parts = rows.map(([, title, , amount, goes]) => `${title}: ${amount}, ${goes}`)
   const sum = rows.reduce((total, [, , , amount]) => total + Number(amount), 0)

@@ -44,6 +44,9 @@ export type CodeBlock = {
 }
 export type TableRow = { readonly cells: readonly string[]; readonly line: number }
 export type Table = { readonly header: TableRow; readonly rows: readonly TableRow[]; readonly section: Section }
+/** Headings under which a README speaks of other things than the product. */
+export const asideTopics: readonly Topic[] = ['people', 'links', 'licence', 'changes', 'contents', 'non-goals']
+
 /** A `name` in backticks. */
 export type CodeName = {
   readonly text: string

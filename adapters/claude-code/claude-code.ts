@@ -1,5 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
-import { wordsIn } from '../process/last-words.ts'
+import { resultIn } from '../process/last-words.ts'
 
 /** Anthropic's Claude Code; it refuses to skip its questions as root, and inside the sandbox nobody is. */
 export const claudeCode: AgentProgram = {
@@ -22,5 +22,5 @@ export const claudeCode: AgentProgram = {
     files: [],
     stdin: prompt,
   }),
-  said: (stdout) => wordsIn(stdout, /"result":("(?:[^"\\]|\\.)*")/) ?? '',
+  said: resultIn,
 }

@@ -1,5 +1,5 @@
 import type { AgentProgram } from '../../core/workshop.ts'
-import { wordsIn } from '../process/last-words.ts'
+import { resultIn } from '../process/last-words.ts'
 
 /**
  * Cursor's command line. It speaks to Cursor's servers only, through our meter: both of its addresses lead there, in HTTP/1.1,
@@ -18,7 +18,7 @@ export const cursor: AgentProgram = {
     files: [{ path: '.cursor/cli-config.json', text: JSON.stringify(configuration) }],
     stdin: prompt,
   }),
-  said: (stdout) => wordsIn(stdout, /"result":("(?:[^"\\]|\\.)*")/) ?? '',
+  said: resultIn,
 }
 
 const headless = ['-p', '--force', '--trust', '--sandbox', 'disabled', '--output-format', 'json']

@@ -13,6 +13,9 @@ export type CursorSettings = {
   readonly turn: Amount
 }
 
+/** As configuration spells models, for people and records. */
+export const nameOf = ({ model }: Pick<CursorSettings, 'model'>): string => `cursor/${model}`
+
 /** The variables, each by itself. */
 export const cursorVariables = {
   CURSOR_API_KEY: key('CURSOR_API_KEY'),

@@ -10,7 +10,7 @@ import { type Book, type Exchange, isCalledOff, openLine } from '../metering/lin
 import { onceGone, passOn, readBytes } from '../metering/pass-on.ts'
 import { isUnreached } from '../metering/unreached.ts'
 import { type Ended, envelopes } from './envelope.ts'
-import type { CursorSettings } from './environment.ts'
+import { type CursorSettings, nameOf } from './environment.ts'
 import { dummySession, exchangePath, keyRefused, openSession, type Session } from './session.ts'
 
 export type CursorMeterOptions = {
@@ -79,9 +79,6 @@ export function createCursorMeter({ onRefused, ...options }: CursorMeterOptions)
     },
   }
 }
-
-/** As configuration spells models, for people and records. */
-export const nameOf = ({ model }: Pick<CursorSettings, 'model'>): string => `cursor/${model}`
 
 const mostTold = 50
 

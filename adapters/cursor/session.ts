@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Fault } from '../../core/model/problem.ts'
-import type { CursorSettings } from './environment.ts'
+import { type CursorSettings, nameOf } from './environment.ts'
 
 /** What the command line trades its key at; the only call that carries it. */
 export const exchangePath = '/auth/exchange_user_api_key'
@@ -49,7 +49,7 @@ async function trade(apiKey: string, baseUrl: string, signal: AbortSignal): Prom
 
 /** Whether Cursor takes the key: a question that costs nothing. Never throws. */
 export async function probeCursor(settings: CursorSettings, signal: AbortSignal): Promise<Probed> {
-  const name = `cursor/${settings.model}`
+  const name = nameOf(settings)
   try {
     await openSession(settings).token(signal)
     return { status: 'pass', message: `${name}: Cursor takes the key` }

@@ -10,3 +10,6 @@ export function wordsIn(printed: string, pattern: RegExp): string | null {
     return null
   }
 }
+
+/** What Claude Code and Cursor's agent, which prints alike, say at their end. */
+export const resultIn = (printed: string): string => wordsIn(printed, /"result":("(?:[^"\\]|\\.)*")/) ?? ''

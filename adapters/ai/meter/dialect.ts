@@ -113,7 +113,7 @@ function inUsualCache(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [
       name,
-      name === 'cache_control' ? without(asRecord(inner), ['ttl']) : inUsualCache(inner),
+      name === 'cache_control' && inner !== null ? without(asRecord(inner), ['ttl']) : inUsualCache(inner),
     ]),
   )
 }

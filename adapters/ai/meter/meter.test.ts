@@ -274,11 +274,13 @@ test('what Anthropic keeps of a question is kept for the usual five minutes, wha
   const cache_control = { type: 'ephemeral', ttl: '1h' }
   const text = { type: 'text', text: 'hi', cache_control }
   const tools = [{ name: 'exec', input_schema: {}, cache_control }]
-  const messages = [{ role: 'user', content: [text, { type: 'tool_result', content: [text] }] }]
+  const plain = { type: 'text', text: 'hi', cache_control: null }
+  const messages = [{ role: 'user', content: [text, plain, { type: 'tool_result', content: [text] }] }]
   expect((await send(line.socket, '/v1/messages', { cache_control, system: [text], tools, messages })).status).toBe(200)
   expect(JSON.stringify(upstream.seen[0]?.body).match(/"cache_control":\{[^}]*\}/g)).toEqual(
     Array(5).fill('"cache_control":{"type":"ephemeral"}'),
   )
+  expect(JSON.stringify(upstream.seen[0]?.body)).toContain('"cache_control":null')
 })
 
 test('Google is asked in one of the two spellings that it takes, so that neither says more than was looked at', async () => {
