@@ -1,6 +1,7 @@
 import { assert, Fault } from '../../core/model/problem.ts'
 import type { CommitRequest, FileChange } from '../../core/ports.ts'
 import type { Git, GitCall } from './git-command.ts'
+import { storeBlob } from './object.ts'
 import { parentsOf, parseTree, requireWritable, type TreeEntry } from './tree.ts'
 
 /** Who commits. */
@@ -87,10 +88,7 @@ type Blob = { readonly path: string; readonly id: string }
 /** Bytes as they are: no line ending or filter is applied. */
 async function storeBlobs(bench: Workbench, files: readonly FileChange[]): Promise<readonly Blob[]> {
   const blobs: Blob[] = []
-  for (const { path, bytes } of files) {
-    const args = ['hash-object', '-w', '-t', 'blob', '--no-filters', '--stdin']
-    blobs.push({ path, id: await line(bench, { args, stdin: bytes }) })
-  }
+  for (const { path, bytes } of files) blobs.push({ path, id: await storeBlob(bench.gitDir, bytes) })
   return blobs
 }
 

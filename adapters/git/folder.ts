@@ -124,10 +124,20 @@ async function textOf(path: string): Promise<string | null> {
   return await readFile(path, 'utf8').catch(unlessClosed(path, null))
 }
 
-/** Copies a regular file of the folder; a pipe put in its place would be read for ever. */
+/** Copies a regular file of the folder, where there is one. */
 export async function copyFromFolder(from: string, to: string): Promise<void> {
-  const found = await stat(from).catch(unlessClosed(from, null))
-  if (found?.isFile() !== true) return
-  await access(from, constants.R_OK).catch(unlessClosed(from, undefined))
-  await copyFile(from, to)
+  if (await isPlainFile(from)) await copyFile(from, to)
+}
+
+/** The bytes of a regular file of the folder; null where there is none. */
+export async function readFromFolder(from: string): Promise<Buffer | null> {
+  return (await isPlainFile(from)) ? await readFile(from) : null
+}
+
+/** A pipe put in a file's place would be read for ever. */
+async function isPlainFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(unlessClosed(path, null))
+  if (found?.isFile() !== true) return false
+  await access(path, constants.R_OK).catch(unlessClosed(path, undefined))
+  return true
 }

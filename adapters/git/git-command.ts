@@ -70,13 +70,17 @@ const environment = {
 const oldest = [2, 32] as const
 const install = `install git ${oldest.join('.')} or newer`
 
+/** The git of each PATH, whose version is asked for once. */
+const recent = new Map<string, Promise<void>>()
+
 export function createGit(options: { readonly env: GitEnvironment; readonly timeoutMs: number }): Git {
-  let recent: Promise<void> | null = null
+  const { PATH } = options.env
   const attempt = async (call: GitCall, signal: AbortSignal): Promise<RunResult> => {
-    recent ??= requireRecent(options)
-    await recent.catch((error: unknown) => {
+    const asked = recent.get(PATH) ?? requireRecent(options)
+    recent.set(PATH, asked)
+    await asked.catch((error: unknown) => {
       // Asked again next time: git may have been installed meanwhile.
-      recent = null
+      recent.delete(PATH)
       throw error
     })
     return await runProcess({ ...programOf(call, options), signal })

@@ -1,7 +1,7 @@
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { appendFile, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { ownName, sweepLeftovers } from '../process/leftovers.ts'
-import { copyFromFolder } from './folder.ts'
+import { type Folder, readFromFolder } from './folder.ts'
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
 import type { Git } from './git-command.ts'
 import type { Place, Remote } from './remote.ts'
@@ -29,8 +29,8 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
     const gitDir = join(root, 'scratch', await ownName('git'))
     try {
       await sweepLeftovers(join(root, 'scratch'))
-      await mkdir(join(root, 'scratch'), { recursive: true, mode: 0o700 })
-      await git.run({ args: ['init', '--quiet', '--bare', '--template='], gitDir, address: gitDir }, signal)
+      signal.throwIfAborted()
+      await makeBare(gitDir)
       if (borrowFrom !== null) await borrow(borrowFrom, gitDir)
       return await work(gitDir)
     } catch (error) {
@@ -48,7 +48,8 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
     await scratch(
       null,
       async (fresh) => {
-        await fetchCommit(git, reached, fresh, commit, signal)
+        if (reached.folder === null) await fetchCommit(git, reached, fresh, commit, signal)
+        else await copyCommit(git, { ...reached, folder: reached.folder }, fresh, { commit, signal })
         await mkdir(home, { recursive: true, mode: 0o700 })
         await settle(fresh, gitDir)
       },
@@ -59,11 +60,28 @@ export function createGitDirectories(git: Git, stateDir: string): GitDirectories
   return { snapshot, scratch }
 }
 
-/** Lets a git directory read the objects of another, as shallow as that one is. */
-async function borrow(from: string, gitDir: string): Promise<void> {
+/** What `git init --bare` makes, but for what nobody asks for: a process less for each piece of work. */
+async function makeBare(gitDir: string): Promise<void> {
+  await mkdir(dirname(gitDir), { recursive: true, mode: 0o700 })
   await mkdir(join(gitDir, 'objects', 'info'), { recursive: true })
-  await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(from, 'objects')}\n`)
-  await copyFromFolder(join(from, 'shallow'), join(gitDir, 'shallow'))
+  await mkdir(join(gitDir, 'refs'))
+  await writeFile(join(gitDir, 'HEAD'), 'ref: refs/heads/main\n')
+  await writeFile(join(gitDir, 'config'), '[core]\n\trepositoryFormatVersion = 0\n\tbare = true\n')
+}
+
+/**
+ * Lets a git directory of our own read the objects of others. Its history ends where theirs does; where `history` is both,
+ * the default, where its own did before as well.
+ */
+export async function borrow(
+  from: string,
+  gitDir: string,
+  { history = 'both' }: { readonly history?: 'both' | 'theirs' } = {},
+): Promise<void> {
+  if (history === 'theirs') await rm(join(gitDir, 'shallow'), { force: true })
+  await appendFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(from, 'objects')}\n`)
+  const shallow = await readFromFolder(join(from, 'shallow'))
+  if (shallow !== null) await appendFile(join(gitDir, 'shallow'), shallow)
 }
 
 /** One commit without its history: a push of its child needs no more. */
@@ -77,6 +95,22 @@ async function fetchCommit(
   const flags = ['--quiet', '--depth=1', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules']
   const operands = ['--', remote.url, `${commit}:refs/quantapilot/base`]
   await git.run({ ...remote.call, args: ['fetch', ...flags, ...remote.reading, ...operands], gitDir }, signal)
+}
+
+/** The same out of a folder of this machine, read as objects alone: no setting of the folder is, and no process for two ends. */
+async function copyCommit(
+  git: Git,
+  { folder, address }: { readonly folder: Folder; readonly address: string },
+  gitDir: string,
+  { commit, signal }: { readonly commit: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const objects = join(gitDir, 'objects')
+  await borrow(folder.commonDir, gitDir)
+  await mkdir(join(objects, 'pack'))
+  const args = ['pack-objects', '--quiet', '--revs', join(objects, 'pack', 'pack')]
+  await git.run({ args, stdin: Buffer.from(`--shallow ${commit}\n${commit}\n`), gitDir, address }, signal)
+  await rm(join(objects, 'info', 'alternates'))
+  await writeFile(join(gitDir, 'shallow'), `${commit}\n`)
 }
 
 /** Two calls may fetch the same commit at once: both made the same, and the first one stays. */

@@ -70,7 +70,7 @@ const readings: readonly Reading[] = [
       `${address} belongs to another account, and this git is too old to read it: install git 2.38 or newer.`,
   },
   {
-    when: /possible repository corruption|bad object|missing blob object|unable to read tree/,
+    when: /possible repository corruption|bad object|missing blob object|unable to read (?:tree|[0-9a-f]{40}$)/m,
     code: 'PRECONDITION_FAILED',
     retryable: false,
     says: (address) =>

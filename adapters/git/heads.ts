@@ -28,15 +28,21 @@ export const readHead = (git: Git, remote: Remote, branch: string, signal: Abort
 
 /** The same of any ref by its full name; of a tag that is an object of its own, that object. */
 export async function readRef(git: Git, remote: Remote, ref: string, signal: AbortSignal): Promise<string | null> {
-  const args = ['ls-remote', ...remote.reading, '--', remote.url, ref]
-  const output = await git.run({ ...remote.call, args, gitDir: null }, signal)
-  // The server matches the end of names.
+  const { folder, url, address, call } = remote
+  const output =
+    folder === null
+      ? await git.run({ ...call, args: ['ls-remote', ...remote.reading, '--', url, ref], gitDir: null }, signal)
+      : await git.run({ args: ['for-each-ref', refFormat, '--', ref], gitDir: folder.commonDir, address }, signal)
+  // A server matches the end of names, a folder their beginning.
   const line = output
     .toString('utf8')
     .split('\n')
     .find((each) => each.endsWith(`\t${ref}`))
   return line?.split('\t')[0] ?? null
 }
+
+/** As `git ls-remote` writes it. */
+const refFormat = '--format=%(objectname)%09%(refname)'
 
 /** Reads the lines of `git ls-remote --symref`. */
 export function parseHeads(output: string): Heads {

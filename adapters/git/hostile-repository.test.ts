@@ -182,7 +182,7 @@ describe('what stands in the way inside a repository', () => {
 
   it('is not waited for when a pipe stands where git keeps its own files', async () => {
     await rm(join(repository, '.git', 'index'))
-    for (const name of ['index', 'shallow'])
+    for (const name of ['index', 'shallow', 'packed-refs'])
       await runProcess({
         command: 'mkfifo',
         args: [name],
@@ -192,7 +192,7 @@ describe('what stands in the way inside a repository', () => {
       })
     source = createGitSourceControl({ ...optionsIn(room.path), gitTimeoutMs: 1_000 })
     expect(await faultOf(take())).toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
-    await rm(join(repository, '.git', 'shallow'))
+    await rm(join(repository, '.git', 'packed-refs'))
     expect(await take()).toMatchObject({ hasUncommittedChanges: true })
   })
 

@@ -35,7 +35,7 @@ export async function layOut(bench: Workbench, entries: readonly TreeEntry[], fo
 }
 
 /** The bytes of many blobs, in one conversation. */
-async function readBlobs(bench: Workbench, ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+export async function readBlobs(bench: Workbench, ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
   if (ids.length === 0) return new Map()
   const request = { args: ['cat-file', '--batch'], gitDir: bench.gitDir, address: bench.address }
   const stdin = Buffer.from(`${ids.join('\n')}\n`)

@@ -2,6 +2,7 @@ import { Fault } from '../../core/model/problem.ts'
 import type { Reverted, RevertRequest } from '../../core/workshop.ts'
 import { onBench, treeOf } from './bench.ts'
 import type { Workbench } from './commit.ts'
+import { borrow } from './git-directory.ts'
 import type { Remote } from './remote.ts'
 import { mergeTrees } from './three-way.ts'
 import type { Tools } from './tools.ts'
@@ -43,6 +44,7 @@ async function whatItChanged(bench: Workbench, remote: Remote, merge: Merge): Pr
 }
 
 async function fetchFew(bench: Workbench, remote: Remote, commit: string, depth: number): Promise<void> {
+  if (remote.folder !== null) return await borrow(remote.folder.commonDir, bench.gitDir, { history: 'theirs' })
   const flags = ['--quiet', `--depth=${depth}`, '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules']
   const args = ['fetch', ...flags, ...remote.reading, '--', remote.url, commit]
   await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)

@@ -70,20 +70,20 @@ async function readFile(
   requireSafePath(path)
   const { gitDir } = await openSnapshot(tools, snapshot, signal)
   const ask = (...args: string[]) => tools.git.run({ args, gitDir, address: snapshot.address }, signal)
-  const entry = parseTree(await ask('ls-tree', '-z', snapshot.commit, '--', path)).find((found) => found.path === path)
+  const listed = parseTree(await ask('ls-tree', '-l', '-z', snapshot.commit, '--', path))
+  const entry = listed.find((found) => found.path === path)
   if (entry === undefined) return null
   requireFollowable(entry)
   if (entry.kind === 'folder') return null
-  const size = Number(await ask('cat-file', '-s', entry.id))
-  if (size > maxBytes) throw tooLarge(entry, size, maxBytes)
+  if (entry.sizeBytes !== null && entry.sizeBytes > maxBytes) throw tooLarge(entry, maxBytes)
   const call = { args: ['cat-file', 'blob', entry.id], gitDir, address: snapshot.address }
   return new Uint8Array(await tools.git.run({ ...call, maxOutputBytes: maxBytes }, signal))
 }
 
-const tooLarge = ({ path }: TreeEntry, size: number, maxBytes: number): Fault =>
+const tooLarge = ({ path, sizeBytes }: TreeEntry, maxBytes: number): Fault =>
   new Fault({
     code: 'VALIDATION_ERROR',
-    message: `${path} has ${size} bytes, more than the ${maxBytes} that are read: make it shorter.`,
+    message: `${path} has ${sizeBytes} bytes, more than the ${maxBytes} that are read: make it shorter.`,
     retryable: false,
   })
 

@@ -1,7 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { assert } from '../../core/model/problem.ts'
 import type { Workbench } from './commit.ts'
+import { readBlobs } from './lay-out.ts'
+import { storeBlob } from './object.ts'
 
 /** Three commits or trees: what two of them have made of the first. */
 export type ThreeTrees = { readonly base: string; readonly ours: string; readonly theirs: string }
@@ -56,7 +59,12 @@ const isFile = (blob: Blob | undefined): blob is Blob => blob?.mode.startsWith('
 async function mergeFile(bench: Workbench, stages: Stages): Promise<Blob | null> {
   const [base, ours, theirs] = ['1', '2', '3'].map((stage) => stages.get(stage))
   if (!isFile(base) || !isFile(ours) || !isFile(theirs)) return null
-  const texts = await Promise.all([ours, base, theirs].map(({ id }) => ask(bench, ['cat-file', 'blob', id])))
+  const found = await readBlobs(bench, [ours.id, base.id, theirs.id])
+  const texts = [ours, base, theirs].map(({ id }) => {
+    const text = found.get(id)
+    assert(text !== undefined, `${id} is in the index and not among the objects`)
+    return text
+  })
   if (texts.some((text) => text.includes(0))) return null
   const folder = join(bench.gitDir, 'three-way')
   await mkdir(folder, { recursive: true })
@@ -67,8 +75,7 @@ async function mergeFile(bench: Workbench, stages: Stages): Promise<Blob | null>
   const call = { args: ['merge-file', '-p', '-q', '-L', mark, ...paths], answers: conflictCodes }
   const merged = await bench.git.run({ ...call, gitDir: bench.gitDir, address: bench.address }, bench.signal)
   if (merged.includes(`<<<<<<< ${mark}`)) return null
-  const stored = await ask(bench, ['hash-object', '-w', '-t', 'blob', '--no-filters', '--stdin'], merged)
-  return { mode: ours.mode === base.mode ? theirs.mode : ours.mode, id: stored.toString('utf8').trim() }
+  return { mode: ours.mode === base.mode ? theirs.mode : ours.mode, id: await storeBlob(bench.gitDir, merged) }
 }
 
 /** `git merge-file` ends with the number of places that did not fit, 127 at most. */

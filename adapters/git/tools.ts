@@ -3,7 +3,7 @@ import { assert } from '../../core/model/problem.ts'
 import type { Snapshot } from '../../core/ports.ts'
 import type { Identity, Workbench } from './commit.ts'
 import { createGit, type Git, type GitEnvironment } from './git-command.ts'
-import { createGitDirectories, type GitDirectories } from './git-directory.ts'
+import { borrow, createGitDirectories, type GitDirectories } from './git-directory.ts'
 import { type Approach, locate, type Place, type Remote, type RemoteOptions, reach } from './remote.ts'
 
 export type GitSourceControlOptions = RemoteOptions & {
@@ -49,8 +49,9 @@ export async function openSnapshot(
   return { place, gitDir: await tools.directories.snapshot(remote, place, snapshot.commit, signal) }
 }
 
-/** The branch's own commits above the snapshot; into the scratch directory, where nobody else is. */
+/** The branch's own commits above the snapshot; into the scratch directory, where nobody else is. A folder's are read in place. */
 export async function fetchTip(bench: Workbench, remote: Remote, tip: string): Promise<void> {
+  if (remote.folder !== null) return await borrow(remote.folder.commonDir, bench.gitDir)
   const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--update-shallow']
   const args = ['fetch', ...flags, ...remote.reading, '--', remote.url, tip]
   await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)

@@ -7,6 +7,8 @@ export type TreeEntry = {
   readonly executable: boolean
   readonly id: string
   readonly path: string
+  /** Null where the list was made without sizes, and of all but files. */
+  readonly sizeBytes: number | null
 }
 
 type EntryKind = 'file' | 'folder' | 'symlink' | 'submodule'
@@ -20,13 +22,14 @@ const kinds: Readonly<Record<string, EntryKind>> = {
   '160000': 'submodule',
 }
 
-/** Reads `git ls-tree -z`. Names that are not UTF-8, or that no path may have, are left out: nothing could ask for them. */
+/** Reads `git ls-tree -z`, with sizes (`-l`) or without. Names that are not UTF-8, or that no path may have, are left out: nothing could ask for them. */
 export function parseTree(output: Buffer): readonly TreeEntry[] {
   return splitAtNul(output).flatMap((line) => {
-    const [, mode = '', id, path] = /^(\d{6}) \w+ ([0-9a-f]{40})\t(.+)$/s.exec(line) ?? []
+    const [, mode = '', id, size, path] = /^(\d{6}) \w+ ([0-9a-f]{40})(?: +(\d+|-))?\t(.+)$/s.exec(line) ?? []
     const kind = kinds[mode]
     if (kind === undefined || id === undefined || path === undefined || !isSafePath(path)) return []
-    return [{ kind, executable: mode === '100755', id, path }]
+    const sizeBytes = size === undefined || size === '-' ? null : Number(size)
+    return [{ kind, executable: mode === '100755', id, path, sizeBytes }]
   })
 }
 

@@ -40,8 +40,8 @@ export async function bringUpToDate(
 ): Promise<void> {
   const text = async (...args: string[]): Promise<string> => (await there({ args })).toString('utf8').trim()
   const index = await text('write-tree')
-  if (index !== (await text('rev-parse', '--verify', `${from}^{tree}`))) return
-  if (index === (await text('rev-parse', '--verify', `${to}^{tree}`))) return
+  const [before, after] = (await text('rev-parse', `${from}^{tree}`, `${to}^{tree}`)).split('\n')
+  if (index !== before || index === after) return
   await there({ args: [workTree(folder), 'read-tree', '-m', '-u', from, to] }).catch((error: unknown) => {
     if (!(error instanceof Fault)) throw error
     throw refuse(

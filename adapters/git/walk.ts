@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, open, opendir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { blobIdOf } from './object.ts'
 import { Fault } from '../../core/model/problem.ts'
 
 /** Something in a workspace, as it lies there. */
@@ -109,7 +109,7 @@ export async function readPlain(folder: string, { path }: Found): Promise<Buffer
 export async function blobId(folder: string, found: Found): Promise<string> {
   const bytes =
     found.kind === 'symlink' ? Buffer.from(await readlink(join(folder, found.path))) : await readPlain(folder, found)
-  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
+  return blobIdOf(bytes)
 }
 
 /** Rights are the agent's to give, and step by step it can go deeper than any path leads: neither is a failure of ours. */

@@ -19,10 +19,17 @@ export async function isChanged(
     await writeFile(join(gitDir, 'HEAD'), `${head}\n`)
     const status = ['status', '--porcelain', '--untracked-files=normal', '--ignore-submodules=all']
     const args = [`--work-tree=${folder.path}`, ...status]
-    return (await tools.git.run({ args, gitDir, config: ['core.fileMode=false'], address }, signal)).length > 0
+    return (await tools.git.run({ args, gitDir, config: ofThisSystem, address }, signal)).length > 0
   }
   return await tools.directories.scratch(folder.commonDir, ask, signal)
 }
+
+/** What `git init` finds out of the file system; modes do not count. */
+const ofThisSystem = [
+  'core.fileMode=false',
+  `core.ignoreCase=${process.platform === 'darwin'}`,
+  `core.precomposeUnicode=${process.platform === 'darwin'}`,
+]
 
 async function copyIndex(folder: Folder, to: string): Promise<void> {
   await mkdir(join(to, 'info'), { recursive: true })

@@ -1,11 +1,12 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { assert } from '../../core/model/problem.ts'
 import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import { runProcess } from '../process/run.ts'
 import type { Patch, PatchFile, TakenPatch, Workspace, Workspaces } from '../../core/workshop.ts'
 import type { Workbench } from './commit.ts'
 import { layOut, readTree } from './lay-out.ts'
+import { storeBlob } from './object.ts'
 import { isSafePath } from './path.ts'
 import { openSnapshot, openTools, type GitSourceControlOptions, type Tools } from './tools.ts'
 import type { TreeEntry } from './tree.ts'
@@ -192,10 +193,7 @@ async function ignoredOf(bench: Workbench, { before, fresh, stateDir }: IgnoreQu
   if (rules.length === 0 || fresh.length === 0) return new Set()
   const folder = join(stateDir, 'work', await ownName('rules'))
   try {
-    for (const { path, id } of rules) {
-      await mkdir(dirname(join(folder, path)), { recursive: true })
-      await writeFile(join(folder, path), await ask(bench, ['cat-file', 'blob', id]))
-    }
+    await layOut(bench, rules, folder)
     const args = [`--work-tree=${folder}`, '-C', folder, 'check-ignore', '--no-index', '-z', '--stdin']
     const stdin = Buffer.from(fresh.map(({ path }) => `${path}\0`).join(''))
     // 1: no path is ignored.
@@ -217,43 +215,50 @@ async function writeTree(bench: Workbench, { folder, commit, changed, removed }:
   const lines = removed.map(({ path }) => `0 ${'0'.repeat(40)}\t${path}\0`)
   for (const found of changed) {
     const bytes = await readPlain(folder, found).catch(asWhole)
-    const stored = await ask(bench, ['hash-object', '-w', '-t', 'blob', '--no-filters', '--stdin'], bytes)
     const mode = found.executable ? '100755' : '100644'
-    lines.push(`${mode} ${stored.toString('utf8').trim()}\t${found.path}\0`)
+    lines.push(`${mode} ${await storeBlob(bench.gitDir, bytes)}\t${found.path}\0`)
   }
   await ask(bench, ['read-tree', commit])
   await ask(bench, ['update-index', '-z', '--index-info'], Buffer.from(lines.join('')))
   return (await ask(bench, ['write-tree'])).toString('utf8').trim()
 }
 
-const diff = ['diff-tree', '-r', '--no-renames', '--no-ext-diff', '--no-textconv', '--full-index', '--no-color']
+const plain = ['--no-renames', '--no-ext-diff', '--no-textconv', '--full-index', '--no-color']
 
 /** How a commit's files become those of a tree: the patch, and what it does to which file. */
 export async function patchOf(bench: Workbench, commit: string, tree: string): Promise<Omit<Patch, 'tree'>> {
-  const [bytes, numbers, names] = await Promise.all([
-    ask(bench, [...diff, '-p', '--binary', commit, tree]),
-    ask(bench, [...diff, '--numstat', '-z', commit, tree]),
-    ask(bench, [...diff, '--name-status', '-z', commit, tree]),
-  ])
-  return { bytes: new Uint8Array(bytes), files: filesOf(numbers.toString('utf8'), names.toString('utf8')) }
+  return readDiff(
+    await ask(bench, ['diff-tree', '-r', ...plain, '--raw', '--numstat', '-p', '--binary', '-z', commit, tree]),
+  )
 }
 
 const changes: Readonly<Record<string, PatchFile['change']>> = { A: 'added', D: 'removed' }
 
-function filesOf(numbers: string, names: string): readonly PatchFile[] {
-  const words = names.split('\0')
-  const kinds = new Map(words.flatMap((word, at) => (at % 2 === 0 && word !== '' ? [[words[at + 1], word]] : [])))
-  return numbers
-    .split('\0')
-    .filter(Boolean)
-    .map((line) => {
-      const [added = '', removed = '', path = ''] = line.split('\t')
-      // Binary files have a dash where text has a number.
-      return {
-        path,
-        change: changes[kinds.get(path) ?? ''] ?? 'modified',
-        added: Number(added) || 0,
-        removed: Number(removed) || 0,
-      }
-    })
+/**
+ * Reads three parts in a row: `:<modes and ids> <letter>` NUL `<path>` NUL of each file, `<added>` TAB `<removed>` TAB `<path>`
+ * NUL of each, and behind one more NUL the patch itself.
+ */
+function readDiff(output: Buffer): Omit<Patch, 'tree'> {
+  let at = 0
+  const next = (): string => {
+    const end = output.indexOf(0, at)
+    const word = output.toString('utf8', at, end)
+    at = end + 1
+    return word
+  }
+  const letters = new Map<string, string>()
+  while (output[at] === colon) {
+    const letter = next().slice(-1)
+    letters.set(next(), letter)
+  }
+  const files: PatchFile[] = []
+  while (files.length < letters.size) {
+    const [added = '', removed = '', path = ''] = next().split('\t')
+    const change = changes[letters.get(path) ?? ''] ?? 'modified'
+    // Binary files have a dash where text has a number.
+    files.push({ path, change, added: Number(added) || 0, removed: Number(removed) || 0 })
+  }
+  return { files, bytes: new Uint8Array(output.subarray(at + 1)) }
 }
+
+const colon = 0x3a
