@@ -42,7 +42,7 @@ type World = { readonly crates: string[]; readonly sent: string[]; readonly show
 /** More than all voyages spend, so that its rows are written. */
 const money = { ...testSettings.money, instanceDay: { capMicros: 1e9, capTokens: null } }
 
-const settings = { ...testSettings, deathsAloneAllowed: 100, beatMs: 50, pollMs: 20, reapMs: 500, money }
+const settings = { ...testSettings, deathsAloneAllowed: 100, beatMs: 50, pollMs: 50, reapMs: 500, money }
 
 const policy: GatePolicy = {
   roles: ['approver'],
@@ -237,8 +237,8 @@ class Ship {
   async launch(): Promise<void> {
     await buryGone(this.db, hostname(), async () => false)
     await this.#worker.begin()
-    this.#relay.start(15)
-    this.#cards.start(15)
+    this.#relay.start(50)
+    this.#cards.start(50)
   }
 
   async stop(): Promise<void> {
@@ -313,7 +313,7 @@ class Voyage {
       if (card.ok && isThere(card.value)) return card.value
       if (performance.now() > deadline) throw new Error(`the run never got there: ${JSON.stringify(card)}`)
       // Somebody must be there to do the work.
-      await this.surely(() => delay(5))
+      await this.surely(() => delay(25))
     }
   }
 
@@ -412,7 +412,7 @@ async function sail(voyage: Voyage, database: TestDatabase): Promise<void> {
   await voyage.say('mate', 'gone', { kind: 'whoami' })
   await voyage.ask({ kind: 'reject', run: b, ...decide, reason: 'no' }, 'reject b')
   expect(await voyage.seen(b, isAtEnd)).toMatchObject({ state: 'rejected' })
-  while ((await voyage.unsent()) > 0) await voyage.surely(() => delay(5))
+  while ((await voyage.unsent()) > 0) await voyage.surely(() => delay(25))
   await voyage.surely((ship) => ship.stop())
 }
 

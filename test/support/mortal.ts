@@ -101,7 +101,7 @@ export class MortalDatabase extends Database {
   readonly #life: Life
 
   constructor(connection: ServerConnection, life: Life, role = appRole) {
-    const options: DatabaseOptions = { name: life.name, poolSize: 6, role, onIdleError: () => undefined }
+    const options: DatabaseOptions = { name: life.name, poolSize: 3, role, onIdleError: () => undefined }
     super(connection, options)
     this.#life = life
   }
