@@ -51,7 +51,7 @@ export const testSettings: EngineSettings = {
   leaseMs: 3_000,
   beatMs: 1_000,
   reapMs: 1_000,
-  pollMs: 50,
+  pollMs: 200,
   concurrency: 64,
   actorCap: null,
   backoff: { baseMs: 50, capMs: 1_000 },
