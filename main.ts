@@ -19,7 +19,6 @@ import { Helper, nobodyWorks } from './main/helper.ts'
 import type { House, Opening, Program } from './main/house.ts'
 import { engineSettings, openHouse, quantaPilot, version } from './main/house.ts'
 import { logTo } from './main/log.ts'
-import { doctor, lint } from './main/tools.ts'
 
 /** Runs what was typed after `qp` and answers with the exit code. Errors are sentences on the screen. */
 export async function main(argv: readonly string[], program: Program = quantaPilot): Promise<number> {
@@ -77,7 +76,7 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
       shell.screen.print(version)
       return exitCodes.done
     case 'lint':
-      return lint(shell, rest)
+      return (await import('./main/tools.ts')).lint(shell, rest)
     case 'start':
       return startAs(shell, rest)
     case 'cron':
@@ -89,7 +88,9 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
         demo(shell.screen, opening, rest.length > 0 || !shell.screen.isInteractive),
       )
     case 'doctor':
-      return alone(shell, words, [], (opening) => doctor(shell.screen, opening, shell.json))
+      return alone(shell, words, [], async (opening) =>
+        (await import('./main/tools.ts')).doctor(shell.screen, opening, shell.json),
+      )
     case 'db':
       return database(shell, rest)
     case 'replay':

@@ -6,7 +6,7 @@ import { Fault } from '../../core/model/problem.ts'
 import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Author, AuthorRequest, Finding, WrittenDocument, Writing } from '../../core/ports.ts'
 import { deskFor } from './desk.ts'
-import { lintSuite } from './lint/lint.ts'
+import type { LintOptions } from './lint/lint.ts'
 import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { ReadOutput, WritingOutput } from './shapes.ts'
 import { readOutput, writingOutput } from './shapes.ts'
@@ -48,8 +48,8 @@ export const writeSuite = (author: Author): StepKind => ({
     const read = await ctx.outputOf('read', readOutput)
     const anchor = await anchorText(ctx)
     const request = await requestOf(ctx, read)
-    const check = (documents: readonly WrittenDocument[]) =>
-      lintSuite([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
+    const check: Check = (documents) =>
+      lint([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
     const desk = deskFor(ctx, await pinnedPolicy(ctx, read), { step: 'doc', milestone: null })
     const write: Write = (by, asked) => by.writeSuite(asked, desk)
     const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check }))
@@ -81,7 +81,7 @@ function tuningOf({ models, policies }: Settings): AuthorRequest['tuning'] {
 }
 
 type Write = (author: Author, request: AuthorRequest) => Promise<Writing>
-type Check = (documents: readonly WrittenDocument[]) => readonly Finding[]
+type Check = (documents: readonly WrittenDocument[]) => Promise<readonly Finding[]>
 type Task = { readonly write: Write; readonly check: Check }
 type Written = Writing & Pick<WritingOutput, 'insteadOf'>
 
@@ -92,10 +92,10 @@ type Written = Writing & Pick<WritingOutput, 'insteadOf'>
 async function writeChecked(author: Author, request: AuthorRequest, task: Task): Promise<Written> {
   const { write, check } = task
   const first = await write(author, request)
-  const errors = errorsOf(check(first.documents))
+  const errors = errorsOf(await check(first.documents))
   if (errors.length === 0) return { ...first, insteadOf: null }
   const second = await write(author, { ...request, repair: errors, previous: first.documents })
-  const left = errorsOf(check(second.documents))
+  const left = errorsOf(await check(second.documents))
   if (left.length === 0) return { ...second, insteadOf: null }
   if (author.fallback) {
     const why = `what it wrote did not pass the lint after one repair: ${left[0]}`
@@ -114,9 +114,15 @@ const errorsOf = (findings: readonly Finding[]): string[] =>
     .filter((finding) => finding.severity === 'error')
     .map((finding) => `${finding.path}:${finding.line} ${finding.rule}: ${finding.message} ${finding.fix}`)
 
+/** What reads Markdown is loaded when there is some to read: other commands answer sooner without. */
+async function lint(documents: readonly WrittenDocument[], options: LintOptions): Promise<readonly Finding[]> {
+  const { lintSuite } = await import('./lint/lint.ts')
+  return lintSuite(documents, options)
+}
+
 /** The anchor stands alone before its gate: its links to the rest of the suite will resolve once the rest is written. */
 const checkAnchor: Check = (documents) =>
-  lintSuite(documents, { expectWholeSuite: false, otherPaths: new Set(documentSuite.map((document) => document.path)) })
+  lint(documents, { expectWholeSuite: false, otherPaths: new Set(documentSuite.map((document) => document.path)) })
 
 async function anchorText(ctx: StepContext): Promise<WrittenDocument> {
   const anchor = await ctx.outputOf('anchor', writingOutput)

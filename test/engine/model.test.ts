@@ -21,5 +21,5 @@ test('the pure core does what the model says, at ten thousand sequences a minute
 }, 300_000)
 
 test('the engine on Postgres does what the model says, whatever comes in whatever order', async () => {
-  await holdAgainstPostgres(500)
+  await holdAgainstPostgres(250)
 }, 300_000)

@@ -40,7 +40,7 @@ export const program = ({ dir, stateDir, launcher }: State, ...args: readonly st
     QP_LEASE_MS: '3000',
     QP_BEAT_MS: '1000',
     QP_REAP_MS: '1000',
-    QP_POLL_MS: '50',
+    QP_POLL_MS: '200',
   },
 })
 
