@@ -17,12 +17,13 @@ export type Move = {
 const nowhere = '0'.repeat(40)
 
 /**
- * Moves a branch at the address from one commit to the next, never by force, and looks that it did. Throws a retryable
+ * Moves a branch at the address from one commit to the next, never by force, and sees that it did. Throws a retryable
  * TOOL_FAILURE when the branch moved meanwhile. `parent` is a commit the address has.
  */
 export async function publish(bench: Workbench, remote: Remote, move: Move, parent: string): Promise<void> {
-  if (remote.folder === null) await push(bench, remote, move)
-  else await store(bench, remote.folder, move, parent)
+  // In a folder the ref is changed by us, from what it was or not at all; elsewhere a push is a request.
+  if (remote.folder !== null) return await store(bench, remote.folder, move, parent)
+  await push(bench, remote, move)
   if ((await readHead(bench.git, remote, move.branch, bench.signal)) !== move.to) throw moved(remote, move.branch)
 }
 
