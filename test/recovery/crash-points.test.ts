@@ -8,9 +8,11 @@ describe('a process killed at any point loses nothing and repeats nothing', () =
     expect(passed.toSorted()).toEqual(points.toSorted())
   })
 
+  // Before a statement is after the one before it; the long test dies there too.
+  const chosen = points.filter((point) => point.startsWith('after') || /^before the /.test(point))
   // Several deaths on each voyage, far apart.
-  const voyages = Math.ceil(points.length / 16)
-  const deaths = Array.from({ length: voyages }, (_, n) => points.filter((_point, index) => index % voyages === n))
+  const voyages = Math.ceil(chosen.length / 16)
+  const deaths = Array.from({ length: voyages }, (_, n) => chosen.filter((_point, index) => index % voyages === n))
 
   test.each(deaths.map((fatal) => [fatal.join(', '), fatal] as const))('%s', async (_, fatal) => {
     const fate = new Fate(Object.fromEntries(fatal.map((point) => [point, 1])))
