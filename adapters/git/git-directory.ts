@@ -4,6 +4,7 @@ import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import { type Folder, readFromFolder } from './folder.ts'
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
 import type { Git } from './git-command.ts'
+import { noSuchCommit } from './git-fault.ts'
 import type { Place, Remote } from './remote.ts'
 
 /**
@@ -108,9 +109,12 @@ async function copyCommit(
   await borrow(folder.commonDir, gitDir)
   await mkdir(join(objects, 'pack'))
   const args = ['pack-objects', '--quiet', '--revs', join(objects, 'pack', 'pack')]
-  await git.run({ args, stdin: Buffer.from(`--shallow ${commit}\n${commit}\n`), gitDir, address }, signal)
+  const stdin = Buffer.from(`--shallow ${commit}\n${commit}\n`)
+  await git.run({ args, stdin, gitDir, address }, signal).catch((error: unknown) => {
+    throw error instanceof Fault && error.message.includes(`bad object ${commit}`) ? noSuchCommit(address) : error
+  })
   await rm(join(objects, 'info', 'alternates'))
-  await writeFile(join(gitDir, 'shallow'), `${commit}\n`)
+  await writeFile(join(gitDir, 'shallow'), `${commit}\n`, { flush: true })
 }
 
 /** Two calls may fetch the same commit at once: both made the same, and the first one stays. */

@@ -1,5 +1,12 @@
 import { Fault, type FaultCode } from '../../core/model/problem.ts'
 
+const rewritten = (address: string): string =>
+  `The history of ${address} was rewritten since this run began: start a new run.`
+
+/** Of a commit that was there when the run began. */
+export const noSuchCommit = (address: string): Fault =>
+  new Fault({ code: 'PRECONDITION_FAILED', message: rewritten(address), retryable: false })
+
 type Reading = {
   readonly when: RegExp
   readonly code: FaultCode
@@ -70,7 +77,7 @@ const readings: readonly Reading[] = [
       `${address} belongs to another account, and this git is too old to read it: install git 2.38 or newer.`,
   },
   {
-    when: /possible repository corruption|bad object|missing blob object|unable to read (?:tree|[0-9a-f]{40}$)/m,
+    when: /possible repository corruption|bad (?:tree )?object|missing blob object|unable to read (?:tree|[0-9a-f]{40}$)/m,
     code: 'PRECONDITION_FAILED',
     retryable: false,
     says: (address) =>
@@ -93,7 +100,7 @@ const readings: readonly Reading[] = [
     when: /not our ref|unadvertised object|shallow update not allowed/,
     code: 'PRECONDITION_FAILED',
     retryable: false,
-    says: (address) => `The history of ${address} was rewritten since this run began: start a new run.`,
+    says: rewritten,
   },
   {
     when: /refs\/heads\/\S+' exists; cannot create|directory file conflict/,

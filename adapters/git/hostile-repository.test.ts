@@ -109,8 +109,8 @@ describe('a repository that would like to run its own programs', () => {
     expect(sprung()).toBe(false)
   })
 
-  it('fetches nothing that a partial clone lacks', async () => {
-    const lost = await git(repository, ['rev-parse', 'main:README.md'])
+  it.each(['README.md', 'docs'])('fetches nothing that a partial clone lacks, such as %s', async (path) => {
+    const lost = await git(repository, ['rev-parse', `main:${path}`])
     await set('core.repositoryFormatVersion', '1')
     await set('extensions.partialClone', 'origin')
     await set('remote.origin.url', room.path)

@@ -73,6 +73,13 @@ export function sourceControlContract(way: string, prepare: () => Promise<Stage>
       expect(await stage.source.read(snapshot, 'README.md', 16, signal)).toHaveLength(16)
     })
 
+    it('has no commit any more whose history was rewritten, and says what to do', async () => {
+      const gone = { ...(await take()), commit: '1'.repeat(40) }
+      const fault = await faultOf(stage.source.read(gone, 'README.md', 1_000, signal))
+      expect(fault).toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+      expect(fault.message).toMatch(/was rewritten since this run began: start a new run\./)
+    })
+
     it('lists the files of one folder', async () => {
       const snapshot = await take()
       expect(await stage.source.list(snapshot, '', signal)).toEqual(['README.md', 'run.sh'])
