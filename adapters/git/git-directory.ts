@@ -95,7 +95,7 @@ async function fetchCommit(
 ): Promise<void> {
   const flags = ['--quiet', '--depth=1', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules']
   const operands = ['--', remote.url, `${commit}:refs/quantapilot/base`]
-  await git.run({ ...remote.call, args: ['fetch', ...flags, ...remote.reading, ...operands], gitDir }, signal)
+  await git.run({ ...remote.call, args: ['fetch', ...flags, ...operands], gitDir }, signal)
 }
 
 /** The same out of a folder of this machine, read as objects alone: no setting of the folder is, and no process for two ends. */

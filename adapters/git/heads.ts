@@ -31,7 +31,7 @@ export async function readRef(git: Git, remote: Remote, ref: string, signal: Abo
   const { folder, url, address, call } = remote
   const output =
     folder === null
-      ? await git.run({ ...call, args: ['ls-remote', ...remote.reading, '--', url, ref], gitDir: null }, signal)
+      ? await git.run({ ...call, args: ['ls-remote', '--', url, ref], gitDir: null }, signal)
       : await git.run({ args: ['for-each-ref', refFormat, '--', ref], gitDir: folder.commonDir, address }, signal)
   // A server matches the end of names, a folder their beginning.
   const line = output

@@ -35,7 +35,7 @@ export type Place = {
 /** How git gets there: its host looked up, checked and pinned. */
 export type Remote = Place & {
   readonly url: string
-  /** Goes before the operands of commands that read. */
+  /** Goes before the operands of `ls-remote`. */
   readonly reading: readonly string[]
   readonly call: Required<Pick<GitCall, 'address' | 'config' | 'env'>>
 }
@@ -75,7 +75,7 @@ const allow = (scheme: string) => ({
  * switched off by name. `safe.directory=*` holds for this one process, which is given this one path.
  */
 const uploadPack =
-  'git -c safe.directory=* -c core.hooksPath=/dev/null -c core.fsmonitor= -c core.alternateRefsCommand=: -c uploadpack.allowAnySHA1InWant=true upload-pack'
+  'git -c safe.directory=* -c core.hooksPath=/dev/null -c core.fsmonitor= -c core.alternateRefsCommand=: upload-pack'
 
 function folderRemote(place: Place): Remote {
   const url = place.folder?.path ?? ''

@@ -46,7 +46,7 @@ async function whatItChanged(bench: Workbench, remote: Remote, merge: Merge): Pr
 async function fetchFew(bench: Workbench, remote: Remote, commit: string, depth: number): Promise<void> {
   if (remote.folder !== null) return await borrow(remote.folder.commonDir, bench.gitDir, { history: 'theirs' })
   const flags = ['--quiet', `--depth=${depth}`, '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules']
-  const args = ['fetch', ...flags, ...remote.reading, '--', remote.url, commit]
+  const args = ['fetch', ...flags, '--', remote.url, commit]
   await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)
 }
 

@@ -53,6 +53,6 @@ export async function openSnapshot(
 export async function fetchTip(bench: Workbench, remote: Remote, tip: string): Promise<void> {
   if (remote.folder !== null) return await borrow(remote.folder.commonDir, bench.gitDir)
   const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--update-shallow']
-  const args = ['fetch', ...flags, ...remote.reading, '--', remote.url, tip]
+  const args = ['fetch', ...flags, '--', remote.url, tip]
   await bench.git.run({ ...remote.call, args, gitDir: bench.gitDir }, bench.signal)
 }

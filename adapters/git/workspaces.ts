@@ -236,28 +236,27 @@ const changes: Readonly<Record<string, PatchFile['change']>> = { A: 'added', D: 
 
 /**
  * Reads three parts in a row: `:<modes and ids> <letter>` NUL `<path>` NUL of each file, `<added>` TAB `<removed>` TAB `<path>`
- * NUL of each, and behind one more NUL the patch itself.
+ * NUL of each in the same order, and behind one more NUL the patch itself.
  */
 function readDiff(output: Buffer): Omit<Patch, 'tree'> {
   let at = 0
   const next = (): string => {
     const end = output.indexOf(0, at)
+    assert(end >= 0, 'a difference ends in the middle')
     const word = output.toString('utf8', at, end)
     at = end + 1
     return word
   }
-  const letters = new Map<string, string>()
+  const letters: string[] = []
   while (output[at] === colon) {
-    const letter = next().slice(-1)
-    letters.set(next(), letter)
+    letters.push(next().slice(-1))
+    next()
   }
-  const files: PatchFile[] = []
-  while (files.length < letters.size) {
+  const files = letters.map((letter): PatchFile => {
     const [added = '', removed = '', path = ''] = next().split('\t')
-    const change = changes[letters.get(path) ?? ''] ?? 'modified'
     // Binary files have a dash where text has a number.
-    files.push({ path, change, added: Number(added) || 0, removed: Number(removed) || 0 })
-  }
+    return { path, change: changes[letter] ?? 'modified', added: Number(added) || 0, removed: Number(removed) || 0 }
+  })
   return { files, bytes: new Uint8Array(output.subarray(at + 1)) }
 }
 
