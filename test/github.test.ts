@@ -361,6 +361,18 @@ test('what GitHub asks of one process holds for all of them, until the time it n
   expect(fake.state.requests).toHaveLength(sent + 20)
 })
 
+test('a call that waited for its turn while GitHub asked to slow down is not sent', async () => {
+  const fake = await startGitHub()
+  const shop = await shopOn(fake)
+  const token = fake.personalToken()
+  const { codeHost } = fake.as({ kind: 'token', token }, { isPaced: true })
+  fake.goesWrong(/^POST .*\/statuses/, 'secondary limit')
+  const write = () => faultOf(codeHost.setCheck(checkFor(shop, shop.sha), signal))
+  const faults = await Promise.all([write(), write(), write()])
+  expect(faults.map(({ code }) => code)).toEqual(['RATE_LIMIT', 'RATE_LIMIT', 'RATE_LIMIT'])
+  expect(fake.state.requests.filter((line) => /^POST .*\/statuses/.test(line))).toHaveLength(1)
+})
+
 test('reading is tried three times within the call, writing once', async () => {
   const fake = await startGitHub()
   const shop = await shopOn(fake)

@@ -20,11 +20,17 @@ export type Call = { readonly token: string; readonly asked: Asked; readonly sig
 /** GitHub's API on behalf of one call of ours: everything it throws is a `Fault`, or the signal's reason. */
 export type Api = Octokit
 
-const Client = Octokit.plugin(throttling)
+/** Asks the gate when a request's turn has come: those before it in the queue may have heard of a limit meanwhile. */
+const gatedBy =
+  (gate: RateGate) =>
+  ({ hook }: Pick<Octokit, 'hook'>): void =>
+    hook.before('request', () => requireOpen(gate))
 
 /** For one call of ours, which may make several requests. */
 export function connect(options: ClientOptions, { token, asked, signal }: Call): Api {
   const never = (): boolean => false
+  // The gate stands first, and so nearest to the request: behind the pace.
+  const Client = Octokit.plugin(gatedBy(options.gate), throttling)
   const client = new Client({
     auth: token,
     baseUrl: options.apiUrl,
@@ -39,7 +45,6 @@ export function connect(options: ClientOptions, { token, asked, signal }: Call):
     const deadline = AbortSignal.timeout(options.timeoutMs)
     const stop = AbortSignal.any([signal, deadline])
     const attempt = async () => {
-      await requireOpen(options.gate)
       const answer = await orStopped(
         Promise.resolve(request({ ...given, request: { ...given.request, signal: stop } })),
         stop,

@@ -1,4 +1,5 @@
 import { expect, onTestFinished } from 'vitest'
+import type { RateGate } from '../../core/ports.ts'
 import { openRateGate } from '../../core/store/rate-gate.ts'
 import { startGitHub } from '../support/github/github.ts'
 import type { Pace } from '../support/github/state.ts'
@@ -16,14 +17,41 @@ export type Storm = {
   readonly windowMs: number
 }
 
+type Log = { passed: number; early: number; readonly closed: { readonly from: number; readonly until: number }[] }
+
+/**
+ * A gate that counts whom it let through, and who of them was `early`: asked when all could know that it was closed, and
+ * was through before it opened. Whoever asked before that is on the way, however long it takes.
+ */
+function counted(gate: RateGate, log: Log): RateGate {
+  return {
+    waitMs: async () => {
+      const asked = performance.now()
+      const waitMs = await gate.waitMs()
+      if (waitMs > 0) return waitMs
+      log.passed++
+      const now = performance.now()
+      if (log.closed.some(({ from, until }) => from < asked && now < until)) log.early++
+      return waitMs
+    },
+    close: async (forMs) => {
+      const until = performance.now() + forMs
+      await gate.close(forMs)
+      log.closed.push({ from: performance.now(), until })
+    },
+  }
+}
+
 /**
  * Runs that each ask GitHub something, in two workers whose clients share nothing but the database, while GitHub takes so
- * many calls in each window. Answers with what GitHub counted, and how long it took to end all runs once it was well.
+ * many calls in each window. Answers with what GitHub and the gate counted (`unasked`: calls that asked no gate), and how
+ * long it took to end all runs once it was well.
  */
 export async function weather({ runs, stormMs, slots, windowMs }: Storm) {
   const fake = await startGitHub()
   const shop = await fake.repository('olivia/shop', { 'README.md': '# Shop\n' })
   const token = fake.personalToken()
+  const log: Log = { passed: 0, early: 0, closed: [] }
   const clients: ReturnType<typeof fake.as>[] = []
   let asked = 0
   const ask = kind(async (ctx) => {
@@ -40,10 +68,10 @@ export async function weather({ runs, stormMs, slots, windowMs }: Storm) {
       onIdleError: () => undefined,
     })
     onTestFinished(() => db.close())
-    clients.push(fake.as({ kind: 'token', token }, { gate: openRateGate(db, 'github storm') }))
+    clients.push(fake.as({ kind: 'token', token }, { gate: counted(openRateGate(db, 'github storm'), log) }))
     await house.work()
   }
-  const pace: Pace = { slots, windowMs, since: performance.now(), used: 0, refusedAt: null, calls: 0, early: 0 }
+  const pace: Pace = { slots, windowMs, since: performance.now(), used: 0, calls: 0 }
   fake.state.pace = pace
   for (let n = 0; n < runs; n++) await startRunOf(house, 'asker')
   const count = async (): Promise<Readonly<Record<string, unknown>>> => {
@@ -62,5 +90,6 @@ export async function weather({ runs, stormMs, slots, windowMs }: Storm) {
   fake.state.pace = null
   const healed = performance.now()
   await expect.poll(count, { timeout: 60_000, interval: 50 }).toEqual({ succeeded: runs, lost: 0, charged: 0 })
-  return { calls: pace.calls, early: pace.early, during, afterMs: performance.now() - healed }
+  const unasked = fake.state.requests.length - log.passed
+  return { calls: pace.calls, early: log.early, unasked, during, afterMs: performance.now() - healed }
 }

@@ -205,20 +205,15 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   send(state, response, answer)
 }
 
-/** A refusal takes a moment to reach all who share a limit; what is on its way until then is not early. */
-const onItsWayMs = 150
-
 /** Null: the request has a slot. Otherwise it hears when the next window begins. */
 function overPace(pace: Pace): Answer | null {
   const now = performance.now()
-  if (now >= pace.since + pace.windowMs) Object.assign(pace, { since: now, used: 0, refusedAt: null })
+  if (now >= pace.since + pace.windowMs) Object.assign(pace, { since: now, used: 0 })
   pace.calls++
   if (pace.used < pace.slots) {
     pace.used++
     return null
   }
-  if (pace.refusedAt !== null && now > pace.refusedAt + onItsWayMs) pace.early++
-  pace.refusedAt ??= now
   const seconds = Math.ceil((pace.since + pace.windowMs - now) / 1_000)
   return {
     status: 429,

@@ -136,11 +136,8 @@ export type Pace = {
   /** Since when the window counts, and what it has let through. */
   since: number
   used: number
-  /** When the first refusal of this window was sent; null while there was none. */
-  refusedAt: number | null
-  /** Requests in all, and those that came when whoever sent them could know that they must wait. */
+  /** Requests in all. */
   calls: number
-  early: number
 }
 
 export type State = {
