@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { git } from '../../../adapters/git/source-control.fixtures.ts'
 import { addedLines, lossOfData, withSecrets } from './review.ts'
 
 /** As git writes the patch of a new file; `named` is the path as it stands in the head. */
@@ -36,4 +40,45 @@ test.each([
   ['"b/un sch\\303\\251ma.sql"\t', 'un schéma.sql'],
 ])('the path that git writes as %j is %s', (named, path) => {
   expect(addedLines(added(named, ['drop table users;']))).toEqual([{ path, text: 'drop table users;' }])
+})
+
+test('what a file holds that git takes for binary is seen by its bytes, new or changed', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'qp-binary-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const key = `AKIA${'Q'.repeat(16)}`
+  const noise = Buffer.from(Array.from({ length: 3_000 }, (_, n) => (n * n * 7) % 251))
+  await git(folder, ['init', '-q'])
+  const write = async (name: string, ...parts: readonly (string | Buffer)[]): Promise<void> =>
+    writeFile(join(folder, name), Buffer.concat(parts.map((part) => Buffer.from(part))))
+  const tree = async (): Promise<string> => {
+    await git(folder, ['add', '-A'])
+    return git(folder, ['write-tree'])
+  }
+  await write('grows.bin', '\0', noise)
+  const before = await tree()
+  await write('grows.bin', '\0', noise, `${key}\n`, noise)
+  await write('with a blank.bin', noise, '\0', key)
+  await write('größe.txt', Buffer.from(`key=${key}`, 'utf16le'))
+  await write('migrations.sql', "select '\0';\ndrop table users;\n")
+  await write('innocent.bin', '\0', noise)
+  const patch = await git(folder, [
+    'diff-tree',
+    '-r',
+    '--no-renames',
+    '--full-index',
+    '-p',
+    '--binary',
+    before,
+    await tree(),
+  ])
+  expect(patch).toMatch(/^delta /m)
+  expect(patch).toMatch(/^literal /m)
+  const lines = addedLines(patch)
+  expect(withSecrets(lines)).toEqual(['grows.bin', 'größe.txt', 'with a blank.bin'])
+  expect(lossOfData(lines)).toEqual(['migrations.sql takes data away: drop table users;'])
+  expect(
+    addedLines(await git(folder, ['diff-tree', '-r', '-p', '--binary', '--full-index', await tree(), before])).filter(
+      ({ text }) => text.includes('AKIA'),
+    ),
+  ).toEqual([])
 })
