@@ -3,24 +3,39 @@ import type { EngineLog } from '../core/engine/settings.ts'
 import { redactOf } from './redact.ts'
 
 /**
- * What the engine says of itself goes to stderr, one JSON line each, from warnings up unless asked for more. The same
- * line comes once a minute at most: an outage that is looked at every second must not fill the disk with its news.
+ * What the engine says of itself goes to stderr, one JSON line each with its time, from warnings up unless asked for more.
+ * The same line comes once a minute at most, and says how often it was kept back (`repeated`): an outage that is looked at
+ * every second must not fill the disk with its news.
  */
-export function logTo({ logLevel, secretValues }: Pick<Config, 'logLevel' | 'secretValues'>): EngineLog {
+export function logTo(
+  { logLevel, secretValues }: Pick<Config, 'logLevel' | 'secretValues'>,
+  now: () => Date = () => new Date(),
+): EngineLog {
   const levels = ['info', 'warn', 'error'] as const
-  const said = new Map<string, number>()
+  const said = new Map<string, { readonly at: number; repeated: number }>()
   const redact = redactOf({ secretValues })
   return (level, message, fields) => {
     if (levels.indexOf(level) < levels.indexOf(logLevel)) return
-    const line = redact(
+    const text = redact(
       JSON.stringify({ level, message, ...fields }, (_, value: unknown) =>
         value instanceof Error ? value.message : value,
       ),
     )
-    const now = performance.now()
-    for (const [old, at] of said) if (now - at > 60_000) said.delete(old)
-    if (said.has(line)) return
-    said.set(line, now)
-    process.stderr.write(`${line}\n`)
+    const at = now()
+    const before = said.get(text)
+    // A clock that was put back keeps nothing back.
+    if (before && at.getTime() >= before.at && at.getTime() - before.at < quietMs) {
+      before.repeated++
+      return
+    }
+    for (const [old, last] of said) if (at.getTime() - last.at >= forgetMs) said.delete(old)
+    said.set(text, { at: at.getTime(), repeated: 0 })
+    const repeated = before && before.repeated > 0 ? `,"repeated":${before.repeated}` : ''
+    process.stderr.write(`{"at":"${at.toISOString()}",${text.slice(1, -1)}${repeated}}\n`)
   }
 }
+
+const quietMs = 60_000
+
+/** Longer, so that a line that comes again says what was kept back. */
+const forgetMs = 600_000

@@ -1,0 +1,32 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import { logTo } from './log.ts'
+
+afterEach(() => void vi.restoreAllMocks())
+
+test('a line has its time, comes once a minute, and says how often it was kept back', () => {
+  const written: string[] = []
+  vi.spyOn(process.stderr, 'write').mockImplementation((line) => written.push(String(line)) > 0)
+  let at = new Date('2026-11-24T12:00:00Z')
+  const log = logTo({ logLevel: 'warn', secretValues: [] }, () => at)
+  const lines = () => written.splice(0).map((line) => JSON.parse(line) as unknown)
+  log('info', 'nobody asked for this', {})
+  for (let second = 0; second < 59; second++) {
+    at = new Date(Date.UTC(2026, 10, 24, 12, 0, second))
+    log('warn', 'the database is away', { host: 'db' })
+  }
+  const away = { level: 'warn', message: 'the database is away', host: 'db' }
+  expect(lines()).toEqual([{ at: '2026-11-24T12:00:00.000Z', ...away }])
+  at = new Date('2026-11-24T12:01:00Z')
+  log('warn', 'the database is away', { host: 'db' })
+  log('error', 'something else', {})
+  expect(lines()).toEqual([
+    { at: '2026-11-24T12:01:00.000Z', ...away, repeated: 58 },
+    { at: '2026-11-24T12:01:00.000Z', level: 'error', message: 'something else' },
+  ])
+  at = new Date('2026-11-24T12:30:00Z')
+  log('warn', 'the database is away', { host: 'db' })
+  expect(lines()).toEqual([{ at: '2026-11-24T12:30:00.000Z', ...away }])
+  at = new Date('2026-11-24T11:00:00Z')
+  log('warn', 'the database is away', { host: 'db' })
+  expect(lines()).toHaveLength(1)
+})
