@@ -40,6 +40,9 @@ export type PatchFile = {
   readonly removed: number
 }
 
+/** A line that a patch adds, without its end, and to which file. */
+export type AddedLine = { readonly path: string; readonly text: string }
+
 /** Lays out trees for agents and takes patches out of them; nothing that an agent wrote is ever run or obeyed by it. */
 export interface Workspaces {
   /** The snapshot's files, and `patch` applied to them where there is one, in a folder of its own, however often one is opened under this name. */
@@ -54,6 +57,8 @@ export interface Workspaces {
    * VALIDATION_ERROR where there is too much of everything.
    */
   patch(workspace: Workspace, signal: AbortSignal): Promise<TakenPatch>
+  /** Every line that a patch of ours adds; of what git takes for binary, its bytes as lines. */
+  added(patch: Uint8Array): readonly AddedLine[]
   /** Absent is success. What a process leaves that is killed goes when the next one starts. */
   remove(workspace: Workspace): Promise<void>
 }

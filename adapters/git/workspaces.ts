@@ -4,6 +4,7 @@ import { assert } from '../../core/model/problem.ts'
 import { ownName, sweepLeftovers } from '../process/leftovers.ts'
 import { runProcess } from '../process/run.ts'
 import type { Patch, PatchFile, TakenPatch, Workspace, Workspaces } from '../../core/workshop.ts'
+import { addedLines } from './added-lines.ts'
 import type { Workbench } from './commit.ts'
 import { layOut, readTree } from './lay-out.ts'
 import { storeBlob } from './object.ts'
@@ -52,6 +53,7 @@ export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
     }),
     patch: (workspace, signal) =>
       inScratch(tools, workspace.snapshot, signal, (bench) => takePatch(bench, workspace, options.stateDir)),
+    added: addedLines,
     remove: ({ folder }) => removeFolder(folder, options),
   }
 }

@@ -2,8 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { addedLines as linesOf } from '../../../adapters/git/added-lines.ts'
 import { git } from '../../../adapters/git/source-control.fixtures.ts'
-import { addedLines, lossOfData, withSecrets } from './review.ts'
+import { lossOfData, withSecrets } from './review.ts'
+
+const addedLines = (patch: string) => linesOf(Buffer.from(patch))
 
 /** As git writes the patch of a new file; `named` is the path as it stands in the head. */
 const added = (named: string, lines: readonly string[]): string =>

@@ -6,8 +6,8 @@ import { gatePolicy, pinnedPolicy, type Policy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
 import { step, workPolicy } from './block.ts'
 import { isAbout, type SpecialGate, specialGates } from './paths.ts'
-import { addedLines, lossOfData } from './review.ts'
-import { type Change, change, currentMilestone, idOf, type Milestone } from './shapes.ts'
+import { lossOfData } from './review.ts'
+import { type Change, change, currentMilestone, idOf, type Milestone, type MilestonePorts } from './shapes.ts'
 
 /** The first gate of its own that the project wants for these files and that nobody has decided yet; null: none is left. */
 export async function undecidedGate(ctx: StepContext, policy: Policy, made: Change): Promise<SpecialGate | null> {
@@ -43,7 +43,7 @@ export function specialBlock({ id }: Milestone, gate: SpecialGate): Plan {
 const linesShown = 12
 
 /** Shows the files that a gate of their own is about. */
-export const showSpecial: StepKind = {
+export const showSpecial = ({ workshop: { workspaces } }: MilestonePorts): StepKind => ({
   timeoutMs: 60_000,
   retry: 'io',
   onPause: 'finish',
@@ -52,8 +52,7 @@ export const showSpecial: StepKind = {
     const { gate } = z.object({ gate: z.enum(['ci-policy', 'migration']) }).parse(ctx.stepInput)
     const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
     const files = made.files.filter(({ path }) => isAbout(gate, path)).map(({ path }) => path)
-    const patch = new TextDecoder().decode(await ctx.read(made.patch))
-    const lines = addedLines(patch).filter(({ path }) => files.includes(path))
+    const lines = workspaces.added(await ctx.read(made.patch)).filter(({ path }) => files.includes(path))
     return {
       kind: 'done',
       output: null,
@@ -68,4 +67,4 @@ export const showSpecial: StepKind = {
       policy: gatePolicy(await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput)), gate),
     }
   },
-}
+})

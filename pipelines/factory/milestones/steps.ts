@@ -24,7 +24,7 @@ export const milestoneSteps = (ports: MilestonePorts): Readonly<Record<string, S
   'milestone-publish': publishChange(ports),
   'milestone-checks': awaitChecks(ports),
   'milestone-show': showChange(ports),
-  'milestone-special': showSpecial,
+  'milestone-special': showSpecial(ports),
   'milestone-merge': mergeMilestone(ports),
   'milestone-issues': openIssues(ports),
 })
