@@ -114,15 +114,21 @@ export const listPoison = statement({
     for no key update of r skip locked`,
 })
 
-/** Ends a worker that stops in order; its runs go back to the queue with `requeueOwn`, in the same transaction. */
+/**
+ * Ends a worker that stops in order; its runs go back to the queue with `requeueOwn`, in the same transaction. `for update`
+ * waits out a claim that holds the row by key share: what it takes is given back with the rest.
+ */
 export const stopWorker = statement({
   name: 'stop_worker',
   params: ['worker'],
   row: z.object({ id: z.string() }),
   sql: `
-    update app.workers set state = 'stopped', beat_at = app.clock_now()
-    where id = :worker::uuid and state = 'live'
-    returning id`,
+    with leaving as materialized (
+      select w.id from app.workers w where w.id = :worker::uuid and w.state = 'live' for update
+    )
+    update app.workers w set state = 'stopped', beat_at = app.clock_now()
+    from leaving where w.id = leaving.id
+    returning w.id`,
 })
 
 /** Gives every run of a worker back: not a death, so nothing is counted against it. */
