@@ -59,8 +59,8 @@ export class CallBook {
 
   #kept({ sha256, text }: CallText): readonly KeptText[] {
     if (!this.#texts.areKept || text === null) return []
-    const kept = this.#texts.redact(text)
-    // Postgres holds no NUL: a text that had one is not what it was either.
-    return [{ sha256, text: kept.replaceAll('\0', ''), isRedacted: kept !== text || text.includes('\0') }]
+    // Postgres holds no NUL and no half of a letter: a text that had one is not what it was either.
+    const kept = this.#texts.redact(text).replaceAll('\0', '').toWellFormed()
+    return [{ sha256, text: kept, isRedacted: kept !== text }]
   }
 }
