@@ -40,6 +40,11 @@ export class CallBook {
     }
   }
 
+  /** Resolves when what was to be kept by now is, or cannot be. */
+  idle(): Promise<void> {
+    return this.#records.idle()
+  }
+
   /** What the same question was answered with before; null too where nobody can say now. */
   async recall(run: string, step: string, asked: AskedBefore): ReturnType<typeof findAnswer> {
     if (!this.#texts.areKept) return null

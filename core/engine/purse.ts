@@ -46,6 +46,7 @@ export class Purse {
   readonly #log: EngineLog
   readonly #asks: Lane<Ask, Reserved>
   readonly #uses: Lane<Use, Over | null>
+  readonly #settling = new Set<Promise<Over | null>>()
 
   constructor(
     db: Executor,
@@ -90,8 +91,15 @@ export class Purse {
    * the call cost: a booking that was made and not answered for is made no second time.
    */
   async settle(use: Use, purpose: string): Promise<void> {
-    const over = await this.#booked(use)
+    const booked = this.#booked(use)
+    this.#settling.add(booked)
+    const over = await booked.finally(() => this.#settling.delete(booked))
     if (over) this.#log('error', 'a call used more than its worst case', { run: use.run, purpose, ...over })
+  }
+
+  /** Resolves when what was to be booked by now is, or cannot be. */
+  async idle(): Promise<void> {
+    while (this.#settling.size > 0) await Promise.allSettled(this.#settling)
   }
 
   async #booked(use: Use): Promise<Over | null> {

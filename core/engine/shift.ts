@@ -114,18 +114,26 @@ export class Shift {
     await this.#stop((drive) => interrupts.get(drive.runId) ?? null)
   }
 
-  /** Ends in order: takes nothing more, lets short work settle, gives the rest back under a new fence. */
+  /**
+   * Ends in order: takes nothing more, lets short work settle, books what calls cost, gives the rest back under a new fence,
+   * and ends when its calls are on record, each as far as `graceMs` lets it.
+   */
   async end(): Promise<void> {
     this.#stopping = true
+    const { graceMs } = this.#place.settings
     const stopped = this.#stop(() => 'shutdown').then(() => this.#allOff())
-    await Promise.race([stopped, wait(this.#place.settings.graceMs)])
+    await Promise.race([stopped, wait(graceMs)])
     await this.#stop(() => 'lease')
     await this.#lane.idle()
+    const over = wait(graceMs)
+    // While the lease holds: a booking whose answer was lost is then made once more.
+    await Promise.race([this.#purse.idle(), over])
     try {
       await this.#signOff()
     } finally {
       await this.#lease.stop()
     }
+    await Promise.race([this.#calls.idle(), over])
   }
 
   /** Ends because the lease is over: stops what runs, writes nothing. */
