@@ -124,10 +124,9 @@ export class Shift {
     const stopped = this.#stop(() => 'shutdown').then(() => this.#allOff())
     await Promise.race([stopped, wait(graceMs)])
     await this.#stop(() => 'lease')
-    await this.#lane.idle()
     const over = wait(graceMs)
     // While the lease holds: a booking whose answer was lost is then made once more.
-    await Promise.race([this.#purse.idle(), over])
+    await Promise.race([Promise.all([this.#lane.idle(), this.#purse.idle()]), over])
     try {
       await this.#signOff()
     } finally {

@@ -5,7 +5,8 @@ import { Database } from '../../core/store/database.ts'
 import { appRole } from '../../core/store/role.ts'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
-import { openTestHouse, testSettings } from '../support/house.ts'
+import { cardWhen, isAtEnd, openTestHouse, testSettings } from '../support/house.ts'
+import { kind, pipelineOf, startRunOf } from '../support/recipe.ts'
 import type { Wire } from '../support/wire.ts'
 import { openWire } from '../support/wire.ts'
 
@@ -15,6 +16,7 @@ async function workBy(house: TestHouse, wire: Wire, settings: Partial<EngineSett
     name: 'far',
     poolSize: 3,
     role: appRole,
+    answerMs: 2_000,
     onIdleError: () => undefined,
   })
   const { people, recipes } = house.desk
@@ -33,7 +35,7 @@ async function workBy(house: TestHouse, wire: Wire, settings: Partial<EngineSett
   return { worker, end }
 }
 
-const connected = ({ database }: TestHouse, name: 'listen') =>
+const connected = ({ database }: TestHouse, name: 'listen' | 'heartbeat') =>
   administer(
     database.connection,
     `select from pg_stat_activity where datname = current_database() and application_name = 'far ${name}'`,
@@ -48,4 +50,43 @@ test('a worker whose connection breaks while it begins to listen listens on one,
   await expect.poll(() => connected(house, 'listen'), { timeout: 2_000, interval: 500 }).toHaveLength(1)
   await end()
   await expect.poll(() => connected(house, 'listen')).toHaveLength(0)
+})
+
+test('a worker whose connections fall silent takes others, and its runs go on', async () => {
+  const begun = Promise.withResolvers<void>()
+  const silent = Promise.withResolvers<void>()
+  const work = kind(async () => {
+    begun.resolve()
+    await silent.promise
+    return { kind: 'done', output: null }
+  })
+  const house = await openTestHouse({ works: pipelineOf('works', { work }) })
+  const wire = await openWire(house.database.connection)
+  const { worker } = await workBy(house, wire)
+  const { handle } = await startRunOf(house, 'works')
+  worker.poke()
+  await begun.promise
+  wire.silence()
+  silent.resolve()
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+  expect(await startAgain(house, worker)).toMatchObject({ state: 'succeeded' })
+})
+
+/** A worker that looks for work no more would leave this one queued. */
+async function startAgain(house: TestHouse, worker: Worker) {
+  const { handle } = await startRunOf(house, 'works')
+  worker.poke()
+  return cardWhen(house, handle, isAtEnd)
+}
+
+test('a worker that is told to stop while nobody answers ends in time, and leaves no connection open', async () => {
+  const house = await openTestHouse()
+  const wire = await openWire(house.database.connection)
+  const { end } = await workBy(house, wire, { leaseMs: 60_000, beatMs: 5_000, pollMs: 600_000, reapMs: 600_000 })
+  await expect.poll(() => connected(house, 'heartbeat'), { timeout: 10_000 }).toHaveLength(1)
+  wire.cut()
+  const told = performance.now()
+  await end()
+  expect(performance.now() - told).toBeLessThan(20_000)
+  await expect.poll(() => wire.open(), { timeout: 15_000 }).toBe(0)
 })
