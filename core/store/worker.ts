@@ -131,15 +131,15 @@ export const stopWorker = statement({
     returning w.id`,
 })
 
-/** Gives every run of a worker back: not a death, so nothing is counted against it. */
+/** Gives the runs of a worker back that it has not in hand: not a death, so nothing is counted against them. */
 export const requeueOwn = statement({
   name: 'requeue_own',
-  params: ['worker'],
+  params: ['worker', 'inHand', 'reason'],
   row: z.object({ id: z.string() }),
   sql: `
     with locked as materialized (
       select r.id from app.runs r
-      where r.state = 'running' and r.worker_id = :worker::uuid
+      where r.state = 'running' and r.worker_id = :worker::uuid and r.id <> all(:inHand::uuid[])
       order by r.id
       for no key update of r
     ),
@@ -152,7 +152,7 @@ export const requeueOwn = statement({
     said as (
       insert into app.events (run_id, seq, kind, payload)
       select u.id, u.event_seq, 'run_requeued',
-        jsonb_build_object('reason', 'worker_stopped', 'state', u.state, 'position', u.position)
+        jsonb_build_object('reason', :reason::text, 'state', u.state, 'position', u.position)
       from u
     )
     select u.id from u`,

@@ -1,8 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { EngineSettings } from '../../core/engine/settings.ts'
 import { Worker } from '../../core/engine/worker.ts'
+import type { Outcome } from '../../core/model/outcome.ts'
+import type { Pipeline } from '../../core/pipeline.ts'
 import { Database } from '../../core/store/database.ts'
+import { draftOf } from '../../core/store/draft-run.ts'
 import { appRole } from '../../core/store/role.ts'
+import { uuidv7 } from '../../core/store/uuid.ts'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
 import { cardWhen, isAtEnd, openTestHouse, testSettings } from '../support/house.ts'
@@ -44,13 +48,49 @@ const connected = ({ database }: TestHouse, name: 'listen' | 'heartbeat') =>
 test('a worker whose connection breaks while it begins to listen listens on one, and leaves none when it stops', async () => {
   const house = await openTestHouse()
   const wire = await openWire(house.database.connection)
-  wire.breakAt('listen qp_ready')
+  wire.breakAt('listen qp_ready', 'sent')
   const { end } = await workBy(house, wire, { pollMs: 50 })
   await expect.poll(() => connected(house, 'listen')).not.toHaveLength(0)
   await expect.poll(() => connected(house, 'listen'), { timeout: 2_000, interval: 500 }).toHaveLength(1)
   await end()
   await expect.poll(() => connected(house, 'listen')).toHaveLength(0)
 })
+
+test('a run that was claimed by a worker which never heard of it is not held by it for ever', async () => {
+  const house = await openTestHouse({ works: pipelineOf('works', { work: kind(async () => done) }) })
+  const wire = await openWire(house.database.connection)
+  const { handle } = await startRunOf(house, 'works')
+  wire.breakAt('claim_runs', 'answered')
+  await workBy(house, wire)
+  expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
+})
+
+test('a run that was born on its worker, which never heard of it, is not held by it for ever', async () => {
+  const house = await openTestHouse({ works: pipelineOf('works', { work: kind(async () => done) }) })
+  const wire = await openWire(house.database.connection)
+  const { worker } = await workBy(house, wire)
+  wire.breakAt('insert_runs', 'answered')
+  const recipe = house.desk.pipelines['works'] as Pipeline
+  const starter = { startedBy: house.actor.id, correlationId: uuidv7(), projectId: null, priority: 0, retryOf: null }
+  await expect(worker.start(draftOf(recipe, null, starter))).rejects.toThrow('did not answer')
+  await expect.poll(() => endOf(house), { timeout: 10_000 }).toEqual([{ state: 'succeeded' }])
+})
+
+test('a step that waits for a signal while the connection breaks waits for it afterwards', async () => {
+  const wait = kind(async (ctx) =>
+    ctx.resumed ? done : { kind: 'wait', wait: { kind: 'signal', name: 'go', timeoutMs: null } },
+  )
+  const house = await openTestHouse({ works: pipelineOf('works', { wait }) })
+  const wire = await openWire(house.database.connection)
+  await workBy(house, wire)
+  wire.breakAt('list_signals', 'sent')
+  const { handle } = await startRunOf(house, 'works')
+  expect(await cardWhen(house, handle, ({ waitingFor }) => waitingFor === 'signal')).toMatchObject({ state: 'waiting' })
+})
+
+const done: Outcome = { kind: 'done', output: null }
+
+const endOf = ({ database }: TestHouse) => administer(database.connection, 'select state from app.runs')
 
 test('a worker whose connections fall silent takes others, and its runs go on', async () => {
   const begun = Promise.withResolvers<void>()

@@ -8,8 +8,8 @@ import type { ServerConnection } from './administer.ts'
 export type Wire = {
   /** The database, by this way. */
   readonly connection: ServerConnection
-  /** The next connection that sends this is broken before the server has it. */
-  breakAt(words: string): void
+  /** The next connection that sends this is broken before the server has it, or before its answer is here. */
+  breakAt(words: string, when: 'sent' | 'answered'): void
   /** From now on nothing comes through on the connections that are open; new ones work. */
   silence(): void
   /** Nothing comes through any more, and new connections are answered by nobody. */
@@ -21,7 +21,7 @@ export type Wire = {
 /** Lays a way to a database; it is gone when the test ends. */
 export async function openWire({ host, port, user, database }: ServerConnection): Promise<Wire> {
   const open = new Set<readonly [Socket, Socket]>()
-  let words: string | null = null
+  let trap: { readonly words: string; readonly when: 'sent' | 'answered' } | null = null
   let isCut = false
   const hush = (socket: Socket): void => void socket.removeAllListeners('data').resume()
   const wire = createServer((near) => {
@@ -36,13 +36,15 @@ export async function openWire({ host, port, user, database }: ServerConnection)
       })
     }
     if (isCut) return
+    let isDoomed = false
     near.on('data', (bytes) => {
-      if (words !== null && bytes.includes(words)) {
-        words = null
-        near.destroy()
-      } else far.write(bytes)
+      if (trap === null || !bytes.includes(trap.words)) return void far.write(bytes)
+      if (trap.when === 'sent') near.destroy()
+      else far.write(bytes)
+      isDoomed = true
+      trap = null
     })
-    far.on('data', (bytes) => near.write(bytes))
+    far.on('data', (bytes) => (isDoomed ? near.destroy() : near.write(bytes)))
   })
   wire.listen(0, '127.0.0.1')
   await once(wire, 'listening')
@@ -53,8 +55,8 @@ export async function openWire({ host, port, user, database }: ServerConnection)
   })
   return {
     connection: { host: '127.0.0.1', port: (wire.address() as AddressInfo).port, user, database },
-    breakAt: (asked) => {
-      words = asked
+    breakAt: (words, when) => {
+      trap = { words, when }
     },
     silence,
     open: () => open.size,
