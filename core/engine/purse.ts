@@ -117,6 +117,8 @@ export class Purse {
     const { actorDay, instanceDay, hour, minute, projectDay } = this.#money
     const days = { period: 'day', zone: zone ?? this.#money.zone } as const
     const server = { zone: this.#money.zone } as const
+    // Where a clock is set back, an hour and its minutes come twice.
+    const clock = { zone: 'UTC' } as const
     const all: readonly Level[] = [
       { level: 'step', about: `${run}:${step.replace(/#\d+$/, '')}`, period: null, ...server, ...(caps.step ?? none) },
       { level: 'task', about: `${run}:${caps.task?.name ?? ''}`, period: null, ...server, ...(caps.task ?? none) },
@@ -125,8 +127,8 @@ export class Purse {
         : [{ level: 'project-day', about: project, ...days, ...least(caps.projectDay ?? none, projectDay) } as const]),
       { level: 'actor-day', about: actor, period: 'day', ...server, ...actorDay },
       { level: 'instance-day', about: 'all', period: 'day', ...server, ...instanceDay },
-      { level: 'hour', about: 'all', period: 'hour', ...server, ...hour },
-      { level: 'minute', about: 'all', period: 'minute', ...server, ...minute },
+      { level: 'hour', about: 'all', period: 'hour', ...clock, ...hour },
+      { level: 'minute', about: 'all', period: 'minute', ...clock, ...minute },
     ]
     // A level that nobody caps costs nothing to keep.
     return all
