@@ -18,6 +18,7 @@ import {
   uncapped,
 } from './support/house.ts'
 import { atTheTill, race, readSpending } from './support/money.ts'
+import { freezeClock } from './support/postgres.ts'
 import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
 
 const capped = (level: Level['level'], about: string, capMicros: number | null = 10): Level => ({
@@ -102,6 +103,33 @@ describe('reservations', () => {
     )
     expect(await readSpending(house.database.connection)).toMatchObject([{ spent_micros: '6', reserved_micros: '0' }])
   })
+
+  test.each([
+    ['minute', 30_000, [60_000, 3_600_000]],
+    ['hour', 1_770_000, [3_600_000, 7_200_000]],
+  ] as const)(
+    'a full %s ends in its time, also where the clock is set back, and counts no second time',
+    async (level, leftMs, laterMs) => {
+      const { house, worker, run } = await atTheTill()
+      const at = new Date('2026-10-25T00:30:30Z')
+      await freezeClock(house.database, at)
+      const caps = { [level]: { capMicros: 10, capTokens: null } }
+      const lease = { worker, holds: true, lost: new AbortController().signal }
+      const purse = new Purse(house.db, lease, {
+        money: { ...testSettings.money, zone: 'Europe/Berlin', ...caps },
+        log: () => undefined,
+      })
+      const payer = { run: run.id, fence: run.fence, step: 's', project: null, actor: 'a' }
+      const ask = () =>
+        purse.reserve(payer, { micros: 10, tokens: 1 }, { purpose: 'call', within: { zone: null, caps: {} } })
+      expect(await ask()).toHaveProperty('id')
+      expect(await ask()).toMatchObject({ code: 'RATE_LIMIT', retryAfterMs: leftMs })
+      for (const ms of laterMs) {
+        await freezeClock(house.database, new Date(at.getTime() + ms))
+        expect(await ask()).toHaveProperty('id')
+      }
+    },
+  )
 
   test('begin their day where the project is', async () => {
     const { house, worker, ask } = await atTheTill()

@@ -40,6 +40,11 @@ export class CallBook {
     }
   }
 
+  /** Resolves when what was to be kept by now is, or cannot be. */
+  idle(): Promise<void> {
+    return this.#records.idle()
+  }
+
   /** What the same question was answered with before; null too where nobody can say now. */
   async recall(run: string, step: string, asked: AskedBefore): ReturnType<typeof findAnswer> {
     if (!this.#texts.areKept) return null
@@ -59,8 +64,8 @@ export class CallBook {
 
   #kept({ sha256, text }: CallText): readonly KeptText[] {
     if (!this.#texts.areKept || text === null) return []
-    const kept = this.#texts.redact(text)
-    // Postgres holds no NUL: a text that had one is not what it was either.
-    return [{ sha256, text: kept.replaceAll('\0', ''), isRedacted: kept !== text || text.includes('\0') }]
+    // Postgres holds no NUL and no half of a letter: a text that had one is not what it was either.
+    const kept = this.#texts.redact(text).replaceAll('\0', '').toWellFormed()
+    return [{ sha256, text: kept, isRedacted: kept !== text }]
   }
 }

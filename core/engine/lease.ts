@@ -36,9 +36,8 @@ export class Lease {
     return !this.#stopped && !this.#lost.signal.aborted && performance.now() - this.#acknowledgedAt < this.#leaseMs
   }
 
-  /** Begins to beat. Call right after the worker's row was inserted. */
+  /** Begins to beat, once the worker's row was inserted; the row is a beat that was sent when this was made. */
   start(): void {
-    this.#acknowledgedAt = performance.now()
     this.#arm()
     this.#next()
   }

@@ -46,6 +46,7 @@ export class Purse {
   readonly #log: EngineLog
   readonly #asks: Lane<Ask, Reserved>
   readonly #uses: Lane<Use, Over | null>
+  readonly #settling = new Set<Promise<Over | null>>()
 
   constructor(
     db: Executor,
@@ -90,8 +91,15 @@ export class Purse {
    * the call cost: a booking that was made and not answered for is made no second time.
    */
   async settle(use: Use, purpose: string): Promise<void> {
-    const over = await this.#booked(use)
+    const booked = this.#booked(use)
+    this.#settling.add(booked)
+    const over = await booked.finally(() => this.#settling.delete(booked))
     if (over) this.#log('error', 'a call used more than its worst case', { run: use.run, purpose, ...over })
+  }
+
+  /** Resolves when what was to be booked by now is, or cannot be. */
+  async idle(): Promise<void> {
+    while (this.#settling.size > 0) await Promise.allSettled(this.#settling)
   }
 
   async #booked(use: Use): Promise<Over | null> {
@@ -109,6 +117,8 @@ export class Purse {
     const { actorDay, instanceDay, hour, minute, projectDay } = this.#money
     const days = { period: 'day', zone: zone ?? this.#money.zone } as const
     const server = { zone: this.#money.zone } as const
+    // Where a clock is set back, an hour and its minutes come twice.
+    const clock = { zone: 'UTC' } as const
     const all: readonly Level[] = [
       { level: 'step', about: `${run}:${step.replace(/#\d+$/, '')}`, period: null, ...server, ...(caps.step ?? none) },
       { level: 'task', about: `${run}:${caps.task?.name ?? ''}`, period: null, ...server, ...(caps.task ?? none) },
@@ -117,8 +127,8 @@ export class Purse {
         : [{ level: 'project-day', about: project, ...days, ...least(caps.projectDay ?? none, projectDay) } as const]),
       { level: 'actor-day', about: actor, period: 'day', ...server, ...actorDay },
       { level: 'instance-day', about: 'all', period: 'day', ...server, ...instanceDay },
-      { level: 'hour', about: 'all', period: 'hour', ...server, ...hour },
-      { level: 'minute', about: 'all', period: 'minute', ...server, ...minute },
+      { level: 'hour', about: 'all', period: 'hour', ...clock, ...hour },
+      { level: 'minute', about: 'all', period: 'minute', ...clock, ...minute },
     ]
     // A level that nobody caps costs nothing to keep.
     return all

@@ -46,6 +46,12 @@ export class Shift {
   readonly #progress: ProgressBoard
   readonly #births: Lane<StartDraft, Run>
   readonly #aboard = new Map<Drive, Promise<void>>()
+  /** Runs that are being born here. */
+  readonly #unborn = new Set<string>()
+  /** True when runs may be ours by their row that nobody drives: the answer was lost that would have said so. */
+  #mayHoldStrays = false
+  /** The giving back of strays under way, or the last one. */
+  #givingBack: Promise<unknown> = Promise.resolve()
   #stopping = false
 
   private constructor(place: Workplace, lease: Lease) {
@@ -77,19 +83,12 @@ export class Shift {
     return this.#stopping || !this.#lease.holds ? 0 : Math.max(0, this.#place.settings.concurrency - this.#aboard.size)
   }
 
-  /** Takes what is ready, up to its room; answers how many it took, null when it had no room to look. */
+  /** Takes what is ready, up to its room; answers how many it took, null when it had no room to look. One at a time. */
   async claim(): Promise<number | null> {
-    const { db, settings } = this.#place
+    await this.#giveBackStrays()
     const room = this.room
     if (room === 0) return null
-    const asked = { worker: this.#lease.worker, room, actorCap: settings.actorCap, systemActor }
-    const runs =
-      settings.actorCap === null
-        ? await db.run(claimRuns, asked)
-        : await db.transaction(async (tx) => {
-            const [, claimed] = await Promise.all([tx.run(lockClaims, {}), tx.run(claimRuns, asked)])
-            return claimed
-          })
+    const runs = await this.#claimUpTo(room).catch(this.#suspectStrays)
     for (const run of runs) void this.#board(run)
     return runs.length
   }
@@ -114,18 +113,25 @@ export class Shift {
     await this.#stop((drive) => interrupts.get(drive.runId) ?? null)
   }
 
-  /** Ends in order: takes nothing more, lets short work settle, gives the rest back under a new fence. */
+  /**
+   * Ends in order: takes nothing more, lets short work settle, books what calls cost, gives the rest back under a new fence,
+   * and ends when its calls are on record, each as far as `graceMs` lets it.
+   */
   async end(): Promise<void> {
     this.#stopping = true
+    const { graceMs } = this.#place.settings
     const stopped = this.#stop(() => 'shutdown').then(() => this.#allOff())
-    await Promise.race([stopped, wait(this.#place.settings.graceMs)])
+    await Promise.race([stopped, wait(graceMs)])
     await this.#stop(() => 'lease')
-    await this.#lane.idle()
+    const over = wait(graceMs)
+    // While the lease holds: a booking whose answer was lost is then made once more.
+    await Promise.race([Promise.all([this.#lane.idle(), this.#purse.idle()]), over])
     try {
       await this.#signOff()
     } finally {
       await this.#lease.stop()
     }
+    await Promise.race([this.#calls.idle(), over])
   }
 
   /** Ends because the lease is over: stops what runs, writes nothing. */
@@ -136,6 +142,34 @@ export class Shift {
     await this.#lease.stop()
   }
 
+  async #claimUpTo(room: number): Promise<readonly Run[]> {
+    const { db, settings } = this.#place
+    const asked = { worker: this.#lease.worker, room, actorCap: settings.actorCap, systemActor }
+    if (settings.actorCap === null) return db.run(claimRuns, asked)
+    return db.transaction(async (tx) => {
+      const [, claimed] = await Promise.all([tx.run(lockClaims, {}), tx.run(claimRuns, asked)])
+      return claimed
+    })
+  }
+
+  readonly #suspectStrays = (error: unknown): never => {
+    if (isConnectionLost(error)) this.#mayHoldStrays = true
+    throw error
+  }
+
+  /** Back to the queue goes what was taken and not heard of, once the database answers again. */
+  async #giveBackStrays(): Promise<void> {
+    if (!this.#mayHoldStrays || this.#stopping || !this.#lease.holds) return
+    this.#mayHoldStrays = false
+    const inHand = [...[...this.#aboard.keys()].map(({ runId }) => runId), ...this.#unborn]
+    const asked = { worker: this.#lease.worker, inHand, reason: 'answer_lost' }
+    const giving = this.#place.db.run(requeueOwn, asked)
+    this.#givingBack = giving.catch(() => undefined)
+    const strays = await giving.catch(this.#suspectStrays)
+    if (strays.length > 0)
+      this.#place.log('warn', 'runs whose claim was not answered are queued again', { runs: strays.length })
+  }
+
   /** Frees what it held at once. With the database away that happens when the lease is over, and nobody waits for it here. */
   async #signOff(): Promise<void> {
     const worker = this.#lease.worker
@@ -143,7 +177,7 @@ export class Shift {
     try {
       await this.#place.db.transaction(async (tx) => {
         await tx.run(stopWorker, { worker })
-        await tx.run(requeueOwn, { worker })
+        await tx.run(requeueOwn, { worker, inHand: [], reason: 'worker_stopped' })
       })
     } catch (error) {
       if (!isConnectionLost(error)) throw error
@@ -172,11 +206,24 @@ export class Shift {
       .slice(0, this.room)
     const here = new Set(free)
     const queued = drafts.filter((draft) => !here.has(draft))
-    const born = free.length > 0 ? await startRuns(db, free, this.#lease.worker) : []
-    for (const run of born) if (run.state === 'running') void this.#board(run)
+    const born = await this.#bear(free)
     const waiting = queued.length > 0 ? await startRuns(db, queued, null) : []
     const byId = new Map([...born, ...waiting].map((run) => [run.id, run]))
     return drafts.map((draft) => byId.get(draft.id) as Run)
+  }
+
+  async #bear(drafts: readonly StartDraft[]): Promise<readonly Run[]> {
+    if (drafts.length === 0) return []
+    for (const { id } of drafts) this.#unborn.add(id)
+    // It does not know of these.
+    await this.#givingBack
+    try {
+      const born = await startRuns(this.#place.db, drafts, this.#lease.worker).catch(this.#suspectStrays)
+      for (const run of born) if (run.state === 'running') void this.#board(run)
+      return born
+    } finally {
+      for (const { id } of drafts) this.#unborn.delete(id)
+    }
   }
 
   #board(run: Run): Promise<void> {
@@ -194,6 +241,7 @@ export class Shift {
       })
       .catch((error: unknown) => {
         this.#aboard.delete(drive)
+        if (isConnectionLost(error)) this.#mayHoldStrays = true
         log('error', 'a run fell off its worker', { run: run.id, error })
       })
     this.#aboard.set(drive, ride)

@@ -166,18 +166,23 @@ export class Worker {
 
   async #listen(): Promise<void> {
     const { db, settings } = this.#options
+    let isOver = false
+    // One that breaks while it begins says so twice; two in its place would double with every break.
     const again = (): void => {
-      if (!this.#stopped) this.#later(() => void this.#listen(), settings.pollMs)
+      if (!isOver && !this.#stopped) this.#later(() => void this.#listen(), settings.pollMs)
+      isOver = true
     }
+    let listener: Session | null = null
     try {
-      const listener = await db.connect('listen')
+      listener = await db.connect('listen')
       // Stopped while it connected: an open connection would keep the process from ending.
       if (this.#stopped) return await listener.end()
       this.#listener = listener
-      await this.#listener.listen('qp_ready', () => this.poke(), again)
+      await listener.listen('qp_ready', () => this.poke(), again)
     } catch {
       // Polling finds the work meanwhile.
       again()
+      await listener?.end()
     }
   }
 

@@ -21,6 +21,8 @@ export type DatabaseOptions = {
   readonly poolSize: number
   /** What every session acts as, whoever logged in; null: the login itself. */
   readonly role: string | null
+  /** How long the answer to a statement may take; where it is not given, a little longer than the server may work on one. */
+  readonly answerMs?: number
   /** Called when an idle connection dies; the pool makes a new one by itself. */
   readonly onIdleError: (error: Error) => void
 }
@@ -43,7 +45,7 @@ export class Database implements Executor {
     this.#connection = connection
     this.#options = options
     this.#pool = new pg.Pool({
-      ...clientConfig(connection, options.name, options.role),
+      ...clientConfig(connection, options, options.name),
       max: options.poolSize,
       idleTimeoutMillis: 60_000,
       pipeline: true,
@@ -77,8 +79,7 @@ export class Database implements Executor {
 
   /** A connection of its own, outside the pool, for a heartbeat or LISTEN. The caller ends it. */
   async connect(name: string): Promise<Session> {
-    const { name: ours, role } = this.#options
-    const client = new pg.Client(clientConfig(this.#connection, `${ours} ${name}`, role))
+    const client = new GatheredClient(clientConfig(this.#connection, this.#options, `${this.#options.name} ${name}`))
     client.on('error', heardByStatements)
     try {
       await client.connect()
@@ -197,13 +198,22 @@ function camelOf(column: string): string {
   return name
 }
 
-function clientConfig(connection: Connection, name: string, role: string | null): pg.ClientConfig {
+/** How long the server may work on a statement. */
+const statementMs = 60_000
+
+function clientConfig(
+  connection: Connection,
+  { role, answerMs = statementMs + 10_000 }: Pick<DatabaseOptions, 'role' | 'answerMs'>,
+  name: string,
+): pg.ClientConfig {
   return {
     ...placeOf(connection, role === null ? planning : `${planning} -c role=${role}`),
     application_name: name,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-    statement_timeout: 60_000,
+    statement_timeout: statementMs,
+    // The server’s own limits help nobody who cannot hear it: a network may fall silent without breaking a connection.
+    query_timeout: answerMs,
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 30_000,
     types,
@@ -283,7 +293,7 @@ function databaseFault(code: 'TRANSIENT_NETWORK', cause: Error): Fault {
 function isNetworkError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false
   if ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)) return true
-  return /Connection terminated|timeout exceeded when trying to connect|Client was closed|not queryable/.test(
+  return /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client was closed|not queryable/.test(
     error.message,
   )
 }

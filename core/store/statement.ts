@@ -53,7 +53,10 @@ export function statement<Row, const Name extends string = string>(draft: {
 /** `:name::type` that is not part of a `::cast`. */
 const placeholder = /(?<!:):([a-zA-Z]\w*)::([a-z_0-9]+(?:\[\])?)/g
 
-/** The values in the server's order. NUL characters are dropped from JSON and text, which Postgres cannot hold. */
+/**
+ * The values in the server's order. What Postgres cannot hold is not sent: NUL characters are dropped, and half of a letter
+ * of two UTF-16 units, as a cut leaves it, becomes U+FFFD, which is what the driver makes of it outside JSON.
+ */
 export function valuesOf<Name extends string>(
   statement: Statement<Name, unknown>,
   params: Readonly<Record<Name, Parameter>>,
@@ -61,15 +64,19 @@ export function valuesOf<Name extends string>(
   return statement.parameters.map(({ name, type }) => {
     const value = params[name]
     if (value === null) return null
-    if (type === 'jsonb' || type === 'json') return withoutNul(JSON.stringify(value))
+    if (type === 'jsonb' || type === 'json') return storable(JSON.stringify(value))
     return typeof value === 'string' ? value.replaceAll('\0', '') : value
   })
 }
 
-const withoutNul = (text: string): string => (text.includes('\\u0000') ? text.replaceAll(escapedNul, '$1') : text)
+/** Of a whole letter JSON.stringify escapes neither half. */
+const storable = (json: string): string =>
+  json.includes('\\u0000') || json.includes('\\ud')
+    ? json.replaceAll(unstorable, (_, before: string, code: string) => (code === '0000' ? before : `${before}\ufffd`))
+    : json
 
-/** An escaped NUL whose backslash is not itself escaped. */
-const escapedNul = /(?<!\\)((?:\\\\)*)\\u0000/g
+/** An escape whose backslash is not itself escaped. */
+const unstorable = /(?<!\\)((?:\\\\)*)\\u(0000|d[89a-f][0-9a-f]{2})/g
 
 /** `finished_at` → `finishedAt`. */
 export const camel = (column: string): string =>

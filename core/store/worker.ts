@@ -114,26 +114,32 @@ export const listPoison = statement({
     for no key update of r skip locked`,
 })
 
-/** Ends a worker that stops in order; its runs go back to the queue with `requeueOwn`, in the same transaction. */
+/**
+ * Ends a worker that stops in order; its runs go back to the queue with `requeueOwn`, in the same transaction. `for update`
+ * waits out a claim that holds the row by key share: what it takes is given back with the rest.
+ */
 export const stopWorker = statement({
   name: 'stop_worker',
   params: ['worker'],
   row: z.object({ id: z.string() }),
   sql: `
-    update app.workers set state = 'stopped', beat_at = app.clock_now()
-    where id = :worker::uuid and state = 'live'
-    returning id`,
+    with leaving as materialized (
+      select w.id from app.workers w where w.id = :worker::uuid and w.state = 'live' for update
+    )
+    update app.workers w set state = 'stopped', beat_at = app.clock_now()
+    from leaving where w.id = leaving.id
+    returning w.id`,
 })
 
-/** Gives every run of a worker back: not a death, so nothing is counted against it. */
+/** Gives the runs of a worker back that it has not in hand: not a death, so nothing is counted against them. */
 export const requeueOwn = statement({
   name: 'requeue_own',
-  params: ['worker'],
+  params: ['worker', 'inHand', 'reason'],
   row: z.object({ id: z.string() }),
   sql: `
     with locked as materialized (
       select r.id from app.runs r
-      where r.state = 'running' and r.worker_id = :worker::uuid
+      where r.state = 'running' and r.worker_id = :worker::uuid and r.id <> all(:inHand::uuid[])
       order by r.id
       for no key update of r
     ),
@@ -146,7 +152,7 @@ export const requeueOwn = statement({
     said as (
       insert into app.events (run_id, seq, kind, payload)
       select u.id, u.event_seq, 'run_requeued',
-        jsonb_build_object('reason', 'worker_stopped', 'state', u.state, 'position', u.position)
+        jsonb_build_object('reason', :reason::text, 'state', u.state, 'position', u.position)
       from u
     )
     select u.id from u`,

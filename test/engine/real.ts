@@ -376,7 +376,7 @@ export class Real implements Distant {
     for (const ride of worker.aboard.values()) await ride.abandon()
     await this.#stage.db.transaction(async (tx) => {
       await tx.run(stopWorker, { worker: worker.id })
-      await tx.run(requeueOwn, { worker: worker.id })
+      await tx.run(requeueOwn, { worker: worker.id, inHand: [], reason: 'worker_stopped' })
     })
     return 'ok'
   }

@@ -36,6 +36,14 @@ test('an event is kept before it is answered, handed on once, and its body is le
   expect(await rows(house)).toMatchObject([{ body: null, failures: 0 }])
 })
 
+test('an event whose text was cut within a letter is kept without that half', async () => {
+  const house = await openTestHouse()
+  const served = await serve(house)
+  expect(await send(served, '{"text":"a\\ud83d"}')).toMatchObject({ status: 202, body: { status: 'accepted' } })
+  await until(() => served.handled.length > 0, 'the event is handed on')
+  expect(served.handled).toMatchObject([{ body: { text: 'a\ufffd' } }])
+})
+
 test('what an event said cannot be guessed from what is kept of it', async () => {
   const house = await openTestHouse()
   const served = await serve(house)

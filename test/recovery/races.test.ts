@@ -105,12 +105,12 @@ async function holdHistory(house: TestHouse, run: string): Promise<() => Promise
 }
 
 /** A worker of the test's own hand, in a process that can be held. */
-const shiftOn = (house: TestHouse, db: HeldDatabase): Promise<Shift> =>
+const shiftOn = (house: TestHouse, db: HeldDatabase, actorCap: number | null = null): Promise<Shift> =>
   Shift.begin({
     db,
     people: house.desk.people,
     recipes: house.desk.recipes,
-    settings: { ...testSettings, beatMs: 600_000, leaseMs: 600_000 },
+    settings: { ...testSettings, beatMs: 600_000, leaseMs: 600_000, actorCap },
     log: () => undefined,
     onParked: () => undefined,
   })
@@ -388,6 +388,22 @@ describe('runs', () => {
     hold.release()
     expect(await first).toHaveLength(1)
     expect(await house.db.run(claimRuns, { worker: workers[1], ...asked })).toHaveLength(0)
+  })
+
+  test('claimed by a worker that stops meanwhile go back to the queue with the rest', async () => {
+    const house = await openTestHouse({ gated })
+    await startRunOf(house, 'gated')
+    const db = anotherProcess(house, 'worker')
+    const shift = await shiftOn(house, db, 5)
+    const hold = db.hold()
+    const claim = shift.claim()
+    await hold.reached
+    const ended = shift.end()
+    await Promise.race([ended, db.blocked()])
+    hold.release()
+    expect(await claim).toBe(1)
+    await ended
+    expect(await count(house, "select count(*) from app.runs where state = 'queued'")).toBe(1)
   })
 
   test('whose plan is rewritten while they are being claimed are not lost', async () => {
