@@ -104,7 +104,7 @@ async function serve(line: Line, book: Book, exchange: Exchange): Promise<void> 
     line.onPath(path.slice(0, 200))
     return refuse(response, 404, 'unimplemented', 'Only the conversation with the agent is served here.')
   }
-  const body = await readBytes(request, maxBodyBytes)
+  const body = await readBytes(exchange, maxBodyBytes)
   if (body === null) return refuse(response, 413, 'resource_exhausted', `A message may have ${maxBodyBytes} bytes.`)
   if (path === exchangePath) return await exchangeKey(line, book, response)
   if (path === turnPath) return await takeTurn(line, book, exchange, body)
