@@ -9,6 +9,7 @@ import type { Guards } from '../metering/guards.ts'
 import { type Book, type Exchange, isCalledOff, openLine } from '../metering/line.ts'
 import { onceGone, passOn, readBytes } from '../metering/pass-on.ts'
 import { isUnreached } from '../metering/unreached.ts'
+import { asWitness } from '../metering/witness.ts'
 import { type Ended, envelopes } from './envelope.ts'
 import { type CursorSettings, nameOf } from './environment.ts'
 import { dummySession, exchangePath, keyRefused, openSession, type Session } from './session.ts'
@@ -69,6 +70,7 @@ export function createCursorMeter({ onRefused, ...options }: CursorMeterOptions)
     open: async (_, desk, prompt) => {
       const line: Line = {
         ...options,
+        guards: asWitness(guards),
         desk,
         prompt,
         onPath,

@@ -182,3 +182,20 @@ test('the calls that an agent has under way hold so many bytes together, and the
   expect(await Promise.all(calls)).toEqual(Array(5).fill(200))
   await line.close()
 })
+
+test('an agent whose calls make its provider fail stays away itself, and does not turn the others away', async () => {
+  let status = 500
+  const provider = await openProvider((response) => void response.writeHead(status).end(usage))
+  const { line, learned } = await openLine(provider.url)
+  const heard: unknown[] = []
+  for (let n = 0; n < 4; n++) heard.push(await statusOf(line.socket))
+  status = 200
+  heard.push(await statusOf(line.socket))
+  status = 500
+  for (let n = 0; n < 7; n++) heard.push(await statusOf(line.socket))
+  expect(heard).toEqual([500, 500, 500, 500, 200, 500, 500, 500, 500, 500, 429, 429])
+  const failed = Array<string>(3).fill('failed')
+  expect(learned).toEqual([...failed, 'passed', ...failed])
+  expect(line.limited.aborted, 'another model may go on').toBe(true)
+  await line.close()
+})

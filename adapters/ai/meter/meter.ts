@@ -13,6 +13,7 @@ import { mostBytes, mostValues, readBody } from './body.ts'
 import { addressIn, type Body, dialects, type Heard, type HttpInterface } from './dialect.ts'
 import { type Book, type Exchange, isCalledOff, openLine } from '../../metering/line.ts'
 import { onceGone, passOn } from '../../metering/pass-on.ts'
+import { asWitness } from '../../metering/witness.ts'
 import { codeOf, digest, requestIdOf } from '../../metering/answer.ts'
 import { recorderOf } from './record.ts'
 
@@ -37,7 +38,7 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk, prompt) => {
       if (spoken === 'cursor') throw new RangeError(`${source.name} does not speak ${spoken}`)
-      const line: Line = { ...options, spoken, desk, prompt }
+      const line: Line = { ...options, guards: asWitness(options.guards), spoken, desk, prompt }
       const serving = { serve: serve.bind(null, line), onError: fail }
       return await openLine({ tmpDir, name: source.name, unit: 'call', desk }, serving)
     },
