@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Caller } from '../surface.ts'
-import { wordsOf } from '../parse-command.ts'
+import { wordsOfChat } from '../parse-command.ts'
 
 const User = z.object({
   id: z.int(),
@@ -163,5 +163,5 @@ function fromOf({ update_id }: Update, { message_id, chat, ...topic }: Place, us
 function commandOf(text: string): { words: readonly string[]; bot: string | null } | null {
   const match = /^\/(\w+)(?:@(\w+))?(?=\s|$)/.exec(text)
   if (!match) return null
-  return { words: [match[1] ?? '', ...wordsOf(text.slice(match[0].length))], bot: match[2] ?? null }
+  return { words: wordsOfChat(`${match[1]}${text.slice(match[0].length)}`), bot: match[2] ?? null }
 }
