@@ -88,6 +88,13 @@ describe('a card', () => {
     expect(() => draw(post(['t'], { buttons: [button('B', { data: 'é'.repeat(33) })] }))).toThrow(Defect)
   })
 
+  it('says commands as they can be typed in Slack, where /status sets somebody’s own', () => {
+    const lines = ['Run r7k2', 'Next: /status r4wb, which goes first, or /cancel r7k2', '! GET /status is not tested']
+    expect(draw(post(lines)).text).toBe(
+      'Run r7k2\nNext: /qp status r4wb, which goes first, or /cancel r7k2\n! GET /status is not tested',
+    )
+  })
+
   it('mentions nobody and links nowhere, whatever is written in it', async () => {
     const { slack, fake } = await openSlackRoom()
     const hostile = [

@@ -185,7 +185,9 @@ function linkOf(words: readonly string[]): readonly string[] {
 
 /** A slash makes a command one that can be tapped. */
 const tappable = (line: string): string =>
-  line.replace(/Did you mean (\w+)/, (whole, name: string) => (name in grammar ? `Did you mean /${name}` : whole))
+  line
+    .replace(/Did you mean (\w+)/, (whole, name: string) => (name in grammar ? `Did you mean /${name}` : whole))
+    .replace(/\bSee help\.$/, 'See /help.')
 
 const help = ['What you can ask for here', ...Object.values(grammar).map(({ usage, says }) => `/${usage}: ${says}`)]
 

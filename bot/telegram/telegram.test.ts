@@ -60,6 +60,7 @@ describe('a command', () => {
 
   test.each([
     ['/staus r7k2', /There is no command staus[^]*Did you mean \/status r7k2\?/],
+    ['/zzzzzzz', /There is no command zzzzzzz\.\n {2}See \/help\./],
     ['/approve nonsense', /nonsense is not a run/],
     ['/help', /\/approve <run>/],
     ['/start', /What you can ask for here/],
