@@ -153,18 +153,20 @@ describe('a message', () => {
     expect(fake.messages.size).toBe(1)
   })
 
-  it('belongs into its thread, and what must be seen is shown in the channel too', async () => {
+  it('belongs into its thread, and what must be seen is shown in the channel too, also in quiet hours', async () => {
     const { slack, fake } = await openSlackRoom()
     const under = await slack.post('T01/C01', card)
     await slack.post('T01/C01', post(['quiet'], { under }))
     await slack.post('T01/C01', post(['loud'], { under, isLoud: true }))
-    const [root, quiet, loud] = fake.effects
+    await slack.post('T01/C01', { ...card, under, isLoud: false })
+    const [root, quiet, loud, decision] = fake.effects
     expect([root?.args['thread_ts'], quiet?.args['thread_ts'], loud?.args['thread_ts']]).toEqual([
       undefined,
       root?.ts,
       root?.ts,
     ])
-    expect([root, quiet, loud].map((effect) => effect?.args['reply_broadcast'])).toEqual([undefined, undefined, true])
+    const isShown = [root, quiet, loud, decision].map((effect) => effect?.args['reply_broadcast'])
+    expect(isShown).toEqual([undefined, undefined, true, true])
   })
 
   it('that Slack cannot draw arrives as plain text', async () => {
