@@ -40,6 +40,8 @@ export class Intake {
         return this.#words(incoming, progress)
       case 'chatter':
         return this.#voice.say(incoming.spot, hint)
+      case 'moved':
+        return this.#voice.say(incoming.spot, sayMoved(incoming))
       case 'press':
         return this.#press(incoming, progress)
       case 'denied':
@@ -190,5 +192,12 @@ const tappable = (line: string): string =>
     .replace(/\bSee help\.$/, 'See /help.')
 
 const help = ['What you can ask for here', ...Object.values(grammar).map(({ usage, says }) => `/${usage}: ${says}`)]
+
+/** Cards of the old group stay behind in it, and no more come. */
+const sayMoved = ({ before, spot }: Did<'moved'>): readonly string[] => [
+  'This group has become a supergroup, which is another chat to me.',
+  'Say /subscribe to see runs here again, /gates for what waits.',
+  `Whoever runs me: TELEGRAM_CHAT_ID is ${spot.chat} now, if it was ${before}.`,
+]
 
 const hint = ['I only act on commands.', 'Begin with a slash: /runs, /gates, /help']

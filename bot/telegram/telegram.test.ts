@@ -167,6 +167,18 @@ describe('a command', () => {
   })
 })
 
+test('a group that has become a supergroup is told what to do, in the new chat', async () => {
+  const api = await openRoom()
+  const { reception } = startIn(api)
+  api.chats.migrate(places.group, -100_777)
+  api.write(-100_777, ann, null, { migrate_from_chat_id: places.group })
+  await allTaken(api)
+  const [told] = textsIn(api, -100_777)
+  expect(told).toMatch(/another chat to me.\nSay \/subscribe to see runs here again/)
+  expect(told).toMatch(/TELEGRAM_CHAT_ID is -100777 now, if it was -42/)
+  expect(reception.memory).toMatchObject({ asked: [], denied: [], quarantined: [] })
+})
+
 describe('who is no person', () => {
   const anonymous = { id: 1_087_968_824, is_bot: true, first_name: 'Group' }
   test.each([
