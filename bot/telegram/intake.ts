@@ -108,8 +108,10 @@ export class Intake {
 
   async #confirm({ data, label, spot }: Did<'press'>): Promise<void> {
     const meant = data.slice(marks.ask.length)
-    const question = this.#questionOf(data) ?? `${label}? This cannot be undone.`
-    await this.#voice.askToConfirm(spot, question, drawConfirm(label, meant))
+    // Telegram does not say what stood on a button of a message that it cannot get any more, and takes no button without words.
+    const name = label || `Yes, ${/\.([a-z]+)$/.exec(meant)?.[1] ?? 'do it'}`
+    const question = this.#questionOf(data) ?? `${name}? This cannot be undone.`
+    await this.#voice.askToConfirm(spot, question, drawConfirm(name, meant))
   }
 
   async #decide({ caller, data, query, spot }: Did<'press'>, progress: Progress): Promise<void> {

@@ -308,6 +308,20 @@ describe('a button', () => {
   })
 })
 
+test('a button of a message that is gone asks first as well, though nobody knows any more what stood on it', async () => {
+  const api = await openRoom()
+  const { reception } = startIn(api)
+  const message = { message_id: 5, date: 0, chat: { id: places.group, type: 'group' } }
+  const data = `?${'k'.repeat(22)}.cancel`
+  api.happen({ callback_query: { id: 'q', from: { ...ann, is_bot: false }, chat_instance: '1', data, message } })
+  await allTaken(api)
+  expect(textsIn(api, places.group)).toEqual(['Yes, cancel? This cannot be undone.'])
+  const question = api.chats.ofBot(places.group).at(-1)
+  api.press(places.group, question?.message_id ?? 0, ann, 'Yes, cancel')
+  await allTaken(api)
+  expect(reception.memory.pressed.map((pressed) => pressed.data)).toEqual([`${'k'.repeat(22)}.cancel`])
+})
+
 describe('a decision that needs words', () => {
   async function askedForWords() {
     const api = await openRoom()
