@@ -46,7 +46,7 @@ export function readButton(data: string): { readonly key: string; readonly verb:
 
 /** A card cuts off here: the whole is one tap away. No line of it, such as a long reason, takes the room of the others. */
 const longest = 1_500
-const longestLine = 500
+const longestLine = 700
 
 type Drawing = Omit<Post, 'under'> & {
   /** True when it will never look different. */
@@ -233,6 +233,10 @@ const lastLines = 3
 
 const sizeOf = (lines: readonly string[]): number => lines.reduce((sum, { length }) => sum + length + 1, 0)
 
-/** No letter is cut in two. */
-const shorten = (line: string, most: number): string =>
-  line.length <= most ? line : `${line.slice(0, most - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+/** Its end stays, where a reason says what to do and a gate whose bytes it is about; no letter is cut in two. */
+function shorten(line: string, most: number): string {
+  if (line.length <= most) return line
+  const end = Math.floor(most / 3)
+  const before = line.slice(0, most - end - 1).replace(/[\uD800-\uDBFF]$/, '')
+  return `${before}…${line.slice(-end).replace(/^[\uDC00-\uDFFF]/, '')}`
+}

@@ -235,8 +235,9 @@ test('however much there is to say, a card says what to do, whose bytes they are
   expect(failed.lines.at(-1)).toBe('Next: /retry r7k2 once the cause is mended')
   expect(failed.lines.join()).toContain('spent $0 of $10.00')
   const changes = Array.from({ length: 12 }, () => `+ ${long}`)
-  const shown = drawGate({ ...gate, subject: { ...gate.subject, changes, what: long } }, 'k')
-  expect(shown.lines.at(-2)).toContain('14 requirements, each cited · sha 9f2c11ab04de')
+  const facts = [...gate.subject.facts, long]
+  const shown = drawGate({ ...gate, subject: { ...gate.subject, changes, what: long, facts } }, 'k')
+  expect(shown.lines.at(-2)).toMatch(/^14 requirements, each cited · why .* sha 9f2c11ab04de$/)
   expect(shown.lines.at(-1)).toBe('decided by: approver')
   for (const { lines } of [failed, shown]) {
     expect(lines.join('\n').length).toBeLessThanOrEqual(1_500)
