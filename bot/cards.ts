@@ -73,7 +73,8 @@ export function drawRun(card: RunCard, key: string): Drawing {
   const next = sayNext(card)
   if (next) lines.push(`Next: ${next}`)
   const isFinal = isOver(card.state) && card.state !== 'failed'
-  return { lines: cut(lines), buttons: runButtons(card, key), isLoud: true, isFinal }
+  const links = card.pullRequest ? [card.pullRequest.url] : []
+  return { lines: cut(lines), links, buttons: runButtons(card, key), isLoud: true, isFinal }
 }
 
 function runButtons(card: RunCard, key: string): readonly Button[] {
@@ -97,6 +98,8 @@ export function drawGate(gate: GateCard, key: string): Drawing {
   const title = isOpen ? `● Run ${gate.handle} waits for you: ${name}` : `${sayVerdict(gate)} · run ${gate.handle}`
   return {
     lines: cut([title, ...asked.map((line) => line.replace(/^ {2}/, ''))]),
+    // A fact that is an address and nothing else is a pull request of ours; no path in a repository can be one.
+    links: gate.subject.facts.filter((fact) => /^https:\/\/[^\s/]+\/\S+$/.test(fact)),
     buttons: isOpen ? gateButtons(gate, key, name) : [],
     isLoud: isOpen,
     isFinal: !isOpen,

@@ -257,3 +257,10 @@ test('what comes of a decision about money is said as that', () => {
     '  Next: /budget r7k2 +5, or /cancel r7k2',
   ])
 })
+
+test('a card leads to the pull request of its run, and its gate to the one it is about', () => {
+  const url = 'https://github.com/ada/shop/pull/7'
+  expect(drawRun({ ...card, pullRequest: { number: 7, url, end: null } }, 'k').links).toEqual([url])
+  const facts = ['https:/evil.example/x, a.ts', 'opens 1 issue: “https://evil.example/x”', url]
+  expect(drawGate({ ...gate, subject: { ...gate.subject, facts } }, 'k').links).toEqual([url])
+})

@@ -10,10 +10,10 @@ const most = { blocks: 50, section: 3_000, rowOfButtons: 5, label: 75, confirm: 
 export type Drawn = { readonly text: string; readonly blocks: types.KnownBlock[] }
 
 /** A post as Block Kit, within Slack's limits whatever it holds; a button that carries too much is a Defect. */
-export function draw({ lines, buttons }: Post): Drawn {
+export function draw({ lines, links = [], buttons }: Post): Drawn {
   const [title = '', ...rest] = lines
   const rows = rowsOf(buttons)
-  const bodies = pieces(rest.map(said), most.section)
+  const bodies = pieces(rest.map(said).map(linked(links)), most.section)
   const shown = bodies.slice(0, most.blocks - 1 - rows.length)
   return {
     text: plain(lines),
@@ -22,6 +22,18 @@ export function draw({ lines, buttons }: Post): Drawn {
 }
 
 const said = (line: string): string => harmless(asTyped(line))
+
+/** Makes links of these addresses, where each stands as a word of its own. */
+const linked =
+  (links: readonly string[]) =>
+  (line: string): string =>
+    line
+      .split(' ')
+      .map((word) => (links.some((link) => isPlain.test(link) && harmless(link) === word) ? `<${word}>` : word))
+      .join(' ')
+
+/** What ends no link of Slack's early. */
+const isPlain = /^https?:\/\/[^\s<>|]+$/
 
 /** Lines as the text of a message, harmless and short enough. */
 export const plain = (lines: readonly string[]): string => cut(lines.map(said).join('\n') || '…', most.fallback)

@@ -95,6 +95,20 @@ describe('a card', () => {
     )
   })
 
+  it('leads to our own pull request, and nowhere else', () => {
+    const links = ['https://git.example/a/b/pull/7?x=1&y', 'https://git.example/|evil>']
+    const lines = ['t', `pull request #7  ${links[0]}`, `see https://evil.example ${links[0]}/evil ${links[1]}`]
+    const [, body] = draw(post(lines, { links })).blocks
+    expect(body).toMatchObject({
+      text: {
+        text: [
+          'pull request #7  <https://git.example/a/b/pull/7?x=1&amp;y>',
+          'see https://evil.example https://git.example/a/b/pull/7?x=1&amp;y/evil https://git.example/|evil&gt;',
+        ].join('\n'),
+      },
+    })
+  })
+
   it('mentions nobody and links nowhere, whatever is written in it', async () => {
     const { slack, fake } = await openSlackRoom()
     const hostile = [
