@@ -169,6 +169,7 @@ function send(board: Board, card: Addressed, drawing: Omit<Post, 'under'>): Prom
   const isNew = card.place === null
   const post = {
     lines: drawing.lines,
+    links: drawing.links ?? [],
     buttons: drawing.buttons,
     under: card.root,
     isLoud: drawing.isLoud && isNew && !card.isQuiet,

@@ -44,8 +44,9 @@ export function readButton(data: string): { readonly key: string; readonly verb:
   return match?.[1] !== undefined && verb ? { key: match[1], verb } : null
 }
 
-/** A card cuts off here: the whole is one tap away. */
+/** A card cuts off here: the whole is one tap away. No line of it, such as a long reason, takes the room of the others. */
 const longest = 1_500
+const longestLine = 700
 
 type Drawing = Omit<Post, 'under'> & {
   /** True when it will never look different. */
@@ -72,7 +73,8 @@ export function drawRun(card: RunCard, key: string): Drawing {
   const next = sayNext(card)
   if (next) lines.push(`Next: ${next}`)
   const isFinal = isOver(card.state) && card.state !== 'failed'
-  return { lines: cut(lines), buttons: runButtons(card, key), isLoud: true, isFinal }
+  const links = card.pullRequest ? [card.pullRequest.url] : []
+  return { lines: cut(lines), links, buttons: runButtons(card, key), isLoud: true, isFinal }
 }
 
 function runButtons(card: RunCard, key: string): readonly Button[] {
@@ -96,6 +98,8 @@ export function drawGate(gate: GateCard, key: string): Drawing {
   const title = isOpen ? `● Run ${gate.handle} waits for you: ${name}` : `${sayVerdict(gate)} · run ${gate.handle}`
   return {
     lines: cut([title, ...asked.map((line) => line.replace(/^ {2}/, ''))]),
+    // A fact that is an address and nothing else is a pull request of ours; no path in a repository can be one.
+    links: gate.subject.facts.filter((fact) => /^https:\/\/[^\s/]+\/\S+$/.test(fact)),
     buttons: isOpen ? gateButtons(gate, key, name) : [],
     isLoud: isOpen,
     isFinal: !isOpen,
@@ -136,11 +140,16 @@ function gateButtons(gate: GateCard, key: string, name: string): readonly Button
   ]
 }
 
-/** What makes people look up when a card is only redrawn; null for what needs no message of its own. */
+/** What makes people look up when a card is only redrawn, and what they can do; null for what needs no message of its own. */
 export function drawNote(card: RunCard, topic: string): Drawing | null {
   const text = noteOf(card, topic)
-  return text === null ? null : { lines: cut([text]), buttons: [], isLoud: true, isFinal: true }
+  if (text === null) return null
+  const next = asksForAct.has(topic) && (topic !== 'run_failed' || card.state === 'failed') ? sayNext(card) : null
+  const lines = next ? [text, `Next: ${next}`] : [text]
+  return { lines: cut(lines), buttons: [], isLoud: true, isFinal: true }
 }
+
+const asksForAct: ReadonlySet<string> = new Set(['gate_reminder', 'gate_escalated', 'run_paused', 'run_failed'])
 
 /** Events that deserve a message of their own, and whether those hear of them who only want decisions. */
 export const noted: Readonly<Record<string, { readonly isDecision: boolean }>> = {
@@ -207,13 +216,30 @@ export function drawReceipt(gate: GateCard, key: string): Drawing {
   }
 }
 
+/** Where not all lines find room, the first and the last ones stay: what it is, and what to do, or whose bytes these are and who decides. */
 function cut(lines: readonly string[]): readonly string[] {
-  const kept: string[] = []
-  let room = longest
-  for (const line of lines) {
-    if (line.length + 1 > room) return [...kept, `${line.slice(0, Math.max(0, room - 2))}…`]
-    kept.push(line)
+  const short = lines.map((line) => shorten(line, longestLine))
+  if (sizeOf(short) <= longest) return short
+  const [title = '', ...rest] = short
+  const [middle, tail] = [rest.slice(0, -lastLines), rest.slice(-lastLines)]
+  const kept = [title]
+  let room = longest - sizeOf([title, '…', ...tail])
+  for (const line of middle) {
     room -= line.length + 1
+    if (room < 0) return [...kept, '…', ...tail]
+    kept.push(line)
   }
-  return kept
+  return [...kept, ...tail]
+}
+
+const lastLines = 3
+
+const sizeOf = (lines: readonly string[]): number => lines.reduce((sum, { length }) => sum + length + 1, 0)
+
+/** Its end stays, where a reason says what to do and a gate whose bytes it is about; no letter is cut in two. */
+function shorten(line: string, most: number): string {
+  if (line.length <= most) return line
+  const end = Math.floor(most / 3)
+  const before = line.slice(0, most - end - 1).replace(/[\uD800-\uDBFF]$/, '')
+  return `${before}…${line.slice(-end).replace(/^[\uDC00-\uDFFF]/, '')}`
 }

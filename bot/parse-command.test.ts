@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseCommand, wordsOf } from './parse-command.ts'
+import { parseCommand, wordsOf, wordsOfChat } from './parse-command.ts'
 
 const parse = (line: string) => parseCommand(wordsOf(line))
 const valueOf = (line: string) => {
@@ -123,4 +123,37 @@ test.each([
 ])('%s is refused with what to write', (line, next) => {
   const parsed = parseCommand(wordsOf(line))
   expect(parsed.ok ? '' : parsed.refusal.next).toContain(next)
+})
+
+test.each([
+  [
+    'changes r7k2 1. say "who" pays\n2. drop --force, it\u2019s old',
+    '1. say "who" pays\n2. drop --force, it\u2019s old',
+  ],
+  ['/reject r7k2 \u201cno\u201d is what I said', '\u201cno\u201d is what I said'],
+  ['reject r7k2 "not this"', 'not this'],
+  ['reject r7k2 \u201cnot this\u201d', 'not this'],
+  ["changes r7k2 it's '4', isn't  it", "it's '4', isn't  it"],
+  ['changes r7k2 - use --sha256sum', '- use --sha256sum'],
+])('the words of a decision in chat are kept as they stand: %s', (line, reason) => {
+  expect(parseCommand(wordsOfChat(line))).toMatchObject({ ok: true, value: { run: 'r7k2', gate: null, reason } })
+})
+
+test.each([
+  'reject r7k2 --gate budget too much',
+  'reject r7k2 \u2014gate=budget too much',
+  'reject r7k2 too much --gate budget',
+])('which gate is meant may be said before the words or behind them: %s', (line) => {
+  const value = { kind: 'reject', run: 'r7k2', gate: 'budget', sha256: null, reason: 'too much' }
+  expect(parseCommand(wordsOfChat(line))).toEqual({ ok: true, value })
+})
+
+test('what a phone makes of quotes and dashes in chat is read as it was typed', () => {
+  expect(parseCommand(wordsOfChat('/run \u201chttps://a.example/b c\u201d \u2014dry-run'))).toMatchObject({
+    value: { target: 'https://a.example/b c', dryRun: true },
+  })
+  expect(parseCommand(wordsOfChat('/subscribe \u2014decisions'))).toMatchObject({
+    value: { project: null, level: 'decisions' },
+  })
+  expect(parseCommand(wordsOfChat(`/reject r7k2 ${' '.repeat(20_000)}--`)), 'in no time').toMatchObject({ ok: false })
 })

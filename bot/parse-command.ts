@@ -18,6 +18,32 @@ export function wordsOf(line: string): readonly string[] {
   return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
 }
 
+/** The options of a decision, before its words or behind them. */
+const beside = String.raw`((?:\s+(?:--|[—–])(?:gate|sha)(?:=|\s+)\S+)*)`
+
+/** `reject r7k2 --gate anchor because`, cut where its words begin and end. */
+const decision = new RegExp(
+  String.raw`^\s*(\/?(?:reject|changes))\s+(\S+)${beside}\s+(?!--|[—–])(\S[^]*?)${beside}\s*$`,
+  'i',
+)
+
+/**
+ * The same of a line as people write it in chat: phones make “quotes” and — dashes of what was typed. The words of a decision
+ * stay as they are, in as many lines and with whatever quotes and dashes they have.
+ */
+export function wordsOfChat(line: string): readonly string[] {
+  const [, name, run, before, said, behind] = decision.exec(line) ?? []
+  if (name === undefined || run === undefined || said === undefined) return wordsOf(asTyped(line))
+  const [, inside] = /^["“„]([^"“”„]*)["”“]$/.exec(said) ?? []
+  return [name, run, ...wordsOf(asTyped(`${before}${behind}`)), '--reason', inside ?? said]
+}
+
+const asTyped = (line: string): string =>
+  line
+    .replaceAll(/[“”„]/g, '"')
+    .replaceAll(/[‘’]/g, "'")
+    .replaceAll(/(^|\s)[—–](?=[a-z])/g, '$1--')
+
 /** A typed command, slash or not, as a Command; a wrong one is refused with the nearest right one as `next`. */
 export function parseCommand(words: readonly string[]): Result<Command> {
   const parsed = parseTyped(words)

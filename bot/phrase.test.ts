@@ -1,9 +1,9 @@
-import { drawRun } from './cards.ts'
+import { drawGate, drawNote, drawRun } from './cards.ts'
 import { describe, expect, test } from 'vitest'
 import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
 import { sayMoney, table } from './layout.ts'
-import { sayBudget, sayCard, sayDuration, sayGate, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayBudget, sayCard, sayDuration, sayGate, sayNext, sayProgress, sayReply, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -185,4 +185,82 @@ describe('where a run’s money went', () => {
 
 test('a run that has nothing to spend is not measured against a cap of nothing', () => {
   expect(sayBudget({ spentMicros: 0, reservedMicros: 0, capMicros: 0, spentTokens: 0, capTokens: 0 })).toBe('spent $0')
+})
+
+const money: GateCard = {
+  ...gate,
+  gateId: 'm',
+  name: 'budget',
+  kind: 'budget',
+  subject: {
+    artifact: { name: 'budget', sha256: '', sizeBytes: 0 },
+    what: 'Raise the budget of run r7k2 by $5.00',
+    risks: [],
+    questions: [],
+    changes: [],
+    facts: ['spent $9.90, reserved $0.00'],
+    micros: 5_000_000,
+  },
+}
+
+test('what is said to do about open gates can be done: each by its name, and nobody writes money again', () => {
+  expect(sayNext(card)).toBe('/approve r7k2, /changes r7k2 <what>, or /reject r7k2 <reason>')
+  expect(sayNext({ ...card, state: 'running', gates: [money] })).toBe('/approve r7k2, or /reject r7k2 <reason>')
+  expect(sayNext({ ...card, gates: [gate, money] })).toBe(
+    '/approve r7k2 anchor, /approve r7k2 budget, or /reject r7k2 --gate <gate> <reason>',
+  )
+})
+
+test('a message of its own says what to do next', () => {
+  expect(drawNote(card, 'gate_reminder')?.lines.at(-1)).toBe(`Next: ${sayNext(card)}`)
+  const paused: RunCard = {
+    ...card,
+    state: 'paused',
+    reasonCode: 'operator',
+    reason: 'Paused by an operator.',
+    gates: [],
+  }
+  expect(drawNote(paused, 'run_paused')?.lines).toEqual([
+    '‖ Run r7k2 is paused: Paused by an operator.',
+    'Next: /resume r7k2',
+  ])
+  const failed: RunCard = { ...card, state: 'failed', reasonCode: 'FATAL', reason: 'No.', gates: [] }
+  expect(drawNote(failed, 'run_failed')?.lines.at(-1)).toBe('Next: /retry r7k2 once the cause is mended')
+  expect(drawNote({ ...failed, state: 'running' }, 'run_failed')?.lines, 'it was tried again since').toHaveLength(1)
+})
+
+test('however much there is to say, a card says what to do, whose bytes they are and who decides', () => {
+  const long = 'why 😀 '.repeat(1_500)
+  const failed = drawRun({ ...card, state: 'failed', reasonCode: 'FATAL', reason: long, gates: [] }, 'k')
+  expect(failed.lines.at(-1)).toBe('Next: /retry r7k2 once the cause is mended')
+  expect(failed.lines.join()).toContain('spent $0 of $10.00')
+  const changes = Array.from({ length: 12 }, () => `+ ${long}`)
+  const facts = [...gate.subject.facts, long]
+  const shown = drawGate({ ...gate, subject: { ...gate.subject, changes, what: long, facts } }, 'k')
+  expect(shown.lines.at(-2)).toMatch(/^14 requirements, each cited · why .* sha 9f2c11ab04de$/)
+  expect(shown.lines.at(-1)).toBe('decided by: approver')
+  for (const { lines } of [failed, shown]) {
+    expect(lines.join('\n').length).toBeLessThanOrEqual(1_500)
+    expect(lines.every((line) => line.isWellFormed())).toBe(true)
+  }
+})
+
+test('what comes of a decision about money is said as that', () => {
+  const voted = { kind: 'voted', gate: 'budget', sha256: null, votes: 1, quorum: 1 } as const
+  const decided = (verdict: 'approved' | 'rejected', more: Partial<RunCard>) =>
+    sayReply({ ...voted, verdict, card: { ...card, ...more, gates: [{ ...money, verdict }] } })
+  expect(decided('approved', { state: 'running' })).toEqual([
+    '✓ Approved by you: Raise the budget of run r7k2 by $5.00',
+  ])
+  expect(decided('rejected', { state: 'paused', reasonCode: 'budget' })).toEqual([
+    '✓ Refused: run r7k2 gets no more money by this.',
+    '  Next: /budget r7k2 +5, or /cancel r7k2',
+  ])
+})
+
+test('a card leads to the pull request of its run, and its gate to the one it is about', () => {
+  const url = 'https://github.com/ada/shop/pull/7'
+  expect(drawRun({ ...card, pullRequest: { number: 7, url, end: null } }, 'k').links).toEqual([url])
+  const facts = ['https:/evil.example/x, a.ts', 'opens 1 issue: “https://evil.example/x”', url]
+  expect(drawGate({ ...gate, subject: { ...gate.subject, facts } }, 'k').links).toEqual([url])
 })

@@ -3,6 +3,7 @@ import type { GateCard, HeldLine, Money, Outlook, RunCard, RunLine } from '../co
 import type { Refusal } from '../core/model/problem.ts'
 import { unreachable } from '../core/model/problem.ts'
 import type { RunState, WaitingFor } from '../core/model/run.ts'
+import type { GateVerdict } from '../core/model/transition.ts'
 import type { WebhookLine } from '../core/model/webhook.ts'
 import { diffLines } from './diff.ts'
 import { sayMoney, sayTime, table } from './layout.ts'
@@ -148,8 +149,7 @@ const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_pr
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
   const open = gates.filter((gate) => gate.verdict === null)
-  if (open.length > 0 && state !== 'paused')
-    return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
+  if (open.length > 0 && state !== 'paused') return sayDeciding(handle, open)
   const money = open.find(({ kind }) => kind === 'budget')
   if (state === 'paused' && reasonCode === 'budget' && money)
     return `/approve ${handle} ${money.name}${money.subject.options ? ` (or ${money.subject.options.join(', ')})` : ''}, or /cancel ${handle}`
@@ -168,6 +168,17 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase }: Run
   if (behind !== null) return `/status ${behind}, which goes first, or /cancel ${handle}`
   if (state === 'succeeded') return `/artifacts ${handle}`
   return null
+}
+
+/** How to decide what is open: by name where there is more than one. */
+function sayDeciding(handle: string, [first, ...more]: readonly GateCard[]): string {
+  if (more.length > 0 && first) {
+    const each = [first, ...more].map(({ name }) => `/approve ${handle} ${name}`)
+    return `${each.join(', ')}, or /reject ${handle} --gate <gate> <reason>`
+  }
+  return first?.kind === 'budget'
+    ? `/approve ${handle}, or /reject ${handle} <reason>`
+    : `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
 }
 
 /** A gate as its card: what, risks and questions first, what changed, then size, cost, digest and who may decide. */
@@ -245,7 +256,7 @@ export function sayReply(reply: Reply): readonly string[] {
         ? ['Nothing waits for a decision.']
         : reply.gates.flatMap((gate) => [`Run ${gate.handle}, gate ${gate.name}`, ...sayGate(gate), ''])
     case 'voted':
-      return [sayVote(reply)]
+      return sayVote(reply)
     case 'changed':
       return [sayChange(reply)]
     case 'budget':
@@ -332,13 +343,23 @@ function sayWebhook({ handle, address, events, state, waiting, dead, lastError }
   return lastError === null ? lines : [...lines, `  last failure: ${quoted(lastError)}`]
 }
 
-function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
+function sayVote(reply: Extract<Reply, { kind: 'voted' }>): readonly string[] {
+  const { card, verdict } = reply
   const bytes = reply.sha256 ? ` (sha ${reply.sha256.slice(0, 12)})` : ''
-  if (reply.verdict === null)
-    return `✓ Your vote counts: ${reply.votes} of ${reply.quorum} for gate ${reply.gate}${bytes}.`
-  if (reply.verdict === 'approved') return `✓ Approved by you: these exact bytes${bytes}`
-  if (reply.verdict === 'rejected') return `✓ Rejected: run ${reply.card.handle} ends.`
-  return `✓ Sent back: run ${reply.card.handle} writes it again and asks at a new gate.`
+  if (verdict === null) return [`✓ Your vote counts: ${reply.votes} of ${reply.quorum} for gate ${reply.gate}${bytes}.`]
+  const gate = card.gates.findLast(({ name }) => name === reply.gate)
+  if (gate?.kind === 'budget') return sayMoneyVote(gate, card, verdict)
+  if (verdict === 'approved') return [`✓ Approved by you: these exact bytes${bytes}`]
+  if (verdict === 'rejected') return [`✓ Rejected: run ${card.handle} ends.`]
+  return [`✓ Sent back: run ${card.handle} writes it again and asks at a new gate.`]
+}
+
+/** A run that is refused money does not end by that. */
+function sayMoneyVote({ subject }: GateCard, card: RunCard, verdict: GateVerdict): readonly string[] {
+  if (verdict === 'approved') return [`✓ Approved by you: ${quoted(subject.what)}`]
+  const next = card.state === 'paused' ? sayNext(card) : null
+  const refused = `✓ Refused: run ${card.handle} gets no more money by this.`
+  return next ? [refused, `  Next: ${next}`] : [refused]
 }
 
 function sayChange({ change, card }: Extract<Reply, { kind: 'changed' }>): string {

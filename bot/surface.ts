@@ -85,6 +85,8 @@ export type Button = {
 export type Post = {
   /** Plain text, most important first; the first line is the title. At most 1,500 characters together. */
   readonly lines: readonly string[]
+  /** Addresses in the lines that are ours, for people to follow: where a network makes no links by itself, only these become one. */
+  readonly links?: readonly string[]
   readonly buttons: readonly Button[]
   /** The message this belongs under: a thread's root, or what it replies to. */
   readonly under: Place | null

@@ -9,6 +9,7 @@ import type { Guards } from '../metering/guards.ts'
 import { type Book, type Exchange, isCalledOff, openLine } from '../metering/line.ts'
 import { onceGone, passOn, readBytes } from '../metering/pass-on.ts'
 import { isUnreached } from '../metering/unreached.ts'
+import { asWitness } from '../metering/witness.ts'
 import { type Ended, envelopes } from './envelope.ts'
 import { type CursorSettings, nameOf } from './environment.ts'
 import { dummySession, exchangePath, keyRefused, openSession, type Session } from './session.ts'
@@ -69,6 +70,7 @@ export function createCursorMeter({ onRefused, ...options }: CursorMeterOptions)
     open: async (_, desk, prompt) => {
       const line: Line = {
         ...options,
+        guards: asWitness(guards),
         desk,
         prompt,
         onPath,
@@ -104,7 +106,7 @@ async function serve(line: Line, book: Book, exchange: Exchange): Promise<void> 
     line.onPath(path.slice(0, 200))
     return refuse(response, 404, 'unimplemented', 'Only the conversation with the agent is served here.')
   }
-  const body = await readBytes(request, maxBodyBytes)
+  const body = await readBytes(exchange, maxBodyBytes)
   if (body === null) return refuse(response, 413, 'resource_exhausted', `A message may have ${maxBodyBytes} bytes.`)
   if (path === exchangePath) return await exchangeKey(line, book, response)
   if (path === turnPath) return await takeTurn(line, book, exchange, body)

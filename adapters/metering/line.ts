@@ -25,7 +25,12 @@ export type Book = {
   add(used: Amount): void
 }
 
-export type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
+export type Exchange = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Takes room for so many bytes more of this call until it ends; false where the line has none left. */
+  readonly hold: (bytes: number) => boolean
+}
 
 /** Whether our side has ended a call, the agent or its step: that says nothing about the provider. */
 export const isCalledOff = ({ closing }: Pick<Book, 'closing'>, { response }: Exchange): boolean =>
@@ -44,10 +49,11 @@ export const sweepMeters = (tmpDir: string): Promise<void> =>
   )
 
 /**
- * What an agent may have at once: connections, and calls under way over them, of which each may hold a long body and all that is
- * read from it. Agents at work have a handful; whoever has more would fill the memory of a worker that other runs are on.
+ * What an agent may have at once: connections, calls under way over them, and bytes of their bodies, each of which is held several
+ * times over until its answer is there. Agents at work have a handful; whoever has more would fill the memory of a worker that other
+ * runs are on.
  */
-const [mostConnections, mostCalls] = [256, 32]
+const [mostConnections, mostCalls, mostBytes] = [256, 32, 32_000_000]
 
 /** A socket of its own for one agent at work, which only we and our sandbox can reach. */
 export async function openLine({ tmpDir, name, unit, desk }: LineOptions, service: Service): Promise<MeterLine> {
@@ -66,12 +72,17 @@ export async function openLine({ tmpDir, name, unit, desk }: LineOptions, servic
   }
   const book: Book = { refusal, limit, closing: AbortSignal.any([closing.signal, desk.signal]), add }
   const under = new Set<Promise<void>>()
+  const room = openRoom(mostBytes)
   const server = createServer((request, response) => {
     if (under.size >= mostCalls) return void request.socket.destroy()
-    const exchange = { request, response }
+    const { hold, release } = room.enter()
+    const exchange = { request, response, hold }
     const served = service.serve(book, exchange).catch((error: unknown) => service.onError(book, exchange, error))
     under.add(served)
-    void served.finally(() => under.delete(served))
+    void served.finally(() => {
+      release()
+      under.delete(served)
+    })
   })
   server.maxConnections = mostConnections
   // A method that makes a tunnel, or another protocol of the connection, is no call of a model.
@@ -90,6 +101,28 @@ export async function openLine({ tmpDir, name, unit, desk }: LineOptions, servic
       await new Promise((resolve) => server.close(resolve))
       await Promise.all(under)
       await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Room that all share: each takes some and gives it back when it leaves. */
+function openRoom(bytes: number) {
+  let free = bytes
+  return {
+    enter: () => {
+      let held = 0
+      return {
+        hold: (more: number): boolean => {
+          if (more > free) return false
+          free -= more
+          held += more
+          return true
+        },
+        release: (): void => {
+          free += held
+          held = 0
+        },
+      }
     },
   }
 }

@@ -1,4 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { Exchange } from './line.ts'
+import { Fault } from '../../core/model/problem.ts'
 
 type Passing = { readonly abort: () => void; readonly idleMs: number; readonly onBytes?: (bytes: Uint8Array) => void }
 
@@ -46,13 +48,26 @@ export function onceGone(response: ServerResponse, then: () => void): () => void
   return () => void response.off('close', then)
 }
 
-/** Null: it is longer than `maxBytes`. It is read to its end all the same, so that whoever sends it hears the answer. */
-export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
+/**
+ * Null: it is longer than `maxBytes`. It is read to its end all the same, so that whoever sends it hears the answer. Throws a
+ * RATE_LIMIT where the calls under way leave no room for it.
+ */
+export async function readBytes({ request, hold }: Exchange, maxBytes: number): Promise<Buffer | null> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size <= maxBytes) chunks.push(chunk)
+    if (size > maxBytes) continue
+    if (!hold(chunk.length)) throw noRoom()
+    chunks.push(chunk)
   }
   return size > maxBytes ? null : Buffer.concat(chunks)
 }
+
+const noRoom = (): Fault =>
+  new Fault({
+    code: 'RATE_LIMIT',
+    message: 'The calls under way hold too much at once: ask again when one has ended.',
+    retryable: true,
+    retryAfterMs: 1_000,
+  })

@@ -1,7 +1,7 @@
 import type { types } from '@slack/bolt'
 import { assert } from '../../core/model/problem.ts'
 import type { Button, Post } from '../surface.ts'
-import { cut, harmless, pieces } from './text.ts'
+import { asTyped, cut, harmless, pieces } from './text.ts'
 
 /** Slack's own limits: https://docs.slack.dev/reference/block-kit/blocks */
 const most = { blocks: 50, section: 3_000, rowOfButtons: 5, label: 75, confirm: 300, fallback: 3_000, dataBytes: 64 }
@@ -10,10 +10,10 @@ const most = { blocks: 50, section: 3_000, rowOfButtons: 5, label: 75, confirm: 
 export type Drawn = { readonly text: string; readonly blocks: types.KnownBlock[] }
 
 /** A post as Block Kit, within Slack's limits whatever it holds; a button that carries too much is a Defect. */
-export function draw({ lines, buttons }: Post): Drawn {
+export function draw({ lines, links = [], buttons }: Post): Drawn {
   const [title = '', ...rest] = lines
   const rows = rowsOf(buttons)
-  const bodies = pieces(rest.map(harmless), most.section)
+  const bodies = pieces(rest.map(said).map(linked(links)), most.section)
   const shown = bodies.slice(0, most.blocks - 1 - rows.length)
   return {
     text: plain(lines),
@@ -21,12 +21,26 @@ export function draw({ lines, buttons }: Post): Drawn {
   }
 }
 
+const said = (line: string): string => harmless(asTyped(line))
+
+/** Makes links of these addresses, where each stands as a word of its own. */
+const linked =
+  (links: readonly string[]) =>
+  (line: string): string =>
+    line
+      .split(' ')
+      .map((word) => (links.some((link) => isPlain.test(link) && harmless(link) === word) ? `<${word}>` : word))
+      .join(' ')
+
+/** What ends no link of Slack's early. */
+const isPlain = /^https?:\/\/[^\s<>|]+$/
+
 /** Lines as the text of a message, harmless and short enough. */
-export const plain = (lines: readonly string[]): string => cut(lines.map(harmless).join('\n') || '…', most.fallback)
+export const plain = (lines: readonly string[]): string => cut(lines.map(said).join('\n') || '…', most.fallback)
 
 /** Lines as sections, as many as fit. */
 export const sections = (lines: readonly string[], room: number): types.KnownBlock[] =>
-  pieces(lines.map(harmless), most.section).slice(0, room).map(section)
+  pieces(lines.map(said), most.section).slice(0, room).map(section)
 
 /** A line in bold; its own asterisks stay asterisks. */
 export function bold(line: string): string {

@@ -88,6 +88,27 @@ describe('a card', () => {
     expect(() => draw(post(['t'], { buttons: [button('B', { data: 'é'.repeat(33) })] }))).toThrow(Defect)
   })
 
+  it('says commands as they can be typed in Slack, where /status sets somebody’s own', () => {
+    const lines = ['Run r7k2', 'Next: /status r4wb, which goes first, or /cancel r7k2', '! GET /status is not tested']
+    expect(draw(post(lines)).text).toBe(
+      'Run r7k2\nNext: /qp status r4wb, which goes first, or /cancel r7k2\n! GET /status is not tested',
+    )
+  })
+
+  it('leads to our own pull request, and nowhere else', () => {
+    const links = ['https://git.example/a/b/pull/7?x=1&y', 'https://git.example/|evil>']
+    const lines = ['t', `pull request #7  ${links[0]}`, `see https://evil.example ${links[0]}/evil ${links[1]}`]
+    const [, body] = draw(post(lines, { links })).blocks
+    expect(body).toMatchObject({
+      text: {
+        text: [
+          'pull request #7  <https://git.example/a/b/pull/7?x=1&amp;y>',
+          'see https://evil.example https://git.example/a/b/pull/7?x=1&amp;y/evil https://git.example/|evil&gt;',
+        ].join('\n'),
+      },
+    })
+  })
+
   it('mentions nobody and links nowhere, whatever is written in it', async () => {
     const { slack, fake } = await openSlackRoom()
     const hostile = [
@@ -146,18 +167,20 @@ describe('a message', () => {
     expect(fake.messages.size).toBe(1)
   })
 
-  it('belongs into its thread, and what must be seen is shown in the channel too', async () => {
+  it('belongs into its thread, and what must be seen is shown in the channel too, also in quiet hours', async () => {
     const { slack, fake } = await openSlackRoom()
     const under = await slack.post('T01/C01', card)
     await slack.post('T01/C01', post(['quiet'], { under }))
     await slack.post('T01/C01', post(['loud'], { under, isLoud: true }))
-    const [root, quiet, loud] = fake.effects
+    await slack.post('T01/C01', { ...card, under, isLoud: false })
+    const [root, quiet, loud, decision] = fake.effects
     expect([root?.args['thread_ts'], quiet?.args['thread_ts'], loud?.args['thread_ts']]).toEqual([
       undefined,
       root?.ts,
       root?.ts,
     ])
-    expect([root, quiet, loud].map((effect) => effect?.args['reply_broadcast'])).toEqual([undefined, undefined, true])
+    const isShown = [root, quiet, loud, decision].map((effect) => effect?.args['reply_broadcast'])
+    expect(isShown).toEqual([undefined, undefined, true, true])
   })
 
   it('that Slack cannot draw arrives as plain text', async () => {

@@ -31,8 +31,12 @@ export function createBoard(api: Api): Board {
   }
 }
 
-/** A thread's messages reach only its followers; what must be seen is shown in the channel as well. */
-const broadcast = ({ isLoud }: Post): { reply_broadcast?: true } => (isLoud ? { reply_broadcast: true } : {})
+/**
+ * A thread's messages reach only its followers, and nobody follows one of ours: what must be seen, or waits for a button, is
+ * shown in the channel as well. Whether that makes a sound is up to each reader's own settings.
+ */
+const broadcast = ({ isLoud, buttons }: Post): { reply_broadcast?: true } =>
+  isLoud || buttons.length > 0 ? { reply_broadcast: true } : {}
 
 const quiet = { unfurl_links: false, unfurl_media: false }
 

@@ -2,18 +2,14 @@ import type { Command, CommandKind } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
 import type { Unsaid } from '../surface.ts'
 import { grammar } from '../grammar.ts'
-import { parseTyped, wordsOf } from '../parse-command.ts'
+import { parseTyped, wordsOfChat } from '../parse-command.ts'
 
 const kinds = Object.keys(grammar) as readonly CommandKind[]
 
-/** What somebody typed as a command, or null where they ask for help. Phones write “quotes” and — dashes: both are read as typed. */
+/** What somebody typed as a command, or null where they ask for help. */
 export function readTyped(slash: string, text: string): Result<Command | Unsaid> | null {
-  const plain = text
-    .replaceAll(/[“”„]/g, '"')
-    .replaceAll(/[‘’]/g, "'")
-    .replaceAll(/(^|\s)[—–](?=[a-z])/g, '$1--')
   const name = slash.replace(/^\//, '').toLowerCase()
-  const words = name === 'qp' ? wordsOf(plain) : [name, ...wordsOf(plain)]
+  const words = wordsOfChat(name === 'qp' ? text : `${name} ${text}`)
   const [first = 'help'] = words
   return /^\/?help$/i.test(first) ? null : parseTyped(words)
 }

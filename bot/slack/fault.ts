@@ -4,10 +4,11 @@ import { Fault, type FaultDetail } from '../../core/model/problem.ts'
 const revoked = new Set(['invalid_auth', 'token_revoked', 'token_expired', 'account_inactive', 'not_authed'])
 
 const closed: Readonly<Record<string, string>> = {
-  is_archived: 'the channel is archived: unarchive it, or choose another with SLACK_CHANNEL or /qp subscribe',
-  not_in_channel: 'the app is not in the channel: invite the app with /invite @quantapilot',
+  is_archived:
+    'the channel is archived: unarchive it and say /qp gates there, or choose another with SLACK_CHANNEL or /qp subscribe',
+  not_in_channel: 'the app is not in the channel: invite it with /invite @quantapilot, then say /qp gates there',
   channel_not_found:
-    'there is no such channel, or it is private and the app is not in it: invite the app with /invite @quantapilot',
+    'there is no such channel, or it is private and the app is not in it: invite the app with /invite @quantapilot, then say /qp gates there',
   restricted_action: 'the workspace does not let the app post there: ask a workspace admin, or choose another channel',
 }
 

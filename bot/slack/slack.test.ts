@@ -61,6 +61,15 @@ describe('a request over HTTP', () => {
 
 describe('a command', () => {
   it.each([
+    ['/qp', 'staus r7k2', /There is no command staus\.\n {2}Did you mean \/qp status r7k2\?/],
+    ['/qp', 'zzzzzzz', /There is no command zzzzzzz\.\n {2}See \/qp help\./],
+  ])('%s %s is answered with what can be typed', async (name, text, words) => {
+    const { post } = await openSlackRoom()
+    const { body } = await post('commands', commandOf(ada, name, text, ''))
+    expect((JSON.parse(body) as { text: string }).text).toMatch(words)
+  })
+
+  it.each([
     ['/qp', 'approve r7k2 anchor'],
     ['/approve', 'r7k2 anchor'],
     ['/qp', '/approve R7K2 anchor'],
@@ -109,7 +118,7 @@ describe('a command', () => {
   it('that is wrong hears the nearest right one', async () => {
     const { post, fake } = await openSlackRoom()
     const { body } = await post('commands', commandOf(ada, '/qp', 'rnu ../shop', fake.responseUrl()))
-    expect(body).toContain('Did you mean run ../shop?')
+    expect(body).toContain('Did you mean /qp run ../shop?')
   })
 
   it('rejecting without a reason asks for it in a form, and only the form decides', async () => {

@@ -1,3 +1,16 @@
+import { grammar } from '../grammar.ts'
+
+/**
+ * A sentence of ours as it can be typed in Slack: /status is Slack's own there, and would set the status of whoever types it.
+ */
+export const asTyped = (line: string): string =>
+  line
+    .replaceAll(/(^|[\s(])\/status(?= r\w{3,8}\b)/g, '$1/qp status')
+    .replace(/\bSee help\.$/, 'See /qp help.')
+    .replace(/^( *Did you mean )(\w+)/, (whole, before: string, name: string) =>
+      name in grammar ? `${before}/qp ${name}` : whole,
+    )
+
 /**
  * Text of anybody as Slack's mrkdwn that says the same and does nothing: no mention, no link, no entity.
  * https://docs.slack.dev/messaging/formatting-message-text#escaping

@@ -128,14 +128,22 @@ describe('a card', () => {
   })
 })
 
+const forbid = (words: string) => (api: BotApi) => api.chats.forbid(places.group, words)
+
 describe('a chat that cannot be written to', () => {
   test.each([
     ['the bot was removed', (api: BotApi) => api.chats.kick(places.group), /may not write to chat -42.*kicked/],
     [
       'the group has moved',
       (api: BotApi) => api.chats.migrate(places.group, -100_777),
-      /-42 has become -100777.*TELEGRAM_CHAT_ID/,
+      /-42 has become -100777.*TELEGRAM_CHAT_ID, or say \/subscribe there/,
     ],
+    ...[
+      'need administrator rights in the channel chat',
+      'not enough rights to send text messages to the chat',
+      'CHAT_WRITE_FORBIDDEN',
+    ].map((words) => [words, forbid(words), /may not write to chat -42.*let it post; then say \/gates there/] as const),
+    ['the topic was closed', forbid('TOPIC_CLOSED'), /no such open topic: reopen it and say \/gates there/],
   ] as const)('%s: that is said, and not tried again', async (_, happen, message) => {
     const api = await openRoom()
     const board = boardOf(api)
@@ -151,7 +159,7 @@ describe('a chat that cannot be written to', () => {
   test.each([
     ['-77', 'PRECONDITION_FAILED', 'There is no chat -77 for this bot'],
     ['@here', 'VALIDATION_ERROR', '@here is no Telegram chat'],
-    [`${places.forum}/99`, 'VALIDATION_ERROR', 'message thread not found'],
+    [`${places.forum}/99`, 'PRECONDITION_FAILED', 'has no such open topic'],
   ])('%s', async (address, code, message) => {
     const fault = await faultOf(boardOf(await openRoom()).post(address, aPost()))
     expect(fault).toMatchObject({ code, retryable: false })

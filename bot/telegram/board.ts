@@ -42,7 +42,8 @@ export function createBoard(client: Client, remember: (buttons: readonly Button[
       )
     } catch (error) {
       if (isRefusal(error, /message is not modified/)) return place
-      if (isRefusal(error, /message to edit not found|message can't be edited/)) return post(address, wanted)
+      if (isRefusal(error, /message to edit not found|message can't be edited|MESSAGE_ID_INVALID/))
+        return post(address, wanted)
       throw error
     }
     return place

@@ -94,10 +94,18 @@ export class Client {
     const { migrate_to_chat_id: movedTo } = parameters
     const said = `${this.#harmless(description)} (${status}, ${method})`
     if (movedTo !== undefined)
-      return refusal(`The group ${chat} has become ${movedTo}: put that number into TELEGRAM_CHAT_ID`)
+      return refusal(
+        `The group ${chat} has become ${movedTo}: put that number into TELEGRAM_CHAT_ID, or say /subscribe there`,
+      )
     if (status === 401 || status === 404) return unknownBot(status)
-    if (status === 403)
-      return refusal(`The bot may not write to chat ${chat}: add it again or unblock it. Telegram: ${said}`)
+    if (status === 403 || mayNotWrite.test(description))
+      return refusal(
+        `The bot may not write to chat ${chat}: add it again, unblock it or let it post; then say /gates there, or restart for a channel. Telegram: ${said}`,
+      )
+    if (hasNoTopic.test(description))
+      return refusal(
+        `Chat ${chat} has no such open topic: reopen it and say /gates there, or choose another. Telegram: ${said}`,
+      )
     if (status === 409) {
       const message = `Another process reads this bot’s updates: stop it, or give each its own bot. Telegram: ${said}`
       return new Fault({ code: 'TRANSIENT_NETWORK', message, retryable: true })
@@ -105,7 +113,9 @@ export class Client {
     if (status >= 500)
       return new Fault({ code: 'TRANSIENT_NETWORK', message: `Telegram is unwell: ${said}`, retryable: true })
     if (description.includes('chat not found'))
-      return refusal(`There is no chat ${chat} for this bot: add the bot to it, or correct TELEGRAM_CHAT_ID`)
+      return refusal(
+        `There is no chat ${chat} for this bot: add the bot to it and say /gates there, or correct TELEGRAM_CHAT_ID`,
+      )
     return new Fault({ code: 'VALIDATION_ERROR', message: `Telegram refused a message: ${said}`, retryable: false })
   }
 
@@ -113,6 +123,11 @@ export class Client {
     return text.replaceAll(this.#token, '…')
   }
 }
+
+/** What Telegram says with 400 of a chat whose rights were taken from the bot, and of a topic that was closed or deleted. */
+const mayNotWrite =
+  /need administrator rights|not enough rights to send|have no rights to send|CHAT_(?:WRITE_FORBIDDEN|RESTRICTED|ADMIN_REQUIRED|SEND_\w+_FORBIDDEN)/
+const hasNoTopic = /message thread not found|TOPIC_(?:CLOSED|DELETED|ID_INVALID)/
 
 const recentOf = (sent: readonly number[], { windowMs }: Pace, now: number): readonly number[] =>
   sent.filter((at) => now - at < windowMs)

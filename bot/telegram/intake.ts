@@ -40,6 +40,8 @@ export class Intake {
         return this.#words(incoming, progress)
       case 'chatter':
         return this.#voice.say(incoming.spot, hint)
+      case 'moved':
+        return this.#voice.say(incoming.spot, sayMoved(incoming))
       case 'press':
         return this.#press(incoming, progress)
       case 'denied':
@@ -106,8 +108,10 @@ export class Intake {
 
   async #confirm({ data, label, spot }: Did<'press'>): Promise<void> {
     const meant = data.slice(marks.ask.length)
-    const question = this.#questionOf(data) ?? `${label}? This cannot be undone.`
-    await this.#voice.askToConfirm(spot, question, drawConfirm(label, meant))
+    // Telegram does not say what stood on a button of a message that it cannot get any more, and takes no button without words.
+    const name = label || `Yes, ${/\.([a-z]+)$/.exec(meant)?.[1] ?? 'do it'}`
+    const question = this.#questionOf(data) ?? `${name}? This cannot be undone.`
+    await this.#voice.askToConfirm(spot, question, drawConfirm(name, meant))
   }
 
   async #decide({ caller, data, query, spot }: Did<'press'>, progress: Progress): Promise<void> {
@@ -185,8 +189,17 @@ function linkOf(words: readonly string[]): readonly string[] {
 
 /** A slash makes a command one that can be tapped. */
 const tappable = (line: string): string =>
-  line.replace(/Did you mean (\w+)/, (whole, name: string) => (name in grammar ? `Did you mean /${name}` : whole))
+  line
+    .replace(/Did you mean (\w+)/, (whole, name: string) => (name in grammar ? `Did you mean /${name}` : whole))
+    .replace(/\bSee help\.$/, 'See /help.')
 
 const help = ['What you can ask for here', ...Object.values(grammar).map(({ usage, says }) => `/${usage}: ${says}`)]
+
+/** Cards of the old group stay behind in it, and no more come. */
+const sayMoved = ({ before, spot }: Did<'moved'>): readonly string[] => [
+  'This group has become a supergroup, which is another chat to me.',
+  'Say /subscribe to see runs here again, /gates for what waits.',
+  `Whoever runs me: TELEGRAM_CHAT_ID is ${spot.chat} now, if it was ${before}.`,
+]
 
 const hint = ['I only act on commands.', 'Begin with a slash: /runs, /gates, /help']

@@ -17,7 +17,7 @@ describe('what counts as a command', () => {
     ['/run shop', ['run', 'shop']],
     ['/run@our_bot shop', ['run', 'shop']],
     ['/RUN@Our_Bot shop', ['RUN', 'shop']],
-    ['/reject r7k2 "not this"', ['reject', 'r7k2', 'not this']],
+    ['/reject@our_bot r7k2 "this" is not it', ['reject', 'r7k2', '--reason', '"this" is not it']],
   ])('%s', (text, words) => {
     expect(read(message({ text }))).toMatchObject({ kind: 'command', words })
   })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Caller } from '../surface.ts'
-import { wordsOf } from '../parse-command.ts'
+import { wordsOfChat } from '../parse-command.ts'
 
 const User = z.object({
   id: z.int(),
@@ -23,6 +23,8 @@ const Message = z.object({
   forward_origin: z.object({}).optional(),
   forward_date: z.int().optional(),
   via_bot: z.object({}).optional(),
+  /** Telegram's own message, the first in a group that has become a supergroup. */
+  migrate_from_chat_id: z.int().optional(),
   reply_to_message: z.object({ message_id: z.int(), from: z.object({ id: z.int() }).optional() }).optional(),
 })
 
@@ -76,6 +78,8 @@ export type Incoming =
   | ({ readonly kind: 'command'; readonly words: readonly string[]; readonly isAddressed: boolean } & From)
   /** A person replied to a message of the bot's; `text` is null for a picture or a sticker. */
   | ({ readonly kind: 'words'; readonly prompt: string; readonly text: string | null } & From)
+  /** The group of that number goes on here, under another number. */
+  | ({ readonly kind: 'moved'; readonly before: number } & From)
   /** Plain text in a private chat. */
   | ({ readonly kind: 'chatter' } & From)
   | ({ readonly kind: 'press'; readonly query: string; readonly data: string; readonly label: string } & From)
@@ -94,6 +98,8 @@ export function readUpdate(update: Update, me: Me): Incoming {
 
 function readMessage(update: Update, message: z.infer<typeof Message>, me: Me): Incoming {
   const from = fromOf(update, message, message.from)
+  if (message.migrate_from_chat_id !== undefined)
+    return { kind: 'moved', before: message.migrate_from_chat_id, ...from }
   const command = commandOf(message.text ?? '')
   if (command?.bot && command.bot.toLowerCase() !== me.username.toLowerCase()) return { kind: 'nothing' }
   const prompt = message.reply_to_message?.from?.id === me.id ? message.reply_to_message.message_id : null
@@ -163,5 +169,5 @@ function fromOf({ update_id }: Update, { message_id, chat, ...topic }: Place, us
 function commandOf(text: string): { words: readonly string[]; bot: string | null } | null {
   const match = /^\/(\w+)(?:@(\w+))?(?=\s|$)/.exec(text)
   if (!match) return null
-  return { words: [match[1] ?? '', ...wordsOf(text.slice(match[0].length))], bot: match[2] ?? null }
+  return { words: wordsOfChat(`${match[1]}${text.slice(match[0].length)}`), bot: match[2] ?? null }
 }

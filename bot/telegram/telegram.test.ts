@@ -60,6 +60,7 @@ describe('a command', () => {
 
   test.each([
     ['/staus r7k2', /There is no command staus[^]*Did you mean \/status r7k2\?/],
+    ['/zzzzzzz', /There is no command zzzzzzz\.\n {2}See \/help\./],
     ['/approve nonsense', /nonsense is not a run/],
     ['/help', /\/approve <run>/],
     ['/start', /What you can ask for here/],
@@ -164,6 +165,18 @@ describe('a command', () => {
       expect(description.length, command).toBeGreaterThan(0)
     }
   })
+})
+
+test('a group that has become a supergroup is told what to do, in the new chat', async () => {
+  const api = await openRoom()
+  const { reception } = startIn(api)
+  api.chats.migrate(places.group, -100_777)
+  api.write(-100_777, ann, null, { migrate_from_chat_id: places.group })
+  await allTaken(api)
+  const [told] = textsIn(api, -100_777)
+  expect(told).toMatch(/another chat to me.\nSay \/subscribe to see runs here again/)
+  expect(told).toMatch(/TELEGRAM_CHAT_ID is -100777 now, if it was -42/)
+  expect(reception.memory).toMatchObject({ asked: [], denied: [], quarantined: [] })
 })
 
 describe('who is no person', () => {
@@ -293,6 +306,20 @@ describe('a button', () => {
     await allTaken(api)
     expect(textsIn(api, places.group).at(-1)).toBe('Cancel run? This cannot be undone.')
   })
+})
+
+test('a button of a message that is gone asks first as well, though nobody knows any more what stood on it', async () => {
+  const api = await openRoom()
+  const { reception } = startIn(api)
+  const message = { message_id: 5, date: 0, chat: { id: places.group, type: 'group' } }
+  const data = `?${'k'.repeat(22)}.cancel`
+  api.happen({ callback_query: { id: 'q', from: { ...ann, is_bot: false }, chat_instance: '1', data, message } })
+  await allTaken(api)
+  expect(textsIn(api, places.group)).toEqual(['Yes, cancel? This cannot be undone.'])
+  const question = api.chats.ofBot(places.group).at(-1)
+  api.press(places.group, question?.message_id ?? 0, ann, 'Yes, cancel')
+  await allTaken(api)
+  expect(reception.memory.pressed.map((pressed) => pressed.data)).toEqual([`${'k'.repeat(22)}.cancel`])
 })
 
 describe('a decision that needs words', () => {

@@ -3,7 +3,7 @@ import type { Interface } from 'node:readline/promises'
 import { createInterface } from 'node:readline/promises'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Result } from '../../core/model/problem.ts'
-import { isUnsaid, parseTyped, wordsOf } from '../parse-command.ts'
+import { isUnsaid, parseTyped, wordsOf, wordsOfChat } from '../parse-command.ts'
 import { sayRefusal } from '../phrase.ts'
 import type { Ask, Listener, Message, Surface, Unsaid } from '../surface.ts'
 import { sayAt, withAbsoluteTarget } from './command-line.ts'
@@ -55,7 +55,7 @@ export class TerminalSession implements Surface, Listener {
     this.#offered = null
     if (line === '') return
     if (/^\/?help\b/.test(line)) return this.#screen.print(...sayHelp(wordsOf(line)[1] ?? null))
-    const parsed = parseTyped(wordsOf(line))
+    const parsed = parseTyped(wordsOfChat(line))
     if (!parsed.ok) return this.#offer(parsed)
     if (isUnsaid(parsed.value)) return this.#decide(parsed.value)
     await this.#do(withAbsoluteTarget(parsed.value))

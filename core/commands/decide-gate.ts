@@ -103,8 +103,14 @@ function checkShown(command: Decision, gate: GateRow): Result<never> | null {
 
 const optionOf = (command: Decision): string | null => (command.kind === 'approve' ? (command.option ?? null) : null)
 
-/** A gate is approved with what it offers, or whole. */
-function checkOption(command: Decision, { name, subject }: GateRow): Result<never> | null {
+/** A gate is approved with what it offers, or whole; nobody writes a request for money again. */
+function checkOption(command: Decision, { name, kind, subject }: GateRow): Result<never> | null {
+  if (kind === 'budget' && command.kind === 'changes')
+    return refused(
+      'usage',
+      `Gate ${name} asks for money: nothing of it can be changed.`,
+      `Another amount: /reject ${command.run} --gate ${name} <reason>, then /budget ${command.run} +5.`,
+    )
   const option = optionOf(command)
   const offered = subject.options ?? []
   if (option === null || offered.includes(option)) return null

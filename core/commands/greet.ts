@@ -50,12 +50,16 @@ const onOneLine = (label: string): string =>
     .replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
     .trim()
 
-/** Lets the place of a configuration hear of every run, until people there say otherwise. */
+/**
+ * Lets the place of a configuration hear of every run, until people there say otherwise. Where it was given up, it is tried again:
+ * whoever starts this may have mended what was wrong with it.
+ */
 export async function follows({ db, people }: Lobby, surface: string, address: string): Promise<void> {
   await db.transaction(async (tx) => {
     await tx.run(lockPeople, {})
     const known = await people.findPlace(tx, surface, address)
     const destination = known?.id ?? (await people.insertPlace(tx, surface, { address, actor: null }))
+    if (known?.state === 'closed') await tx.run(reopenDestination, { id: known.id, actor: known.actorId })
     await tx.run(subscribeHome, { destination })
   })
 }

@@ -399,6 +399,19 @@ test('a place is closed when the network says that it is gone, and not for a tok
   expect(said(slack.read('T1/C1'))).toContain(`Run ${handle} waits for you`)
 })
 
+test('a place of the configuration that was given up is tried again at the next start, and hears what it missed', async () => {
+  const scene = await open()
+  const { house, chats, slack } = scene
+  slack.fail = () => new Fault({ code: 'PRECONDITION_FAILED', message: 'the app is not in it', retryable: false })
+  const handle = await startIn(scene)
+  expect(await placesOf(scene, 'slack')).toContainEqual({ state: 'closed' })
+  slack.fail = () => null
+  await follows(house.desk, 'slack', 'T1/C1')
+  await wearOut(scene)
+  await chats.settle()
+  expect(said(slack.read('T1/C1'))).toContain(`Run ${handle} waits for you`)
+})
+
 test('two accounts of one person are one person: roles are shared, and a second vote is refused', async () => {
   const scene = await open()
   const { house, chats } = scene

@@ -70,6 +70,16 @@ describe('a run that has no money for its next call', () => {
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ money: { capMicros: 1_300_000 } })
   })
 
+  test('is not sent back like a document: nobody writes a request for money again', async () => {
+    const { house, handle } = await atTheEndOfItsMoney()
+    const sent = await house.ask({ kind: 'changes', run: handle, gate: null, sha256: null, reason: 'Half of it.' })
+    expect(sent).toMatchObject({
+      ok: false,
+      refusal: { message: 'Gate budget asks for money: nothing of it can be changed.' },
+    })
+    expect(openGate(await cardWhen(house, handle, isPaused))?.name).toBe('budget')
+  })
+
   test('asks for what a person names instead, where somebody knows better', async () => {
     const { house, handle } = await atTheEndOfItsMoney()
     agreed(await house.ask({ kind: 'budget', run: handle, raiseMicros: 250_000 }))

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -56,10 +56,17 @@ async function openLine(baseUrl: string, reserving: () => Promise<unknown> = () 
 }
 
 /** A call of an agent, whose connection the test may break. */
-function call(socketPath: string) {
+function call(socketPath: string, body = '{"messages":[]}') {
   const request = httpRequest({ socketPath, path: '/v1/chat/completions', method: 'POST' })
-  request.on('error', () => undefined).end('{"messages":[]}')
+  request.on('error', () => undefined).end(body)
   return request
+}
+
+/** Makes it and waits for its answer. */
+async function statusOf(socketPath: string, body?: string): Promise<number | undefined> {
+  const [answer] = (await once(call(socketPath, body), 'response')) as [IncomingMessage]
+  await once(answer.resume(), 'end')
+  return answer.statusCode
 }
 
 const usage = JSON.stringify({ usage: { prompt_tokens: 100, completion_tokens: 20 } })
@@ -144,5 +151,51 @@ test('an agent has so many connections and no more', async () => {
   const open = Array.from({ length: 300 }, () => connect({ path: line.socket }).on('error', () => undefined))
   onTestFinished(() => open.forEach((each) => each.destroy()))
   await expect.poll(() => open.filter(({ closed }) => closed).length).toBe(300 - 256)
+  await line.close()
+})
+
+test('a body of millions of values is not read, and one of as many letters is', async () => {
+  const provider = await openProvider((response) => void response.end(usage))
+  const { line, settled } = await openLine(provider.url)
+  const values = `{"messages":[${'{},'.repeat(2_600_000)}{}]}`
+  expect(await statusOf(line.socket, values)).toBe(413)
+  expect(provider.arrived.calls).toBe(0)
+  const code = 'f({ a: [1, 2], b: "\\\\" })\n'.repeat(200_000)
+  expect(await statusOf(line.socket, JSON.stringify({ messages: [{ role: 'user', content: code }] }))).toBe(200)
+  expect(settled).toHaveLength(1)
+  await line.close()
+})
+
+test('the calls that an agent has under way hold so many bytes together, and there is room again when one has ended', async () => {
+  const waiting: ServerResponse[] = []
+  const provider = await openProvider((response) => void waiting.push(response))
+  const { line } = await openLine(provider.url)
+  const long = JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(7_000_000) }] })
+  const calls = Array.from({ length: 4 }, () => statusOf(line.socket, long))
+  await expect.poll(() => waiting.length, { timeout: 10_000 }).toBe(4)
+  expect(await statusOf(line.socket, long)).toBe(429)
+  waiting[0]?.end(usage)
+  expect(await Promise.race(calls)).toBe(200)
+  calls.push(statusOf(line.socket, long))
+  await expect.poll(() => waiting.length, { timeout: 10_000 }).toBe(5)
+  for (const response of waiting) response.end(usage)
+  expect(await Promise.all(calls)).toEqual(Array(5).fill(200))
+  await line.close()
+})
+
+test('an agent whose calls make its provider fail stays away itself, and does not turn the others away', async () => {
+  let status = 500
+  const provider = await openProvider((response) => void response.writeHead(status).end(usage))
+  const { line, learned } = await openLine(provider.url)
+  const heard: unknown[] = []
+  for (let n = 0; n < 4; n++) heard.push(await statusOf(line.socket))
+  status = 200
+  heard.push(await statusOf(line.socket))
+  status = 500
+  for (let n = 0; n < 7; n++) heard.push(await statusOf(line.socket))
+  expect(heard).toEqual([500, 500, 500, 500, 200, 500, 500, 500, 500, 500, 429, 429])
+  const failed = Array<string>(3).fill('failed')
+  expect(learned).toEqual([...failed, 'passed', ...failed])
+  expect(line.limited.aborted, 'another model may go on').toBe(true)
   await line.close()
 })

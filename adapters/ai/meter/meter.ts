@@ -9,9 +9,11 @@ import { isUnreached } from '../../metering/unreached.ts'
 import type { Guards } from '../../metering/guards.ts'
 import { costOf, loadPrices, mostOfText } from '../price.ts'
 import { listener } from './answer.ts'
+import { mostBytes, mostValues, readBody } from './body.ts'
 import { addressIn, type Body, dialects, type Heard, type HttpInterface } from './dialect.ts'
 import { type Book, type Exchange, isCalledOff, openLine } from '../../metering/line.ts'
-import { onceGone, passOn, readBytes } from '../../metering/pass-on.ts'
+import { onceGone, passOn } from '../../metering/pass-on.ts'
+import { asWitness } from '../../metering/witness.ts'
 import { codeOf, digest, requestIdOf } from '../../metering/answer.ts'
 import { recorderOf } from './record.ts'
 
@@ -36,7 +38,7 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
     open: async (spoken, desk, prompt) => {
       if (spoken === 'cursor') throw new RangeError(`${source.name} does not speak ${spoken}`)
-      const line: Line = { ...options, spoken, desk, prompt }
+      const line: Line = { ...options, guards: asWitness(options.guards), spoken, desk, prompt }
       const serving = { serve: serve.bind(null, line), onError: fail }
       return await openLine({ tmpDir, name: source.name, unit: 'call', desk }, serving)
     },
@@ -49,55 +51,80 @@ type Line = MeterOptions & {
   readonly prompt: PromptRef | null
 }
 
-const maxBodyBytes = 8_000_000
-
 /** Output that a call may have where the agent asks for more, or for nothing: enough for a long file. */
 const usualCap = 32_000
 
 /** Where the budget does not hold that. */
 const shortCap = 8_000
 
-async function serve(line: Line, book: Book, { request, response }: Exchange): Promise<void> {
+async function serve(line: Line, book: Book, exchange: Exchange): Promise<void> {
   const { source, spoken } = line
-  const dialect = dialects[spoken]
+  const { request, response } = exchange
   const [path = ''] = (request.url ?? '').split('?')
   if (request.method === 'GET' && path === '/v1/models') return listModel(response, source)
-  const onward = request.method === 'POST' ? dialect.pathOf(path, source.model) : null
+  const onward = request.method === 'POST' ? dialects[spoken].pathOf(path, source.model) : null
   if (onward === null) return refuse(response, 404, 'Only the run’s model is served here.')
-  const given = await readBody(request)
-  if (given === null) return refuse(response, 413, `A request may have ${maxBodyBytes} bytes of JSON.`)
-  const fetches = addressIn(given)
-  if (fetches !== null) return refuse(response, 400, `Addresses are not fetched for agents (${fetches}).`)
-  const wanted = { model: source.model, cap: line.maxOutputTokens ?? usualCap, isOpenAi: source.provider === 'openai' }
-  const body = dialect.tamed(given, wanted)
-  if (typeof body === 'string') return refuse(response, 400, body)
+  const asked = await readQuestion(line, exchange)
+  if ('status' in asked) return refuse(response, asked.status, asked.message)
   const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
   if (closedMs > agentWaitsMs) book.limit.abort()
   if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
-  const shorter = 'thinking' in given ? body : dialect.tamed(given, { ...wanted, cap: Math.min(wanted.cap, shortCap) })
-  const { held, text, cap } = await setAside(line, [body, typeof shorter === 'string' ? body : shorter])
+  const { held, text, cap } = await setAside(line, asked)
   const settle = async (used: Amount): Promise<void> => {
     book.add(used)
     await held.settle(used)
   }
   const record = recorderOf(held, { model: source.name, prompt: line.prompt, text, maxOutputTokens: cap })
-  await forward({ line, book, settle, record, onward, text, exchange: { request, response } })
+  await forward({ line, book, settle, record, onward, text, exchange })
 }
 
-type Held = { readonly held: HeldMoney; readonly text: string; readonly cap: number }
+/** A body as it goes on, and the most output that it asks for. */
+type Question = { readonly text: string; readonly cap: number }
+
+type No = { readonly status: number; readonly message: string }
+
+/** What an agent asks, tamed, or why it goes no further. Only its text outlives this: what was read of it is many times as large. */
+async function readQuestion(line: Line, exchange: Exchange): Promise<Question | No> {
+  const given = await readBody(exchange)
+  if (given === null)
+    return { status: 413, message: `A request may have ${mostBytes} bytes of JSON and ${mostValues} values in it.` }
+  const fetches = addressIn(given)
+  if (fetches !== null) return { status: 400, message: `Addresses are not fetched for agents (${fetches}).` }
+  const asked = written(line, given, line.maxOutputTokens ?? usualCap)
+  return typeof asked === 'string' ? { status: 400, message: asked } : asked
+}
+
+/** A sentence where a body cannot go on at all. */
+function written({ source, spoken }: Line, given: Body, cap: number): Question | string {
+  const dialect = dialects[spoken]
+  const body = dialect.tamed(given, { model: source.model, cap, isOpenAi: source.provider === 'openai' })
+  return typeof body === 'string' ? body : { text: JSON.stringify(body), cap: dialect.capOf(body) }
+}
+
+/** The same for a shorter answer; null where there is none: some models think within a length that they were given. */
+function shortened(line: Line, { text, cap }: Question): Question | null {
+  if (cap <= shortCap) return null
+  const body = JSON.parse(text) as Body
+  const shorter = 'thinking' in body ? '' : written(line, body, shortCap)
+  return typeof shorter === 'string' ? null : shorter
+}
+
+type Held = Question & { readonly held: HeldMoney }
 
 /** Money for the call as it was asked for; where that does not fit, for a shorter answer; where none fits, the first refusal. */
-async function setAside({ source, spoken, desk }: Line, [body, shorter]: readonly [Body, Body]): Promise<Held> {
-  const hold = async (each: Body): Promise<Held> => {
-    const text = JSON.stringify(each)
-    const cap = dialects[spoken].capOf(each)
-    return { text, cap, held: await desk.reserve(costOf(source, mostOfText(text, cap)), `agent with ${source.name}`) }
-  }
+async function setAside(line: Line, asked: Question): Promise<Held> {
+  const { source, desk } = line
+  const hold = async ({ text, cap }: Question): Promise<Held> => ({
+    text,
+    cap,
+    held: await desk.reserve(costOf(source, mostOfText(text, cap)), `agent with ${source.name}`),
+  })
   try {
-    return await hold(body)
+    return await hold(asked)
   } catch (refusal) {
     const isTooDear = refusal instanceof Fault && refusal.code === 'BUDGET_EXCEEDED'
-    if (!isTooDear || dialects[spoken].capOf(shorter) >= dialects[spoken].capOf(body)) throw refusal
+    const shorter = isTooDear ? shortened(line, asked) : null
+    if (shorter === null) throw refusal
     return await hold(shorter).catch((error: unknown) => {
       throw error instanceof Fault && error.code === 'BUDGET_EXCEEDED' ? refusal : error
     })
@@ -217,17 +244,6 @@ async function learn({ gate, circuit }: Guards, { status, headers }: Response): 
   const waitMs = seconds > 0 ? Math.ceil(seconds * 1_000) : unnamedWaitMs
   await gate.close(waitMs)
   return waitMs
-}
-
-async function readBody(request: IncomingMessage): Promise<Body | null> {
-  const bytes = await readBytes(request, maxBodyBytes)
-  if (bytes === null) return null
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Body) : null
-  } catch {
-    return null
-  }
 }
 
 const listModel = (response: ServerResponse, { model }: ModelSource): void => {

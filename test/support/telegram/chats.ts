@@ -29,6 +29,8 @@ type Chat = {
   readonly topics: readonly number[]
   readonly messages: Map<number, Kept>
   isKicked: boolean
+  /** What it says instead of taking a message. */
+  refusal: string | null
   movedTo: number | null
 }
 
@@ -66,11 +68,16 @@ export class Chats {
 
   /** Opens a chat that the bot is in; a private one with a person, by the person's id. */
   open(id: number, type: ChatType, topics: readonly number[] = []): void {
-    this.#chats.set(id, { type, topics, messages: new Map(), isKicked: false, movedTo: null })
+    this.#chats.set(id, { type, topics, messages: new Map(), isKicked: false, refusal: null, movedTo: null })
   }
 
   kick(id: number): void {
     this.#chat(id).isKicked = true
+  }
+
+  /** Takes nothing of the bot's any more, in these words. */
+  forbid(id: number, refusal: string): void {
+    this.#chat(id).refusal = refusal
   }
 
   migrate(id: number, to: number): void {
@@ -150,6 +157,7 @@ export class Chats {
     const chat = this.#chat(id)
     if (chat.isKicked && chat.type === 'private') throw new Refused(403, 'Forbidden: bot was blocked by the user')
     if (chat.isKicked) throw new Refused(403, `Forbidden: bot was kicked from the ${chat.type} chat`)
+    if (chat.refusal !== null) throw new Refused(400, `Bad Request: ${chat.refusal}`)
     if (chat.movedTo !== null)
       throw new Refused(400, 'Bad Request: group chat was upgraded to a supergroup chat', {
         parameters: { migrate_to_chat_id: chat.movedTo },
