@@ -128,6 +128,8 @@ describe('what is and what is not a statement', () => {
     ['a task list counts without its box', '- [x] takes parcels in', [['feature', 1, 'takes parcels in']]],
     ['"Not:" is a non-goal', '- Not: routes', [['non-goal', 1, 'Not: routes']]],
     ['so is a bullet below such a heading', '## Out of scope\n\n- Payment', [['non-goal', 3, 'Payment']]],
+    ['however it is hyphenated', '## Non Goals\n\n- Payment', [['non-goal', 3, 'Payment']]],
+    ['in either of the two', '## Out-of-scope\n\n- Payment', [['non-goal', 3, 'Payment']]],
     ['and below others that mean it', '## Not included\n\n- Payment', [['non-goal', 3, 'Payment']]],
     [
       'what is left out of a list is a feature',
