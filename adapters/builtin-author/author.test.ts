@@ -142,6 +142,20 @@ describe('an owner, a question, a comment', () => {
     },
   )
 
+  test('a second title of the first rank is no introduction', async () => {
+    const { documents } = await write(requestFor('# Shop\n\nIt must run.\n\n# Returns\n\nIt must take parcels back.\n'))
+    const milestones = textOf(documents, '30_milestones.md')
+    expect(milestones.match(/^## .+$/gm)).toEqual(['## M-001 — The introduction', '## M-002 — Returns'])
+  })
+
+  test('a roadmap that none of the requirements is about comes after them', async () => {
+    const readme = '# Shop\n\n## Features\n\n- Write a note\n- Delete a note\n\n## TODO\n\n- dark mode\n'
+    const { documents } = await write(requestFor(readme))
+    const milestones = textOf(documents, '30_milestones.md')
+    expect(milestones.match(/^## .+$/gm)).toEqual(['## M-001 — Features', '## M-002 — dark mode'])
+    expect(milestones).toContain('then what its roadmap names')
+  })
+
   test('a right without a holder is asked for by name, at its line', async () => {
     const { questions } = await write(requestFor('# Shop\n\n- A parcel can be deleted before pickup.\n'))
     expect(questions[0]).toEqual({ id: 'Q1', text: 'Who may delete a parcel?', line: 3 })
