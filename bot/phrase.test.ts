@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
 import { sayMoney, table } from './layout.ts'
-import { sayBudget, sayCard, sayDuration, sayGate, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayBudget, sayCard, sayDuration, sayGate, sayNext, sayProgress, sayReply, sayRunLine } from './phrase.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -103,6 +103,43 @@ describe('a card', () => {
     const money = { ...card.money, spentMicros: 8_000_000 }
     expect(sayCard({ ...card, money }).join('\n')).toContain('! over 80 %')
   })
+})
+
+describe('money that somebody asked for', () => {
+  const money: GateCard = {
+    ...gate,
+    gateId: 'b',
+    name: 'budget',
+    kind: 'budget',
+    subject: { ...gate.subject, what: 'Raise the budget of run r7k2 by $5.00' },
+  }
+  const said = (verdict: 'approved' | 'rejected' | 'changes_requested') =>
+    sayReply({
+      kind: 'voted',
+      gate: 'budget',
+      verdict,
+      sha256: '',
+      votes: 1,
+      quorum: 1,
+      card: { ...card, gates: [gate, money] },
+    })
+
+  test('is granted or refused, and nothing is said of the run’s end or of bytes', () => {
+    expect(said('approved')).toEqual(['✓ Approved by you: Raise the budget of run r7k2 by $5.00'])
+    expect(said('rejected')).toEqual(['✓ Rejected by you: Raise the budget of run r7k2 by $5.00'])
+    expect(said('changes_requested')).toEqual(['✓ Rejected by you: Raise the budget of run r7k2 by $5.00'])
+  })
+
+  test('beside another open gate is told apart by its name', () => {
+    expect(sayNext({ ...card, gates: [gate, money] })).toBe(
+      '/approve r7k2 <gate>, /changes r7k2 --gate <gate> <what>, or /reject r7k2 --gate <gate> <reason>; open: anchor, budget',
+    )
+  })
+})
+
+test('a run that is frozen waits for an admin, who lets it go on', () => {
+  const frozen = { ...card, state: 'paused', reasonCode: 'freeze' } as const
+  expect(sayNext(frozen)).toBe('/resume r7k2 once an admin has looked, or /cancel r7k2')
 })
 
 test('a gate shows risks and questions before everything else, then the digest and who may decide', () => {

@@ -148,11 +148,15 @@ const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_pr
 /** What a person can do about the run now; null when there is nothing. */
 export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
   const open = gates.filter((gate) => gate.verdict === null)
+  if (open.length > 1 && state !== 'paused')
+    return `/approve ${handle} <gate>, /changes ${handle} --gate <gate> <what>, or /reject ${handle} --gate <gate> <reason>; open: ${open.map(({ name }) => name).join(', ')}`
   if (open.length > 0 && state !== 'paused')
     return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
   const money = open.find(({ kind }) => kind === 'budget')
   if (state === 'paused' && reasonCode === 'budget' && money)
     return `/approve ${handle} ${money.name}${money.subject.options ? ` (or ${money.subject.options.join(', ')})` : ''}, or /cancel ${handle}`
+  if (state === 'paused' && reasonCode === 'freeze')
+    return `/resume ${handle} once an admin has looked, or /cancel ${handle}`
   if (state === 'paused')
     return reasonCode === 'budget'
       ? `/budget ${handle} +5, or /cancel ${handle}`
@@ -336,6 +340,9 @@ function sayVote(reply: Extract<Reply, { kind: 'voted' }>): string {
   const bytes = reply.sha256 ? ` (sha ${reply.sha256.slice(0, 12)})` : ''
   if (reply.verdict === null)
     return `✓ Your vote counts: ${reply.votes} of ${reply.quorum} for gate ${reply.gate}${bytes}.`
+  const gate = reply.card.gates.findLast(({ name }) => name === reply.gate)
+  if (gate?.kind === 'budget')
+    return `✓ ${reply.verdict === 'approved' ? 'Approved' : 'Rejected'} by you: ${quoted(gate.subject.what)}`
   if (reply.verdict === 'approved') return `✓ Approved by you: these exact bytes${bytes}`
   if (reply.verdict === 'rejected') return `✓ Rejected: run ${reply.card.handle} ends.`
   return `✓ Sent back: run ${reply.card.handle} writes it again and asks at a new gate.`
