@@ -8,11 +8,21 @@ export function readBudgetWords([one, other, ...more]: readonly string[]): Resul
   if (more.length > 0) return null
   if (one === undefined) return accepted({ raiseMicros: null })
   if (other !== undefined) return readBooking(one, other)
-  const [, dollars] = /^\+?\$?(\d+(?:\.\d{1,2})?)$/.exec(one) ?? []
-  return dollars === undefined
-    ? refused('usage', `${one} is not an amount.`, 'Write +5 for five dollars more.')
-    : accepted({ raiseMicros: microsOf(dollars) })
+  const [, dollars = ''] = /^\+?\$?(\d+(?:\.\d{1,2})?)$/.exec(one) ?? []
+  const raiseMicros = microsOf(dollars)
+  if (raiseMicros > mostMicros)
+    return refused('usage', `${one} is too much.`, 'Write +5 for five dollars more; 999999.99 is the most.')
+  if (raiseMicros === 0)
+    return refused(
+      'usage',
+      dollars === '' ? `${one} is not an amount.` : `${one} asks for nothing.`,
+      'Write +5 for five dollars more.',
+    )
+  return accepted({ raiseMicros })
 }
+
+/** Above it sums leave what can be counted exactly. */
+const mostMicros = 999_999_990_000
 
 /** As bills say it: calls cost parts of a cent. */
 function readBooking(call: string, amount: string): Result<Wanted> {

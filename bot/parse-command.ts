@@ -114,19 +114,41 @@ function unknownFlag(name: string): Result<never> {
   return refused('usage', `There is no option --${name}.`, meant ? `Did you mean --${meant}?` : 'See help.')
 }
 
+/** How many words each takes, behind its own; the rest say so where they are read. */
+const most: Partial<Record<CommandKind, number>> = {
+  gates: 0,
+  whoami: 0,
+  link: 1,
+  subscribe: 1,
+  unsubscribe: 1,
+  runs: 1,
+  status: 1,
+  pause: 1,
+  resume: 1,
+  retry: 1,
+  cancel: 1,
+  freeze: 1,
+  logs: 1,
+  diff: 1,
+  delegate: 2,
+  mute: 2,
+  calls: 2,
+  artifacts: 2,
+  approve: 3,
+}
+
 function build(kind: CommandKind, { words, flags }: Options): Result<Command | Unsaid> {
+  if (words.length > (most[kind] ?? words.length)) return tooMany(kind)
   const [first, ...rest] = words
   switch (kind) {
     case 'link':
-      return rest.length > 0 ? tooMany(kind) : accepted({ kind, code: first ?? null })
+      return accepted({ kind, code: first ?? null })
     case 'actor':
       return buildActor(words)
     case 'subscribe':
-      return rest.length > 0
-        ? tooMany(kind)
-        : accepted({ kind, project: projectOf(first), level: flags.has('decisions') ? 'decisions' : 'all' })
+      return accepted({ kind, project: projectOf(first), level: flags.has('decisions') ? 'decisions' : 'all' })
     case 'unsubscribe':
-      return rest.length > 0 ? tooMany(kind) : accepted({ kind, project: projectOf(first) })
+      return accepted({ kind, project: projectOf(first) })
     case 'delegate':
       return first !== undefined && /^\d{1,4}h?$/.test(rest[0] ?? '')
         ? accepted({ kind, who: first, hours: Number.parseInt(rest[0] ?? '', 10) })
@@ -145,7 +167,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
       return buildPrivacy(words, flags.has('confirm'))
     case 'gates':
     case 'whoami':
-      return words.length > 0 ? tooMany(kind) : accepted({ kind })
+      return accepted({ kind })
     case 'runs':
       return /^[1-9]\d{0,5}$/.test(first ?? '1') ? accepted({ kind, page: Number(first ?? 1) }) : usage(kind, words)
     case 'status':
@@ -155,7 +177,6 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'run':
       return buildRun(words, flags)
     case 'approve':
-      if (rest.length > 2) return tooMany(kind)
       return withRun(kind, first, (run) => ({
         kind,
         run,
@@ -179,7 +200,7 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
-      return rest.length > 0 ? tooMany(kind) : withRun(kind, first, (run) => ({ kind, run }))
+      return withRun(kind, first, (run) => ({ kind, run }))
   }
 }
 
@@ -262,9 +283,11 @@ function isZone(name: string): boolean {
 }
 
 function buildRun(words: readonly string[], flags: ReadonlyMap<string, string>): Result<Command> {
-  const target = flags.get('repo') ?? words[0]
-  const branch = flags.get('branch') ?? (flags.has('repo') ? words[0] : words[1])
+  const left = [...words]
+  const target = flags.get('repo') ?? left.shift()
+  const branch = flags.get('branch') ?? left.shift()
   if (target === undefined || target === '') return usage('run')
+  if (left.length > 0) return tooMany('run')
   const pipeline = flags.get('pipeline') ?? 'factory'
   return accepted({
     kind: 'run',

@@ -105,6 +105,11 @@ describe('a card', () => {
   })
 })
 
+test('a run that is frozen waits for an admin, who lets it go on', () => {
+  const frozen = { ...card, state: 'paused', reasonCode: 'freeze' } as const
+  expect(sayNext(frozen)).toBe('/resume r7k2 once an admin has looked, or /cancel r7k2')
+})
+
 test('a gate shows risks and questions before everything else, then the digest and who may decide', () => {
   expect(sayGate(gate)).toEqual([
     '● WAITING FOR YOU: ANCHOR.md',

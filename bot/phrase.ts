@@ -153,6 +153,8 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase }: Run
   const money = open.find(({ kind }) => kind === 'budget')
   if (state === 'paused' && reasonCode === 'budget' && money)
     return `/approve ${handle} ${money.name}${money.subject.options ? ` (or ${money.subject.options.join(', ')})` : ''}, or /cancel ${handle}`
+  if (state === 'paused' && reasonCode === 'freeze')
+    return `/resume ${handle} once an admin has looked, or /cancel ${handle}`
   if (state === 'paused')
     return reasonCode === 'budget'
       ? `/budget ${handle} +5, or /cancel ${handle}`

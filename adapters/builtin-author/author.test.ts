@@ -105,6 +105,57 @@ describe('an owner, a question, a comment', () => {
     },
   )
 
+  test.each([
+    'A simple TODO list.',
+    'Users can add a todo.',
+    'It is a Todo app that must sync.',
+    '- each TODO that is shared',
+  ])('a thing to do is no open point: %s', async (readme) => {
+    const { questions } = await write(requestFor(`# Shop\n\n${readme}\n`))
+    expect(questions.filter(({ line }) => line !== null)).toEqual([])
+  })
+
+  test.each(['TODO: which currencies', 'Currencies: TODO', '- It must take TODO currencies.', 'The colours are tbd.'])(
+    'a note to oneself is: %s',
+    async (readme) => {
+      const { questions } = await write(requestFor(`# Shop\n\n${readme}\n`))
+      expect(questions.filter(({ line }) => line === 3)).toHaveLength(1)
+    },
+  )
+
+  test.each(['注文は5分以内に確認しなければならない。', '订单必须在10秒内确认。', '주문은 5분 안에 확인해야 한다.'])(
+    'a README that gives a number is not told that it gives none: %s',
+    async (readme) => {
+      const { documents, questions } = await write(requestFor(`# Shop\n\n- ${readme}\n`))
+      expect(questions.map(({ text }) => text).join('\n')).not.toContain('gives no number')
+      expect(textOf(documents, '20_requirements.md')).toMatch(/Acceptance: measured by `\d+\s?(?:分|秒|분)/)
+    },
+  )
+
+  test.each(['Shop sells things.', 'Todo app.'])(
+    'a README that opens with a short sentence says what it is for: %s',
+    async (opening) => {
+      const { documents } = await write(
+        requestFor(`# Shop\n\n${opening}\n\n## Tech\n\nNode.js, Express, MongoDB, Redis.\n`),
+      )
+      expect(textOf(documents, 'ANCHOR.md')).toContain(`## Purpose\n\n> ${opening}\n`)
+    },
+  )
+
+  test('a second title of the first rank is no introduction', async () => {
+    const { documents } = await write(requestFor('# Shop\n\nIt must run.\n\n# Returns\n\nIt must take parcels back.\n'))
+    const milestones = textOf(documents, '30_milestones.md')
+    expect(milestones.match(/^## .+$/gm)).toEqual(['## M-001 — The introduction', '## M-002 — Returns'])
+  })
+
+  test('a roadmap that none of the requirements is about comes after them', async () => {
+    const readme = '# Shop\n\n## Features\n\n- Write a note\n- Delete a note\n\n## TODO\n\n- dark mode\n'
+    const { documents } = await write(requestFor(readme))
+    const milestones = textOf(documents, '30_milestones.md')
+    expect(milestones.match(/^## .+$/gm)).toEqual(['## M-001 — Features', '## M-002 — dark mode'])
+    expect(milestones).toContain('then what its roadmap names')
+  })
+
   test('a right without a holder is asked for by name, at its line', async () => {
     const { questions } = await write(requestFor('# Shop\n\n- A parcel can be deleted before pickup.\n'))
     expect(questions[0]).toEqual({ id: 'Q1', text: 'Who may delete a parcel?', line: 3 })

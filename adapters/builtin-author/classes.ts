@@ -82,9 +82,18 @@ function classOf(statement: Statement): Class {
   return topic === 'limits' ? 'performance' : 'functional'
 }
 
+/** A figure with its unit and the limit it sets, in scripts that go on without a space behind it: `5分以内`. */
+export const denseMeasure =
+  /(?:最多|至少|不超过|不少于|少于|超过)?(?<![\d.])\d[\d.,]{0,14}\s?(?:毫秒|秒|分钟|分間|分|小时|時間|天|日|个月|週間|周|人|名|件|个|個|次|回|条|초|분|시간|일|주|개월|명|건|개)(?:以内|以下|以上|之内|未満|后|後|間| 이내| 안에| 이상| 이하)?/u
+
 /** The parts of a requirement that a test can measure: numbers with their units, and the limit they set. At most four. */
 export function measuresOf(plain: string): readonly string[] {
   const limit =
-    /(?:(?:within|under|less than|more than|at most|at least|up to|no more than|after|before|every|for|не более(?: чем)?(?: за| через)?|не позднее(?: чем)?(?: через)?|не раньше(?: чем)?(?: через)?|не дольше|не менее|через|каждые|за|в течение|innerhalb von|höchstens|mindestens|nach|moins de|au plus|au moins|menos de|como máximo|al menos)\s+)?(?<![\p{L}\p{N}.])\d[\d.,  ]{0,14}(?:[-–]\d{1,9})?\s?(?:ms|milliseconds?|seconds?|secs?|s|minutes?|min|hours?|h|working days?|days?|weeks?|months?|years?|[kKMGT]i?B|kb|mb|gb|%|percent|requests?(?: per \p{L}+)?|users?|parcels?|items?|files?|rows?|characters?|digits?|attempts?|times|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}+|день|недел\p{L}*|месяц\p{L}*|лет|год\p{L}*|МБ|ГБ|КБ|символ\p{L}*|заказ\p{L}*|Sekunden?|Minuten?|Stunden?|Tagen?|secondes?|heures?|jours?|segundos?|horas?|días?|秒|分钟|小时|天|日)(?![\p{L}\p{N}])/giu
-  return (plain.slice(0, 2_000).match(limit) ?? []).slice(0, 4).map((measure) => measure.trim())
+    /(?:(?:within|under|less than|more than|at most|at least|up to|no more than|after|before|every|for|не более(?: чем)?(?: за| через)?|не позднее(?: чем)?(?: через)?|не раньше(?: чем)?(?: через)?|не дольше|не менее|через|каждые|за|в течение|innerhalb von|höchstens|mindestens|nach|moins de|au plus|au moins|menos de|como máximo|al menos)\s+)?(?<![\p{L}\p{N}.])\d[\d.,  ]{0,14}(?:[-–]\d{1,9})?\s?(?:ms|milliseconds?|seconds?|secs?|s|minutes?|min|hours?|h|working days?|days?|weeks?|months?|years?|[kKMGT]i?B|kb|mb|gb|%|percent|requests?(?: per \p{L}+)?|users?|parcels?|items?|files?|rows?|characters?|digits?|attempts?|times|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}+|день|недел\p{L}*|месяц\p{L}*|лет|год\p{L}*|МБ|ГБ|КБ|символ\p{L}*|заказ\p{L}*|Sekunden?|Minuten?|Stunden?|Tagen?|secondes?|heures?|jours?|segundos?|horas?|días?)(?![\p{L}\p{N}])/giu
+  const text = plain.slice(0, 2_000)
+  const found = [...text.matchAll(limit), ...text.matchAll(new RegExp(denseMeasure, 'gu'))]
+  return found
+    .toSorted((a, b) => a.index - b.index)
+    .slice(0, 4)
+    .map(([measure]) => measure.trim())
 }

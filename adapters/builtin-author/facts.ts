@@ -72,7 +72,8 @@ function wordsIn(visible: string): number {
 
 function isSentence(visible: string): boolean {
   const dense = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]{5}/u.test(visible)
-  return dense || wordsIn(visible) >= 4
+  const words = wordsIn(visible)
+  return dense || words >= 4 || (words >= 2 && /[.!][\s*_]*$/u.test(visible))
 }
 
 /** Roles from a table or a list about users, else whom it is for and the role words the README uses, at their first mention. */

@@ -8,12 +8,19 @@ import { cite, gap, type Study } from './study.ts'
 /** 30_milestones: the order of work. Every requirement is a criterion of exactly one milestone. */
 export function milestonesPage(study: Study): WrittenDocument {
   const { milestones } = study
-  const planned = milestones.some(({ fromRoadmap }) => fromRoadmap)
-  const lead = planned
-    ? 'The order is the README roadmap. Requirements stand under the entry whose words they share most, so a person should check the placing before M-001 is accepted.'
-    : `One milestone for each part of the README that asks for something, in the README's order. ${gap(study, 'milestones', 'Whether that is the wanted order', 'The README plans no other order.')}`
+  const lead = leadOf(study)
   const sections = milestones.length === 0 ? [nothingToBuild(study)] : milestones.map((each) => section(study, each))
   return page(study, '30_milestones', lead, sections)
+}
+
+/** Where the order comes from. */
+function leadOf(study: Study): string {
+  const planned = study.milestones.filter(({ fromRoadmap }) => fromRoadmap).length
+  if (planned === 0)
+    return `One milestone for each part of the README that asks for something, in the README's order. ${gap(study, 'milestones', 'Whether that is the wanted order', 'The README plans no other order.')}`
+  if (planned < study.milestones.length)
+    return "One milestone for each part of the README that asks for something, in the README's order, then what its roadmap names: no requirement shares a word with that."
+  return 'The order is the README roadmap. Requirements stand under the entry whose words they share most, so a person should check the placing before M-001 is accepted.'
 }
 
 function section(study: Study, milestone: Milestone): PageSection {

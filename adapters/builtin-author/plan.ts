@@ -17,7 +17,8 @@ type Draft = Omit<Milestone, 'id' | 'statements'> & { readonly section: Section 
 
 /**
  * Milestones of the roadmap when the README has one, with each requirement under the first entry it shares most words with;
- * else one per README section that holds requirements, in README order. Every requirement is in exactly one.
+ * else one per README section that holds requirements, in README order, and behind them the entries of a roadmap that none
+ * of them is about. Every requirement is in exactly one.
  */
 export function milestonesOf(
   readme: Readme,
@@ -25,7 +26,10 @@ export function milestonesOf(
   wanted: readonly Requirement[],
 ): readonly Milestone[] {
   const drafts = roadmapOf(readme, passages)
-  const groups = drafts.length > 0 ? byRoadmap(drafts, wanted) : bySection(wanted)
+  const title = readme.sections[1] ?? null
+  const isPlanned = wanted.length === 0 || wanted.some((each) => bestDraft(drafts, each) !== null)
+  const groups =
+    isPlanned && drafts.length > 0 ? byRoadmap(drafts, wanted) : [...bySection(wanted, title), ...byRoadmap(drafts, [])]
   return groups.map((group, index) => ({ ...group, id: `M-${String(index + 1).padStart(3, '0')}` }))
 }
 
@@ -79,29 +83,30 @@ type Group = Omit<Milestone, 'id'>
 
 function byRoadmap(drafts: readonly Draft[], wanted: readonly Requirement[]): readonly Group[] {
   const held = new Map<Draft, Requirement[]>(drafts.map((each) => [each, []]))
-  for (const statement of wanted) held.get(bestDraft(drafts, statement))?.push(statement)
+  const [first] = drafts
+  for (const statement of wanted) {
+    const best = bestDraft(drafts, statement) ?? first
+    if (best !== undefined) held.get(best)?.push(statement)
+  }
   return drafts.map((each) => {
     const { words: _words, section: _section, ...rest } = each
     return { ...rest, statements: held.get(each) ?? [] }
   })
 }
 
-function bestDraft(drafts: readonly Draft[], statement: Requirement): Draft {
+/** The entry that a requirement stands in, else the first it shares most words with; null where it shares none. */
+function bestDraft(drafts: readonly Draft[], statement: Requirement): Draft | null {
   const own = drafts.find(({ section, line, says }) =>
     section === null
       ? line === statement.line || says.some((each) => each.line === statement.line)
       : isWithin(statement.section, section),
   )
-  const [first] = drafts
-  if (own !== undefined || first === undefined) return own ?? emptyPlan()
+  if (own !== undefined) return own
   const title = stems(statement.section.title)
   const text = stems(statement.plain)
   const score = ({ words }: Draft) => 3 * shared(title, words) + shared(text, words)
-  return drafts.reduce((best, each) => (score(each) > score(best) ? each : best), first)
-}
-
-function emptyPlan(): never {
-  throw new Error('a roadmap has at least one entry')
+  const best = Math.max(0, ...drafts.map(score))
+  return best === 0 ? null : (drafts.find((each) => score(each) === best) ?? null)
 }
 
 function shared(some: Set<string>, others: Set<string>): number {
@@ -113,11 +118,11 @@ function shared(some: Set<string>, others: Set<string>): number {
 const mostMilestones = 6
 
 /** Sections with requirements, joined below the heading above them, then with the smallest neighbour, until few remain. */
-function bySection(wanted: readonly Requirement[]): readonly Group[] {
+function bySection(wanted: readonly Requirement[], title: Section | null): readonly Group[] {
   const deepest = Math.max(0, ...new Set(wanted.map(({ section }) => section.depth)))
-  let groups = grouped(wanted, deepest)
+  let groups = grouped(wanted, deepest, title)
   for (let depth = deepest - 1; depth >= 2 && groups.length > 2 * mostMilestones; depth -= 1)
-    groups = grouped(wanted, depth)
+    groups = grouped(wanted, depth, title)
   const size = Math.ceil(groups.length / 24)
   let chunks: readonly Chunk[] = Array.from({ length: Math.ceil(groups.length / size) }, (_, at) =>
     groups.slice(at * size, (at + 1) * size),
@@ -136,7 +141,7 @@ function joinSmallest(chunks: readonly Chunk[]): readonly Chunk[] {
   return [...chunks.slice(0, best), [...(chunks[best] ?? []), ...(chunks[best + 1] ?? [])], ...chunks.slice(best + 2)]
 }
 
-function grouped(wanted: readonly Requirement[], depth: number): readonly Group[] {
+function grouped(wanted: readonly Requirement[], depth: number, title: Section | null): readonly Group[] {
   const held = new Map<Section, Requirement[]>()
   for (const statement of wanted) {
     let section = statement.section
@@ -146,7 +151,10 @@ function grouped(wanted: readonly Requirement[], depth: number): readonly Group[
     else group.push(statement)
   }
   return [...held].map(([section, statements]) => ({
-    title: titleFor(section, held.size === 1),
+    title:
+      section === title && section.depth === 1 && held.size > 1
+        ? 'The introduction'
+        : titleFor(section, held.size === 1),
     line: section.line,
     says: [],
     fromRoadmap: false,
@@ -156,7 +164,7 @@ function grouped(wanted: readonly Requirement[], depth: number): readonly Group[
 
 function titleFor({ depth, title }: Section, alone: boolean): string {
   if (depth === 0) return alone ? 'What the README asks for' : 'Outside the headings'
-  return depth === 1 && !alone ? 'The introduction' : title || 'Untitled'
+  return title || 'Untitled'
 }
 
 function merged(groups: Chunk): Group {

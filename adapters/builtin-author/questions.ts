@@ -1,9 +1,10 @@
+import { denseMeasure } from './classes.ts'
 import type { Facts } from './facts.ts'
 import { clip, listed, printable } from './markdown.ts'
 import { privileged, privilegedElsewhere } from './names.ts'
 import type { Readme } from './readme.ts'
 import { isQuestion, type Passage, type Statement } from './statements.ts'
-import { normative, unknown, vagueWords } from './words.ts'
+import { isUnknown, normative, vagueWords } from './words.ts'
 
 /** What a document may have nothing to say about. Each is an open question unless the README covers it. */
 export type Gap =
@@ -61,8 +62,8 @@ function asked({ passages, statements }: Material): readonly Raised[] {
       const { unit, section, visible, wordy, start } = passage
       if (!wordy || unit.kind === 'cell' || required.has(start)) return false
       if (section.topic === 'questions') return unit.kind === 'item' || isQuestion(visible)
-      if (!isQuestion(visible)) return unknown.test(visible) && !isQuestion(passages[index - 1]?.visible ?? '')
-      return normative.test(visible) || unknown.test(passages[index + 1]?.visible ?? '')
+      if (!isQuestion(visible)) return isUnknown(visible) && !isQuestion(passages[index - 1]?.visible ?? '')
+      return normative.test(visible) || isUnknown(passages[index + 1]?.visible ?? '')
     })
     .map(({ plain, line, visible }) => {
       const text = isQuestion(visible) ? clip(plain, 200) : `What is the answer here: “${clip(plain, 160)}”?`
@@ -221,9 +222,9 @@ const gaps: readonly GapRule[] = [
   [
     'limits',
     (_, text) =>
-      /(?<!\d)\d[\d.,  ]{0,14}\s?(?:ms|s|sec|seconds?|minutes?|min|hours?|days?|kB|KB|MB|GB|%|users?|requests?|rps|items?|files?|parcels?|rows?|characters?|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}*|суток|МБ|ГБ|Sekunden?|Minuten?|Stunden?|Tage?n?|secondes?|heures?|jours?|segundos?|minutos?|horas?|días?|秒|分|小时|天)(?!\p{L})/iu.test(
+      /(?<!\d)\d[\d.,  ]{0,14}\s?(?:ms|s|sec|seconds?|minutes?|min|hours?|days?|kB|KB|MB|GB|%|users?|requests?|rps|items?|files?|parcels?|rows?|characters?|секунд\p{L}*|минут\p{L}*|час\p{L}*|дн\p{L}*|суток|МБ|ГБ|Sekunden?|Minuten?|Stunden?|Tage?n?|secondes?|heures?|jours?|segundos?|minutos?|horas?|días?)(?!\p{L})/iu.test(
         text,
-      ),
+      ) || denseMeasure.test(text),
     ({ name }) => `How much must ${name} bear, and how fast must it answer? The README gives no number.`,
   ],
   [

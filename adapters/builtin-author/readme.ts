@@ -1,6 +1,7 @@
 import { maskForParsing } from './mask.ts'
 import { type Node, type Of, parseBlocks } from './parse.ts'
 import { lineTable, Overlay, textBetweenTags } from './spans.ts'
+import { type Rank, rankOf, wantedColumns } from './wanted-column.ts'
 import { headingTopics, type Topic } from './words.ts'
 
 /** A heading and what it is about. */
@@ -18,7 +19,8 @@ export type Section = {
  * letters stay, markup and addresses are blank, inline code is U+FFFC, a hard line break is U+2028.
  */
 export type Unit = {
-  readonly kind: 'prose' | 'item' | 'cell'
+  /** `row`: the cell that words the requirement of its row, in a table that lists some. */
+  readonly kind: 'prose' | 'item' | 'cell' | 'row'
   readonly start: number
   readonly end: number
   readonly visible: string
@@ -34,6 +36,8 @@ export type Unit = {
   readonly leadsList: boolean
   /** What the text belongs to: the first cell of its row, or the list item above it. */
   readonly context: string | null
+  /** Of a `row`: how much its table says it is wanted. */
+  readonly rank: Rank | null
 }
 
 export type CodeBlock = {
@@ -88,9 +92,9 @@ export function readReadme(path: string, bytes: Uint8Array): Readme {
 const root: Section = { title: '', depth: 0, line: 1, parent: null, topic: 'other' }
 
 /** Where a unit stands: what `Unit` says besides its text. */
-type Place = Pick<Unit, 'ordered' | 'depth' | 'leadsList' | 'context'>
+type Place = Pick<Unit, 'ordered' | 'depth' | 'leadsList' | 'context' | 'rank'>
 
-const inProse: Place = { ordered: false, depth: 0, leadsList: false, context: null }
+const inProse: Place = { ordered: false, depth: 0, leadsList: false, context: null, rank: null }
 
 class Walk {
   readonly sections: Section[] = [root]
@@ -179,9 +183,19 @@ class Walk {
     }))
     const [header, ...body] = rows
     if (header !== undefined) this.tables.push({ header, rows: body, section: this.#section })
+    const about = this.#section.topic === 'features'
+    const columns = wantedColumns(
+      header?.cells ?? [],
+      body.map(({ cells }) => cells),
+      about,
+    )
     node.children.slice(1).forEach((row, index) => {
       row.children.forEach((cell, column) => {
-        this.#unit('cell', cell, { ...inProse, context: column === 0 ? null : rowName(header, body[index]) })
+        if (column === columns?.rank) return
+        const kind = column === columns?.wanted ? 'row' : 'cell'
+        const context = column === 0 ? null : rowName(header, body[index])
+        const rank = kind === 'row' ? rankOf(body[index]?.cells[columns?.rank ?? -1] ?? '') : null
+        this.#unit(kind, cell, { ...inProse, context, rank })
       })
     })
   }

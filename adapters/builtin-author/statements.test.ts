@@ -52,6 +52,41 @@ describe('what is and what is not a statement', () => {
     ['a footnote is prose', 'See[^1].\n\n[^1]: It must run.', [['must', 3, 'It must run.']]],
     ['a cell of a table counts', '| a | b |\n| - | - |\n| x | it must run |', [['must', 3, 'it must run']]],
     [
+      'a row of a table of requirements is one, ranked by the words beside it',
+      '| ID | Requirement | Priority | Acceptance |\n|-|-|-|-|\n| R1 | Users can sign in | Must | it works |\n| R2 | A list opens in 200 ms | Could | |\n| R3 | Payment | Won’t have | |',
+      [
+        ['must', 3, 'Users can sign in'],
+        ['should', 4, 'A list opens in 200 ms'],
+        ['non-goal', 5, 'Payment'],
+      ],
+    ],
+    [
+      'other priorities leave it a feature, and its own words oblige',
+      '| Requirement | Prio |\n|-|-|\n| Users sign in | High |\n| It must stop | Low |',
+      [
+        ['feature', 3, 'Users sign in'],
+        ['must', 4, 'It must stop'],
+      ],
+    ],
+    [
+      'a column of ranks is enough, whatever the others are called',
+      '| # | Text | Level |\n|-|-|-|\n| 1 | Users can sign in | **must** |',
+      [['must', 3, 'Users can sign in']],
+    ],
+    [
+      'a table of features counts below such a heading, by what is said of each',
+      '## Features\n\n| Feature | Description |\n|-|-|\n| Search | Finds notes by word |',
+      [['feature', 5, 'Finds notes by word']],
+    ],
+    [
+      'and by its names where nothing is said',
+      '## Features\n\n| Feature | Free |\n|-|-|\n| Search | yes |',
+      [['feature', 5, 'Search']],
+    ],
+    ['a comparison elsewhere lists no features', '## Alternatives\n\n| Feature | Ours |\n|-|-|\n| Search | yes |', []],
+    ['a table of options ranks nothing', '| Option | Needed |\n|-|-|\n| a | optional |', []],
+    ['a row that asks is a question', '| Requirement |\n|-|\n| Which currencies? |', []],
+    [
       'each sentence counts once, where it starts',
       'It must log in. It runs\nand it must stop. Fine.',
       [
@@ -93,6 +128,8 @@ describe('what is and what is not a statement', () => {
     ['a task list counts without its box', '- [x] takes parcels in', [['feature', 1, 'takes parcels in']]],
     ['"Not:" is a non-goal', '- Not: routes', [['non-goal', 1, 'Not: routes']]],
     ['so is a bullet below such a heading', '## Out of scope\n\n- Payment', [['non-goal', 3, 'Payment']]],
+    ['however it is hyphenated', '## Non Goals\n\n- Payment', [['non-goal', 3, 'Payment']]],
+    ['in either of the two', '## Out-of-scope\n\n- Payment', [['non-goal', 3, 'Payment']]],
     ['and below others that mean it', '## Not included\n\n- Payment', [['non-goal', 3, 'Payment']]],
     [
       'what is left out of a list is a feature',
@@ -129,6 +166,7 @@ describe('ids', () => {
     'Usage\n-----',
     '```sh\nit must not count\n```',
     '| a | b |\n| - | - |\n| x | it must run |',
+    '| Id | Requirement | Priority |\n| - | - | - |\n| F1 | Notes are found | Must |',
     '<details>\n<summary>It must open</summary>',
     '> A quote must count.\n> It goes on.',
     '**Bold**: и это должно быть.',

@@ -19,12 +19,16 @@ import { advisory, doesNot, nonGoalOpening, nonGoalPhrase, normative, rfcKeyword
  *   the heading is about contents, people, licence, links, changes, terms or open questions, or the item begins with a link or an
  *   image (those are lists of links, badges and contributors).
  *
+ * A **row** is one requirement of a table that lists some (`wanted-column.ts`): the cell that words it, whole, unless it ends in a
+ * question mark. Where the table ranks its rows, MoSCoW's words say what kind it is; the rank itself is no statement.
+ *
  * A **non-goal** is one of these, or a sentence of prose without a normative word, that stands under a heading about
  * non-goals, opens with words like "Not:", or says that the product does not do something. It is a requirement too: of
  * kind `non-goal`, listed apart.
  *
  * Headings, code blocks, front matter, HTML comments, images and addresses are never statements. Whether a text is a
- * statement depends on that text and on the heading above it alone, so that inserting another one changes no third.
+ * statement depends on that text, on the heading above it and on the table that it is in, so that inserting another one
+ * changes no third.
  */
 export type Statement = {
   /** `R-` and six hex digits of the quote's sha256; the second identical quote gets `-2`. */
@@ -64,7 +68,7 @@ type Candidate = Omit<Passage, 'kind'>
 /** Every sentence of prose and cells, and every list item, in source order. */
 export function passagesOf(readme: Readme): readonly Passage[] {
   return readme.units.flatMap((unit) => {
-    const whole = unit.kind === 'item'
+    const whole = unit.kind === 'item' || unit.kind === 'row'
     const spans = whole ? [trimmed(readme, unit)] : sentencesOf(unit, readme.text)
     return spans.filter(([start, end]) => start < end).map(([start, end]) => passage(readme, unit, start, end))
   })
@@ -93,8 +97,10 @@ function kindOf(passage: Candidate): Statement['kind'] | null {
   const { visible, unit, wordy } = passage
   if (isQuestion(visible) || (isContentsEntry(unit) && !wordy)) return null
   const oblige = normative.test(visible) || rfcKeyword.test(visible)
+  if (wordy && unit.rank !== null) return unit.rank
   if (isNonGoal(passage, oblige)) return 'non-goal'
   if (oblige) return advisory.test(visible) ? 'should' : 'must'
+  if (unit.kind === 'row') return wordy && !listTopics.includes(passage.section.topic) ? 'feature' : null
   return unit.kind === 'item' && isFeature(passage) ? 'feature' : null
 }
 

@@ -50,7 +50,7 @@ export const advisory = anyWord(`should | shouldn['’]t | ought to | recommende
 
 /** A sentence that opens by saying it is not wanted. */
 export const nonGoalOpening =
-  /^[\s*_]*(?:not|non-goals?|out of scope|not in scope|не входит|вне рамок|не является целью|nicht[- ]ziele?|kein ziel|nicht im umfang|hors périmètre|non-objectifs?|fuera de alcance|fuera del alcance|no objetivos?)\s*[:：—–-]/iu
+  /^[\s*_]*(?:not|non[- ]?goals?|out[- ]of[- ]scope|not in scope|не входит|вне рамок|не является целью|nicht[- ]ziele?|kein ziel|nicht im umfang|hors périmètre|non-objectifs?|fuera de alcance|fuera del alcance|no objetivos?)\s*[:：—–-]/iu
 
 /** A sentence that says what the product leaves to others. */
 export const nonGoalPhrase = either(
@@ -105,7 +105,7 @@ export const headingTopics: readonly (readonly [Topic, RegExp])[] = [
   [
     'non-goals',
     either(
-      anyWord(`non-?goals? | not goals? | out of scope | not in scope | what it is not | what it does not do
+      anyWord(`non[- ]?goals? | not goals? | out[- ]of[- ]scope | not in scope | what it is not | what it does not do
         | what .{1,30} is not | what .{1,40} do(?:es)? not do | what .{1,40} (?:will not|won['’]t) do
         | не входит .* | вне рамок | не цели | чего .* не делает
         | nicht[- ]ziele | nicht im umfang | hors périmètre | non-objectifs | fuera de(?:l)? alcance | 非目标 | 非目標`),
@@ -274,6 +274,10 @@ export const addressesAgent = [
   /ignora(?:r|d)?\s+(?:todas\s+)?(?:las|tus|sus)\s+instrucciones/iu,
 ] as const
 
+/** A note to oneself, in capitals; "a TODO", "TODO list" and "todo" are things to do, which many products are about. */
+const note =
+  /(?<![\p{L}\p{N}]|\b(?:[Aa]n?|[Tt]he|[Yy]our|[Mm]y|[Nn]ew|[Ee]ach|[Ee]very|[Oo]ne|[Tt]his|[Ss]imple|[Bb]asic|[Ss]mall) )TODO(?![\p{L}\p{N}]|[ -](?:[Aa]pp|[Ll]ist|[Ii]tem|[Mm]anager|[Tt]ool|[Tt]racker|[Bb]oard|[Bb]ot|[Ss]ervice|API|MVC|[Ee]ntr|[Tt]asks?\b))/u
+
 /** Words that cannot be tested, with the question each one asks. `TBD` and its kin stand for an answer nobody has given. */
 export const vagueWords: readonly (readonly [RegExp, 'number' | 'rule' | 'list' | 'choice' | 'answer'])[] = [
   [
@@ -306,19 +310,22 @@ export const vagueWords: readonly (readonly [RegExp, 'number' | 'rule' | 'list' 
   ],
   [/(?<!\p{L})(?:and\/or|и\/или|und\/oder|et\/ou|y\/o)(?!\p{L})/iu, 'choice'],
   [
-    /(?<![\p{L}\p{N}])(?:TBD|TBC|TODO|FIXME|\?\?\?)(?![\p{L}\p{N}])|(?<!\p{L})(?:to be decided|to be defined|to be determined|будет определено|уточняется|noch offen|à définir|por definir)(?!\p{L})/iu,
+    /(?<![\p{L}\p{N}])(?:TBD|TBC|FIXME|\?\?\?)(?![\p{L}\p{N}])|(?<!\p{L})(?:to be decided|to be defined|to be determined|будет определено|уточняется|noch offen|à définir|por definir)(?!\p{L})/iu,
     'answer',
   ],
+  [note, 'answer'],
 ]
 
-/** Says that nobody knows yet. */
-export const unknown = either(
+const unknown = either(
   anyWord(`not yet (?:known|decided|defined|clear) | undecided | to be (?:decided|defined|determined|discussed) | we do not know
     | unknown yet | open question | пока не (?:знаем|решено|известно|ясно) | ещё не (?:решено|решили|известно) | не решено
     | noch (?:offen|nicht entschieden|unklar) | pas encore (?:décidé|défini) | à (?:définir|décider) | por (?:definir|decidir)
     | aún no (?:decidido|definido) | 未定 | 待定`),
-  /(?<![\p{L}\p{N}])(?:TBD|TBC|TODO|FIXME|\?\?\?)(?![\p{L}\p{N}])/u,
+  /(?<![\p{L}\p{N}])(?:TBD|TBC|FIXME|\?\?\?)(?![\p{L}\p{N}])/u,
 )
+
+/** Says that nobody knows yet. */
+export const isUnknown = (text: string): boolean => unknown.test(text) || note.test(text)
 
 /** Words that end with a full stop without ending a sentence; `openEnded` ones do end it before a capital. */
 export const abbreviation =

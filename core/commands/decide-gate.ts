@@ -59,7 +59,7 @@ function openGate(command: Decision, run: Run, gates: readonly GateRow[]): Resul
     return refused(
       'usage',
       `Run ${command.run} has ${open.length} open gates: ${open.map((gate) => gate.name).join(', ')}.`,
-      'Name one of them.',
+      command.kind === 'approve' ? `Name one: /approve ${command.run} ${open[0]?.name}.` : 'Name one with --gate.',
     )
   }
   const [only] = open

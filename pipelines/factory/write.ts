@@ -162,7 +162,9 @@ async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artif
     ),
     changes: before && before.sha256 !== artifact.sha256 ? await changedLines(ctx, before, artifact) : [],
     facts: [
-      `${counted(output.requirementCount, 'requirement')}, each cited`,
+      output.requirementCount === 0
+        ? 'no requirements yet'
+        : `${counted(output.requirementCount, 'requirement')}, each cited`,
       `${artifact.sizeBytes} bytes`,
       ...(output.insteadOf ? [`written without ${output.insteadOf.author}, because ${output.insteadOf.why}`] : []),
       spent.micros === 0 ? 'cost $0' : `cost ${dollars(spent.micros)}`,

@@ -79,19 +79,35 @@ describe('what is wrong is said with its place and what to do', () => {
     ],
     [
       'budgets:\n  usd: ten\n',
-      '2 budgets.usd must be a number, 0 or more; it is "ten" (column 3). Correct it, or remove the key.',
+      '2 budgets.usd must be a number from 0 to 1,000,000; it is "ten" (column 3). Correct it, or remove the key.',
     ],
     [
       'budgets:\n  usd: -1\n',
-      '2 budgets.usd must be a number, 0 or more; it is -1 (column 3). Correct it, or remove the key.',
+      '2 budgets.usd must be a number from 0 to 1,000,000; it is -1 (column 3). Correct it, or remove the key.',
     ],
     [
       'budgets: { usd: .inf }',
-      '1 budgets.usd must be a number, 0 or more; it is Infinity (column 12). Correct it, or remove the key.',
+      '1 budgets.usd must be a number from 0 to 1,000,000; it is Infinity (column 12). Correct it, or remove the key.',
     ],
     [
       'limits:\n  max_retries: 1.5\n',
-      '2 limits.max_retries must be a whole number, 0 or more; it is 1.5 (column 3). Correct it, or remove the key.',
+      '2 limits.max_retries must be a whole number from 0 to 100; it is 1.5 (column 3). Correct it, or remove the key.',
+    ],
+    [
+      'budgets: { usd: 1e30 }',
+      '1 budgets.usd must be a number from 0 to 1,000,000; it is 1e+30 (column 12). Correct it, or remove the key.',
+    ],
+    [
+      'steps: [{ name: plan, timeout_s: 2592000 }]',
+      '1 steps[0].timeout_s must be a whole number from 1 to 604,800; it is 2592000 (column 23). Correct it, or remove the key.',
+    ],
+    [
+      'limits: { timeout_seconds: 9007199254740991 }',
+      '1 limits.timeout_seconds must be a whole number from 0 to 31,536,000; it is 9007199254740991 (column 11). Correct it, or remove the key.',
+    ],
+    [
+      'policies: { data_retention_days: 9007199254740991 }',
+      '1 policies.data_retention_days must be a whole number from 0 to 36,500; it is 9007199254740991 (column 13). Correct it, or remove the key.',
     ],
     [
       'policies:\n  merge: fast\n',

@@ -1,7 +1,21 @@
 import { z } from 'zod'
 import type { Role } from '../../../core/model/plan.ts'
 import { decidingRoles } from '../../../core/model/plan.ts'
-import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo, zone } from './values.ts'
+import {
+  days,
+  dollars,
+  duration,
+  envName,
+  gateName,
+  listed,
+  path,
+  retries,
+  runSeconds,
+  stepSeconds,
+  tokens,
+  yesNo,
+  zone,
+} from './values.ts'
 
 /** The shape of quantapilot.yml. Messages complete the sentence "<key> …"; descriptions are what editors show. */
 
@@ -9,7 +23,7 @@ const block = 'must be a block of keys'
 
 const pseudonym = 'must be a pseudonym as /whoami shows it, such as actor-1a2b3c4d'
 
-const outputCap = wholeFrom(1).optional().describe('Most tokens one answer may have. Default: the step’s own limit.')
+const outputCap = tokens(1).optional().describe('Most tokens one answer may have. Default: the step’s own limit.')
 
 const model = z.strictObject(
   {
@@ -85,9 +99,9 @@ const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
 const step = z.strictObject(
   {
     name: z.enum(stepNames, `must be one of ${stepNames.join(', ')}`).describe('Which step.'),
-    timeout_s: wholeFrom(1).optional().describe('Seconds one try may take. Default: the step’s own limit.'),
-    retries: wholeFrom(0).optional().describe('Tries after the first. Default: the step’s own limit.'),
-    tokens_budget: wholeFrom(1).optional().describe('Most tokens the step may use. Default: what the run has left.'),
+    timeout_s: stepSeconds.optional().describe('Seconds one try may take. Default: the step’s own limit.'),
+    retries: retries.optional().describe('Tries after the first. Default: the step’s own limit.'),
+    tokens_budget: tokens(1).optional().describe('Most tokens the step may use. Default: what the run has left.'),
   },
   block,
 )
@@ -109,7 +123,7 @@ const policies = z.strictObject(
       .record(gateName, gate, block)
       .default({})
       .describe('Who decides at a gate, by the name of the gate. A gate called start makes every run ask first.'),
-    data_retention_days: wholeFrom(0).optional().describe('Days after which a finished run is purged. Default: 90.'),
+    data_retention_days: days.optional().describe('Days after which a finished run is purged. Default: 90.'),
     model_change_requires_gate: yesNo
       .optional()
       .describe('Whether another model needs a decision first. Default: false.'),
@@ -125,8 +139,8 @@ const policies = z.strictObject(
 
 const budgets = z.strictObject(
   {
-    tokens: wholeFrom(1).optional().describe('Tokens that a run may use. Default: 2000000.'),
-    usd: amount.optional().describe('US dollars that a run may spend. Default: 10.'),
+    tokens: tokens(1).optional().describe('Tokens that a run may use. Default: 2000000.'),
+    usd: dollars.optional().describe('US dollars that a run may spend. Default: 10.'),
   },
   block,
 )
@@ -141,22 +155,20 @@ const gates = z.strictObject(
 
 const limits = z.strictObject(
   {
-    tokens_per_run: wholeFrom(0)
+    tokens_per_run: tokens(0)
       .optional()
       .describe('Tokens that a run may use; the lower of this and budgets.tokens holds. Default: no limit.'),
-    tokens_per_day: wholeFrom(0)
+    tokens_per_day: tokens(0)
       .optional()
       .describe('Tokens that all runs of the project may use in a day. Default: no limit.'),
     time_zone: zone.optional().describe('Where the project’s days begin: Europe/Berlin. Default: the server’s.'),
-    costly_prompt_usd: amount
+    costly_prompt_usd: dollars
       .optional()
       .describe(
         'US dollars; a call of a model that may cost more needs the yes of a person first, at gate costly-prompt. Default: none does.',
       ),
-    timeout_seconds: wholeFrom(0).optional().describe('Seconds a whole run may take; 0 for no limit. Default: 0.'),
-    max_retries: wholeFrom(0)
-      .optional()
-      .describe('Tries after the first, for every step. Default: the step’s own limit.'),
+    timeout_seconds: runSeconds.optional().describe('Seconds a whole run may take; 0 for no limit. Default: 0.'),
+    max_retries: retries.optional().describe('Tries after the first, for every step. Default: the step’s own limit.'),
   },
   block,
 )

@@ -2,14 +2,26 @@ import { z } from 'zod'
 
 /** Single values of quantapilot.yml. Messages complete the sentence "<key> …". */
 
-/** A whole number that is `least` or more. */
-export const wholeFrom = (least: number) => {
-  const message = `must be a whole number, ${least} or more`
-  return z.int(message).min(least, message)
+/** A whole number. The most is far more than anybody needs, and what the database and Node's timers hold. */
+const whole = (least: number, most: number) => {
+  const message = `must be a whole number from ${least} to ${most.toLocaleString('en-US')}`
+  return z.int(message).min(least, message).max(most, message)
 }
 
-/** Money, for example. */
-export const amount = z.number('must be a number, 0 or more').min(0, 'must be a number, 0 or more')
+export const tokens = (least: number) => whole(least, 1_000_000_000_000)
+
+export const retries = whole(0, 100)
+
+/** How long one try of a step may take: a timer of Node's holds 24 days, and fires at once for more. */
+export const stepSeconds = whole(1, 7 * 86_400)
+
+export const runSeconds = whole(0, 365 * 86_400)
+
+export const days = whole(0, 36_500)
+
+const dollarsMessage = 'must be a number from 0 to 1,000,000'
+
+export const dollars = z.number(dollarsMessage).min(0, dollarsMessage).max(1_000_000, dollarsMessage)
 
 export const yesNo = z.boolean('must be true or false')
 
