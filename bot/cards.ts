@@ -186,13 +186,16 @@ function noteOf(card: RunCard, topic: string): string | null {
   }
 }
 
-/** What tells a person, in private, that a decision was made in their name. */
+/** What tells a person, in private, that a decision was made in their name, from an account of theirs or in their place. */
 export function drawReceipt(gate: GateCard, key: string): Drawing {
+  const place = gate.quorum > 1 || gate.decidedInPlaceOf !== null ? ', or in your place' : ''
   const digest = gate.subject.artifact.sha256 ? ` (sha ${gate.subject.artifact.sha256.slice(0, 12)})` : ''
   return {
     lines: [
       `${sayVerdict(gate)} · run ${gate.handle}${digest}`,
-      gate.quorum > 1 ? 'A vote from an account of yours counted.' : 'This was decided from an account of yours.',
+      gate.quorum > 1
+        ? `A vote from an account of yours${place}, counted.`
+        : `This was decided from an account of yours${place}.`,
     ],
     buttons: [
       {

@@ -30,6 +30,7 @@ const gate: GateCard = {
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 }
 

@@ -39,6 +39,7 @@ const gateOf = (text: string): GateCard => ({
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 })
 
@@ -46,6 +47,7 @@ const decidedBy = (label: string): GateCard => ({
   ...gateOf(label),
   verdict: 'rejected',
   decidedBy: label,
+  decidedInPlaceOf: label,
   decidedAt: at,
 })
 

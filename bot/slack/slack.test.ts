@@ -406,6 +406,7 @@ const gate = {
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 }
 

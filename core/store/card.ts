@@ -70,7 +70,7 @@ export const placeCards = statement({
       select gates.run_id, d.id, 'receipt', gates.id, null
       from gates
       join app.votes v on v.run_id = gates.run_id and v.gate_id = gates.id and v.choice = gates.verdict
-      join app.destinations d on d.actor_id = v.actor_id and d.state = 'open'
+      join app.destinations d on d.actor_id = any(array[v.actor_id, v.in_place_of]) and d.state = 'open'
       where gates.decided_by is not null
     ),
     made as (
