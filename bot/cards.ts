@@ -186,16 +186,17 @@ function noteOf(card: RunCard, topic: string): string | null {
   }
 }
 
-/** What tells a person, in private, that a decision was made in their name, from an account of theirs or in their place. */
+/** What tells a person, in private, that somebody decided or voted in their name, from an account of theirs or in their place. */
 export function drawReceipt(gate: GateCard, key: string): Drawing {
-  const place = gate.quorum > 1 || gate.decidedInPlaceOf !== null ? ', or in your place' : ''
+  const isOpen = gate.verdict === null
+  const what = isOpen ? `● gate ${quoted(gate.name)} is open` : sayVerdict(gate)
+  const from = `from an account of yours${gate.quorum > 1 || gate.decidedInPlaceOf !== null ? ' or in your place' : ''}`
+  const votes = isOpen ? ` (${gate.votes} of ${gate.quorum} votes so far)` : ''
   const digest = gate.subject.artifact.sha256 ? ` (sha ${gate.subject.artifact.sha256.slice(0, 12)})` : ''
   return {
     lines: [
-      `${sayVerdict(gate)} · run ${gate.handle}${digest}`,
-      gate.quorum > 1
-        ? `A vote from an account of yours${place}, counted.`
-        : `This was decided from an account of yours${place}.`,
+      `${what} · run ${gate.handle}${digest}`,
+      gate.quorum > 1 ? `A vote on it came ${from}${votes}.` : `This was decided ${from}.`,
     ],
     buttons: [
       {
@@ -206,7 +207,7 @@ export function drawReceipt(gate: GateCard, key: string): Drawing {
       },
     ],
     isLoud: false,
-    isFinal: true,
+    isFinal: !isOpen,
   }
 }
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Authority, Choice } from '../model/decide.ts'
-import { decide, mayDecide, verdictOf } from '../model/decide.ts'
+import { count, decide, mayDecide, verdictOf } from '../model/decide.ts'
 import { pseudonymOf } from '../model/actor.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Refusal, Result } from '../model/problem.ts'
@@ -128,6 +128,7 @@ async function vote(request: Request<Decision>, { run, gate, authority }: Case):
   const write = async (): Promise<void> => {
     const [cast] = await Promise.all([
       tx.run(castVote, { ...ballot, run: run.id, verdict, role, inPlaceOf, remark }),
+      verdict === null && applyLocked(tx, count(run, gate, votes.length)),
       verdict && gate.kind === 'plan' && carryOut(request, { run, gate, authority }, verdict),
     ])
     assert(cast.length === 1, `gate ${gate.id} changed under the lock of its run`)

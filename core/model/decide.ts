@@ -138,6 +138,12 @@ export function verdictOf(policy: GatePolicy, votes: readonly Vote[]): Choice | 
   return votes.length >= policy.quorum ? 'approved' : null
 }
 
+/** What a vote does to its run that settles nothing yet: people hear of it. */
+export const count = (run: Run, { name, policy, artifactSha256 }: Gate, votes: number): Transition =>
+  transition(run, {
+    events: [{ kind: 'gate_vote', payload: { gate: name, votes, quorum: policy.quorum, sha256: artifactSha256 } }],
+  })
+
 export type Ruling = { readonly verdict: Choice; readonly cleanUp: StepItem | null }
 
 /** What a settled plan gate does to its run: on to the next item, back to the maker for another round, or to the end. */

@@ -19,7 +19,7 @@ export const insertRunCard = statement({
 
 /**
  * Turns what happened to runs into cards: the run's own and one for each open gate wherever the run is shown or its
- * project is subscribed to, a note where people should look up, a receipt for each whose vote decided; and asks for all cards of
+ * project is subscribed to, a note where people should look up, a receipt for each whose vote counts; and asks for all cards of
  * those runs to be drawn anew. May be repeated. `notes` is a list of `{run_id, id, topic, is_decision}`.
  */
 export const placeCards = statement({
@@ -69,9 +69,9 @@ export const placeCards = statement({
       union all
       select gates.run_id, d.id, 'receipt', gates.id, null
       from gates
-      join app.votes v on v.run_id = gates.run_id and v.gate_id = gates.id and v.choice = gates.verdict
+      join app.votes v on v.run_id = gates.run_id and v.gate_id = gates.id
+        and v.choice = coalesce(gates.verdict, v.choice)
       join app.destinations d on d.actor_id = any(array[v.actor_id, v.in_place_of]) and d.state = 'open'
-      where gates.decided_by is not null
     ),
     made as (
       insert into app.cards (run_id, id, key, destination_id, kind, subject, topic)
@@ -82,10 +82,10 @@ export const placeCards = statement({
         where not cards.is_final
       returning 1
     ),
-    -- What stands somewhere stays true, also of gates that are closed by now and at places that want nothing new.
+    -- What stands somewhere stays true, also of gates that closed undecided and at places that want nothing new.
     asked as (
       update app.cards c set wanted = c.wanted + 1, asked_at = app.clock_now()
-      where c.run_id = any(:runs::uuid[]) and not c.is_final and c.kind = any(array['run', 'gate'])
+      where c.run_id = any(:runs::uuid[]) and not c.is_final and c.kind = any(array['run', 'gate', 'receipt'])
         and not exists (select from due where due.run_id = c.run_id and due.destination_id = c.destination_id
           and due.kind = c.kind and due.subject = c.subject)
       returning 1

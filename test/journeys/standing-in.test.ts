@@ -4,7 +4,7 @@ import type { Chats } from '../support/chats.ts'
 import { give, openChats, Wall } from '../support/chats.ts'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
-import { agreed, cardWhen, denied, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
+import { agreed, cardWhen, denied, isAtEnd, isAtGate, makeRepository, openTestHouse } from '../support/house.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n- Customers must pay by card.\n'
 
@@ -35,6 +35,8 @@ const approve = ({ chats, handle }: Scene, account: string) =>
 
 const lend = async ({ chats }: Scene, from: string, to: string) =>
   agreed(await chats.reception.ask(chats.caller('telegram', from), { kind: 'delegate', who: to, hours: 1 }))
+
+const sha256OfGate = (wall: Wall): string => /sha ([0-9a-f]{12})/.exec(wordsAt(wall, 'group'))?.[1] ?? 'none'
 
 const wordsAt = (wall: Wall, address: string): string =>
   wall
@@ -70,6 +72,38 @@ test('a quorum of two needs the authority of two, however it is lent', async () 
   })
   await give(scene.house, 'cyd', 'approver')
   expect(agreed(await approve(scene, 'cyd'))).toMatchObject({ verdict: 'approved' })
+})
+
+test('a vote that does not decide yet is in the history, on every card, and in a private receipt that follows the gate', async () => {
+  const scene = await open('quorum: 3')
+  const { house, chats, telegram, handle } = scene
+  await chats.settle()
+  expect(wordsAt(telegram, 'group')).toContain('0 of 3 votes')
+  await lend(scene, 'ann', 'bob')
+  agreed(await approve(scene, 'bob'))
+  await chats.settle()
+  expect(wordsAt(telegram, 'group')).toContain('1 of 3 votes')
+  for (const address of ['private ann', 'private bob'])
+    expect(wordsAt(telegram, address), address).toBe(
+      `● gate anchor is open · run ${handle} (sha ${sha256OfGate(telegram)})
+A vote on it came from an account of yours or in your place (1 of 3 votes so far).`,
+    )
+  await give(house, 'cyd', 'approver')
+  agreed(await approve(scene, 'cyd'))
+  await chats.settle()
+  for (const address of ['group', 'private ann', 'private bob', 'private cyd'])
+    expect(wordsAt(telegram, address), address).toContain('2 of 3 votes')
+  const logs = agreed(await house.ask({ kind: 'logs', run: handle }))
+  const told = logs.kind === 'logs' ? logs.lines.filter(({ kind }) => kind === 'gate_vote') : []
+  expect(told.map(({ detail }) => [detail['gate'], detail['votes'], detail['quorum']])).toEqual([
+    ['anchor', 1, 3],
+    ['anchor', 2, 3],
+  ])
+  agreed(await house.ask({ kind: 'cancel', run: handle }))
+  await cardWhen(house, handle, isAtEnd)
+  await chats.settle()
+  for (const address of ['private ann', 'private bob', 'private cyd'])
+    expect(wordsAt(telegram, address), address).toContain('✗ gate anchor withdrawn')
 })
 
 test('nobody stands in for somebody who has voted', async () => {
