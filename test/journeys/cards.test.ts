@@ -474,6 +474,25 @@ test('who decided hears of it in private, and can freeze the run if it was not t
   agreed(await house.ask({ kind: 'resume', run: handle }))
 })
 
+test('a run that is paused and then frozen is shown as frozen wherever it is shown, once', async () => {
+  const scene = await open()
+  const { house, chats, telegram } = scene
+  const handle = await startIn(scene)
+  const ann = () => chats.caller('telegram', 'ann', 'group')
+  agreed(await chats.reception.ask(ann(), { kind: 'pause', run: handle }))
+  await chats.settle()
+  for (const _ of ['once', 'again']) {
+    agreed(await chats.reception.ask(ann(), { kind: 'freeze', run: handle }))
+    await chats.settle()
+  }
+  expect(said(telegram.read('group').slice(0, 1))).toContain('‖ paused: Frozen: somebody says')
+  const notes = telegram.read('group').filter(({ lines }) => lines.join().includes(`‖ Run ${handle} is paused: Frozen`))
+  expect(notes).toHaveLength(1)
+  const logs = agreed(await house.ask({ kind: 'logs', run: handle }))
+  const pauses = logs.kind === 'logs' ? logs.lines.filter(({ kind: what }) => what === 'run_paused') : []
+  expect(pauses.map(({ detail }) => detail['reason'])).toEqual(['operator', 'freeze'])
+})
+
 async function pressed(chats: Chats, receipt: readonly Post[]) {
   const result = await chats.reception.press(chats.caller('slack', 'bob'), button(receipt, /not me/))
   if (!result.ok || result.value.kind !== 'reply') throw new Error(JSON.stringify(result))
