@@ -136,9 +136,12 @@ function gateButtons(gate: GateCard, key: string, name: string): readonly Button
   ]
 }
 
-/** What makes people look up when a card is only redrawn; null for what needs no message of its own. */
-export function drawNote(card: RunCard, topic: string): Drawing | null {
-  const text = noteOf(card, topic)
+/**
+ * What makes people look up when a card is only redrawn; null for what needs no message of its own. `gateId` is the gate
+ * that it tells of, null where nobody knows it any more.
+ */
+export function drawNote(card: RunCard, topic: string, gateId: string | null): Drawing | null {
+  const text = noteOf(card, topic, gateId)
   return text === null ? null : { lines: cut([text]), buttons: [], isLoud: true, isFinal: true }
 }
 
@@ -152,17 +155,18 @@ export const noted: Readonly<Record<string, { readonly isDecision: boolean }>> =
   pull_request_closed: { isDecision: false },
 }
 
-function noteOf(card: RunCard, topic: string): string | null {
+function noteOf(card: RunCard, topic: string, gateId: string | null): string | null {
   const { handle } = card
+  const gates = card.gates.filter((gate) => gate.verdict === null && (gateId === null || gate.gateId === gateId))
   switch (topic) {
     case 'gate_reminder': {
-      const open = card.gates.find((gate) => gate.verdict === null)
+      const [open] = gates
       return open
         ? `● Still waiting: gate ${quoted(open.name)} of run ${handle}. Decided by: ${sayDeciders(open)}.`
         : null
     }
     case 'gate_escalated': {
-      const open = card.gates.find((gate) => gate.verdict === null && gate.escalated)
+      const open = gates.find(({ escalated }) => escalated)
       return open
         ? `● Escalated to you: nobody has decided gate ${quoted(open.name)} of run ${handle} since ${sayTime(open.openedAt)}. Whoever is ${open.escalated?.roles.join(' or ')} may decide it now too.`
         : null

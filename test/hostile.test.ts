@@ -82,9 +82,9 @@ const drawingsOf = (text: string): readonly Post[] => {
     drawGate(gateOf(text), key),
     drawGate(decidedBy(text), key),
     drawReceipt(decidedBy(text), key),
-    drawNote(card, 'run_failed'),
-    drawNote({ ...card, state: 'paused' }, 'run_paused'),
-    drawNote(card, 'run_completed'),
+    drawNote(card, 'run_failed', null),
+    drawNote({ ...card, state: 'paused' }, 'run_paused', null),
+    drawNote(card, 'run_completed', null),
   ]
   return drawings.flatMap((drawing) => drawing ?? []).map((drawing) => ({ ...drawing, under: null }))
 }

@@ -570,6 +570,32 @@ test('two gates open in one run are answered in either order, each by its own bu
   }
 })
 
+test('a reminder names the gate that it is about, and each open gate of a run has its own', async () => {
+  const scene = await open({ page: pageWith('page', true) })
+  const { house, chats, slack } = scene
+  await house.work()
+  const handle = await askForBoth(scene)
+  const notes = (): readonly string[] => slack.read('T1/C1').flatMap(({ lines }) => lines)
+  const noted = (name: string): readonly string[] => notes().filter((line) => line.includes(`: gate ${name} of run`))
+  const { connection } = house.database
+  await administer(connection, remindOf('budget'))
+  await chats.settle()
+  expect(noted('budget')).toEqual([`● Still waiting: gate budget of run ${handle}. Decided by: approver or admin.`])
+  expect(noted('page')).toEqual([])
+  await administer(connection, `${remindOf('page')}; ${remindOf('budget')}`)
+  await chats.settle()
+  expect([noted('budget').length, noted('page').length]).toEqual([2, 1])
+  await administer(connection, remindOf('budget'))
+  agreed(await house.ask({ kind: 'reject', run: handle, gate: 'budget', sha256: null, reason: 'no' }))
+  await chats.settle()
+  expect([noted('budget').length, noted('page').length], 'what is decided needs no reminder').toEqual([2, 1])
+})
+
+const remindOf = (gate: string): string => `
+  insert into app.outbox (run_id, id, topic, payload)
+  select run_id, gen_random_uuid(), 'gate_reminder', jsonb_build_object('gate', name, 'gate_id', id)
+  from app.gates where name = '${gate}'`
+
 test('a request for money ends with its run, and its button changes nothing any more', async () => {
   const scene = await open({ page: pageWith('page', true) })
   const { house, chats, slack } = scene
