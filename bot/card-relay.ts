@@ -177,7 +177,7 @@ function send(board: Board, card: Addressed, drawing: Omit<Post, 'under'>): Prom
   return isNew ? board.post(card.address, post) : board.edit(card.address, card.place, post)
 }
 
-function drawingOf(run: RunCard, { kind, subject, topic, key }: TakenCard) {
+function drawingOf(run: RunCard, { kind, subject, topic, notedGate, key }: TakenCard) {
   const gate = run.gates.find(({ gateId }) => gateId === subject)
   switch (kind) {
     case 'run':
@@ -187,6 +187,6 @@ function drawingOf(run: RunCard, { kind, subject, topic, key }: TakenCard) {
     case 'receipt':
       return gate ? drawReceipt(gate, key) : null
     case 'note':
-      return drawNote(run, topic ?? '')
+      return drawNote(run, topic ?? '', notedGate)
   }
 }

@@ -140,9 +140,12 @@ function gateButtons(gate: GateCard, key: string, name: string): readonly Button
   ]
 }
 
-/** What makes people look up when a card is only redrawn, and what they can do; null for what needs no message of its own. */
-export function drawNote(card: RunCard, topic: string): Drawing | null {
-  const text = noteOf(card, topic)
+/**
+ * What makes people look up when a card is only redrawn, and what they can do; null for what needs no message of its own.
+ * `gateId` is the gate that it tells of, null where nobody knows it any more.
+ */
+export function drawNote(card: RunCard, topic: string, gateId: string | null): Drawing | null {
+  const text = noteOf(card, topic, gateId)
   if (text === null) return null
   const next = asksForAct.has(topic) && (topic !== 'run_failed' || card.state === 'failed') ? sayNext(card) : null
   const lines = next ? [text, `Next: ${next}`] : [text]
@@ -161,17 +164,18 @@ export const noted: Readonly<Record<string, { readonly isDecision: boolean }>> =
   pull_request_closed: { isDecision: false },
 }
 
-function noteOf(card: RunCard, topic: string): string | null {
+function noteOf(card: RunCard, topic: string, gateId: string | null): string | null {
   const { handle } = card
+  const gates = card.gates.filter((gate) => gate.verdict === null && (gateId === null || gate.gateId === gateId))
   switch (topic) {
     case 'gate_reminder': {
-      const open = card.gates.find((gate) => gate.verdict === null)
+      const [open] = gates
       return open
         ? `● Still waiting: gate ${quoted(open.name)} of run ${handle}. Decided by: ${sayDeciders(open)}.`
         : null
     }
     case 'gate_escalated': {
-      const open = card.gates.find((gate) => gate.verdict === null && gate.escalated)
+      const open = gates.find(({ escalated }) => escalated)
       return open
         ? `● Escalated to you: nobody has decided gate ${quoted(open.name)} of run ${handle} since ${sayTime(open.openedAt)}. Whoever is ${open.escalated?.roles.join(' or ')} may decide it now too.`
         : null
@@ -195,13 +199,17 @@ function noteOf(card: RunCard, topic: string): string | null {
   }
 }
 
-/** What tells a person, in private, that a decision was made in their name. */
+/** What tells a person, in private, that somebody decided or voted in their name, from an account of theirs or in their place. */
 export function drawReceipt(gate: GateCard, key: string): Drawing {
+  const isOpen = gate.verdict === null
+  const what = isOpen ? `● gate ${quoted(gate.name)} is open` : sayVerdict(gate)
+  const from = `from an account of yours${gate.quorum > 1 || gate.decidedInPlaceOf !== null ? ' or in your place' : ''}`
+  const votes = isOpen ? ` (${gate.votes} of ${gate.quorum} votes so far)` : ''
   const digest = gate.subject.artifact.sha256 ? ` (sha ${gate.subject.artifact.sha256.slice(0, 12)})` : ''
   return {
     lines: [
-      `${sayVerdict(gate)} · run ${gate.handle}${digest}`,
-      gate.quorum > 1 ? 'A vote from an account of yours counted.' : 'This was decided from an account of yours.',
+      `${what} · run ${gate.handle}${digest}`,
+      gate.quorum > 1 ? `A vote on it came ${from}${votes}.` : `This was decided ${from}.`,
     ],
     buttons: [
       {
@@ -212,7 +220,7 @@ export function drawReceipt(gate: GateCard, key: string): Drawing {
       },
     ],
     isLoud: false,
-    isFinal: true,
+    isFinal: !isOpen,
   }
 }
 

@@ -30,6 +30,7 @@ const gate: GateCard = {
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 }
 
@@ -217,7 +218,7 @@ test('what is said to do about open gates can be done: each by its name, and nob
 })
 
 test('a message of its own says what to do next', () => {
-  expect(drawNote(card, 'gate_reminder')?.lines.at(-1)).toBe(`Next: ${sayNext(card)}`)
+  expect(drawNote(card, 'gate_reminder', null)?.lines.at(-1)).toBe(`Next: ${sayNext(card)}`)
   const paused: RunCard = {
     ...card,
     state: 'paused',
@@ -225,13 +226,13 @@ test('a message of its own says what to do next', () => {
     reason: 'Paused by an operator.',
     gates: [],
   }
-  expect(drawNote(paused, 'run_paused')?.lines).toEqual([
+  expect(drawNote(paused, 'run_paused', null)?.lines).toEqual([
     '‖ Run r7k2 is paused: Paused by an operator.',
     'Next: /resume r7k2',
   ])
   const failed: RunCard = { ...card, state: 'failed', reasonCode: 'FATAL', reason: 'No.', gates: [] }
-  expect(drawNote(failed, 'run_failed')?.lines.at(-1)).toBe('Next: /retry r7k2 once the cause is mended')
-  expect(drawNote({ ...failed, state: 'running' }, 'run_failed')?.lines, 'it was tried again since').toHaveLength(1)
+  expect(drawNote(failed, 'run_failed', null)?.lines.at(-1)).toBe('Next: /retry r7k2 once the cause is mended')
+  expect(drawNote({ ...failed, state: 'running' }, 'run_failed', null)?.lines, 'it was tried again since').toHaveLength(1)
 })
 
 test('however much there is to say, a card says what to do, whose bytes they are and who decides', () => {

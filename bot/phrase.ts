@@ -216,7 +216,8 @@ const questionsShown = 5
 export const sayDecision = (gate: GateCard): string => {
   const verdict = gate.verdict === 'changes_requested' ? 'sent back for changes' : (gate.verdict ?? 'open')
   const by = gate.decidedBy ? ` by ${quoted(gate.decidedBy)}` : ''
-  return `  gate ${quoted(gate.name)} ${verdict}${by}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
+  const inPlaceOf = gate.decidedInPlaceOf ? ` for ${quoted(gate.decidedInPlaceOf)}` : ''
+  return `  gate ${quoted(gate.name)} ${verdict}${by}${inPlaceOf}${gate.decidedAt ? ` at ${sayTime(gate.decidedAt)}` : ''}`
 }
 
 /** `✓ gate anchor approved by Ann at 2026-11-23 14:05 UTC`: what a card says of a gate that is closed. */

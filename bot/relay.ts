@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { handleOf } from '../core/model/handle.ts'
 import type { Database } from '../core/store/database.ts'
 import { placeCards } from '../core/store/card.ts'
@@ -63,13 +64,11 @@ export class Relay {
     return rows.length
   }
 
-  async #settle(
-    sent: readonly { readonly runId: string; readonly id: string; readonly topic: string }[],
-  ): Promise<void> {
+  async #settle(sent: readonly z.infer<typeof takeMessages.row>[]): Promise<void> {
     const runs = sent.map((row) => row.runId)
-    const notes = sent.flatMap(({ runId, id, topic }) => {
+    const notes = sent.flatMap(({ runId, id, topic, gateId }) => {
       const note = Object.hasOwn(noted, topic) ? noted[topic] : undefined
-      return note ? [{ run_id: runId, id, topic, is_decision: note.isDecision }] : []
+      return note ? [{ run_id: runId, id, topic, gate_id: gateId, is_decision: note.isDecision }] : []
     })
     await this.#options.db.transaction(async (tx) => {
       await Promise.all([

@@ -58,7 +58,7 @@ export function openGatePages({ desk, onChange }: Omit<Linking, 'tokenOf'>): Gat
     return {
       gate,
       project: card.value.project?.name ?? null,
-      actor: { id: row.actorId, roles: row.roles, label, surface: 'mail', at: row.destinationId },
+      actor: { id: row.actorId, roles: row.roles, lent: row.lent, label, surface: 'mail', at: row.destinationId },
     }
   }
   return createGatePages({

@@ -122,7 +122,8 @@ function productOf(desk: Desk): Product {
       const [row] = await db.run(findKey, { sha256: hashOfKey(secret) })
       if (!row) return null
       const holder = { keyId: row.id, label: row.label, scopes: row.scopes }
-      actors.set(holder, { id: row.actorId, roles: row.roles, label: row.label, surface: 'http', at: null })
+      const { actorId: id, roles, lent, label } = row
+      actors.set(holder, { id, roles, lent, label, surface: 'http', at: null })
       return holder
     },
     ask: async (holder, command, deliveryId) => {

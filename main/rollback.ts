@@ -15,7 +15,14 @@ type Label = Extract<GitHubEvent, { kind: 'label' }>
 const rollbackLabel = 'rollback:request'
 
 /** Accounts of a code host belong to nobody here, so that nobody is said to have asked who did not. */
-const unattended: Actor = { id: systemActor, roles: ['operator'], label: 'GitHub', surface: 'github', at: null }
+const unattended: Actor = {
+  id: systemActor,
+  roles: ['operator'],
+  lent: [],
+  label: 'GitHub',
+  surface: 'github',
+  at: null,
+}
 
 type Counter = {
   readonly desk: Desk

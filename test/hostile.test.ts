@@ -39,6 +39,7 @@ const gateOf = (text: string): GateCard => ({
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 })
 
@@ -46,6 +47,7 @@ const decidedBy = (label: string): GateCard => ({
   ...gateOf(label),
   verdict: 'rejected',
   decidedBy: label,
+  decidedInPlaceOf: label,
   decidedAt: at,
 })
 
@@ -80,9 +82,9 @@ const drawingsOf = (text: string): readonly Post[] => {
     drawGate(gateOf(text), key),
     drawGate(decidedBy(text), key),
     drawReceipt(decidedBy(text), key),
-    drawNote(card, 'run_failed'),
-    drawNote({ ...card, state: 'paused' }, 'run_paused'),
-    drawNote(card, 'run_completed'),
+    drawNote(card, 'run_failed', null),
+    drawNote({ ...card, state: 'paused' }, 'run_paused', null),
+    drawNote(card, 'run_completed', null),
   ]
   return drawings.flatMap((drawing) => drawing ?? []).map((drawing) => ({ ...drawing, under: null }))
 }

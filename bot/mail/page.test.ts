@@ -30,6 +30,7 @@ const open: GateCard = {
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 }
 

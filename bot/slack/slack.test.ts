@@ -415,6 +415,7 @@ const gate = {
   expiresAt: null,
   verdict: null,
   decidedBy: null,
+  decidedInPlaceOf: null,
   decidedAt: null,
 }
 

@@ -1,13 +1,14 @@
 import type { z } from 'zod'
 import type { Authority, Choice } from '../model/decide.ts'
-import { decide, mayDecide, verdictOf } from '../model/decide.ts'
+import { count, decide, mayDecide, verdictOf } from '../model/decide.ts'
+import { pseudonymOf } from '../model/actor.ts'
 import { handleOf, numberOf } from '../model/handle.ts'
 import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { applyLocked } from '../store/apply.ts'
 import type { AuditDraft } from '../store/audit.ts'
-import { castVote, lockGates, pseudonymOf, readClock } from '../store/gate.ts'
+import { castVote, lockGates, readClock } from '../store/gate.ts'
 import { grantMoney } from './budget.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
@@ -43,8 +44,8 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   const seen = gates.filter(({ id, openedAt }) => id === command.gate || (clock && openedAt <= clock.now))
   const gate = openGate(command, run.value, seen)
   if (!gate.ok) return gate
-  const voter = { actorId: actor.id, pseudonym: pseudonymOf(actor.id), roles: actor.roles }
-  const authority = mayDecide(gate.value, gate.value.starter, voter)
+  const voter = { actorId: actor.id, pseudonym: pseudonymOf(actor.id), roles: actor.roles, lent: actor.lent }
+  const authority = mayDecide(gate.value, gate.value, voter)
   if (!authority.ok) return authority
   const wrong = checkShown(command, gate.value) ?? checkOption(command, gate.value)
   if (wrong) return wrong
@@ -123,17 +124,17 @@ type Case = { readonly run: Run; readonly gate: GateRow; readonly authority: Aut
 async function vote(request: Request<Decision>, { run, gate, authority }: Case): Promise<Result<Done>> {
   const { tx, actor, command, deliveryId } = request
   const { name, artifactSha256: sha256, policy } = gate
-  if (gate.votes.some((cast) => cast.actorId === actor.id))
-    return refused('already_decided', `You voted on gate ${name} already.`, 'Others must vote now.')
   const choice = choices[command.kind]
-  const votes = [...gate.votes, { actorId: actor.id, choice }]
+  const { role, inPlaceOf } = authority
+  const votes = [...gate.votes, { actorId: actor.id, inPlaceOf, choice }]
   const verdict = verdictOf(policy, votes)
   const remark = verdict ? await keepRemark(request) : null
   const ballot = { gate: gate.id, actor: actor.id, choice, sha256, surface: actor.surface, deliveryId }
   if (verdict && gate.kind === 'budget') await grantMoney(request, run, { gate, verdict, option: optionOf(command) })
   const write = async (): Promise<void> => {
     const [cast] = await Promise.all([
-      tx.run(castVote, { ...ballot, run: run.id, verdict, role: authority.role, remark }),
+      tx.run(castVote, { ...ballot, run: run.id, verdict, role, inPlaceOf, remark }),
+      verdict === null && applyLocked(tx, count(run, gate, votes.length)),
       verdict && gate.kind === 'plan' && carryOut(request, { run, gate, authority }, verdict),
     ])
     assert(cast.length === 1, `gate ${gate.id} changed under the lock of its run`)
@@ -179,6 +180,7 @@ const entry = (
     delivery: deliveryId,
     quorum: gate.policy.quorum,
     ...(command.kind === 'approve' && command.option ? { option: command.option } : {}),
+    ...(authority.inPlaceOf === null ? {} : { in_place_of: `actor:${authority.inPlaceOf}` }),
     ...(authority.isByEscalation ? { by: 'escalation' } : {}),
     ...(gate.policy.sources ? { policy: gate.policy.sources } : {}),
   },

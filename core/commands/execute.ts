@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
+import { pseudonymOf } from '../model/actor.ts'
 import type { Refusal, Result } from '../model/problem.ts'
 import { accepted, assert, refused } from '../model/problem.ts'
 import { appendAudit } from '../store/audit.ts'
@@ -21,7 +22,6 @@ import { drawAnswer, showArtifacts, showCalls, showDiff, showGates, showLogs, sh
 import { startRun } from './start-run.ts'
 import { undoRun } from './undo.ts'
 import { drawWebhooks, webhook } from './webhook.ts'
-import { pseudonymOf } from '../store/gate.ts'
 import { erased } from '../store/people.ts'
 
 /**

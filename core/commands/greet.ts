@@ -26,7 +26,8 @@ export async function greet(desk: Lobby, visitor: Visitor): Promise<Actor> {
   const owner = visitor.isPrivate ? person.actorId : null
   if (place.state === 'closed' || place.actorId !== owner)
     await db.run(reopenDestination, { id: place.id, actor: owner })
-  return { id: person.actorId, roles: person.roles, label: person.label, surface, at: place.id }
+  const { actorId: id, roles, lent, label } = person
+  return { id, roles, lent, label, surface, at: place.id }
 }
 
 async function meet(desk: Lobby, visitor: Visitor): Promise<Actor> {

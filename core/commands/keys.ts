@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
+import { pseudonymOf } from '../model/actor.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
 import { insertKey, listKeys, revokeKey } from '../store/api-key.ts'
 import type { AuditDraft } from '../store/audit.ts'
 import { appendAudit } from '../store/audit.ts'
 import type { Database } from '../store/database.ts'
-import { pseudonymOf } from '../store/gate.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Reply } from './command.ts'
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Actor } from '../model/actor.ts'
+import { pseudonymOf } from '../model/actor.ts'
 import type { Json } from '../model/json.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
@@ -21,7 +22,6 @@ import {
   noteErasure,
   removeErased,
 } from '../store/erasure.ts'
-import { pseudonymOf } from '../store/gate.ts'
 import type { People } from '../store/people.ts'
 import type { Command, Reply } from './command.ts'
 import type { Desk } from './desk.ts'

@@ -21,7 +21,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
   const [row] = number === null ? [] : await db.run(viewRun, { number })
   if (!row) return refused('not_found', `There is no run ${handle}.`, 'See /runs for the latest.')
   const gates = await db.run(viewGates, { run: row.id })
-  const labels = await people.labelsOf(db, [row.startedBy, ...gates.map((gate) => gate.decidedBy)])
+  const labels = await people.labelsOf(db, [row.startedBy, ...gates.flatMap(deciders)])
   return accepted({
     runId: row.id,
     handle: handleOf(row.number),
@@ -96,10 +96,7 @@ export async function showRuns(db: Executor, page: number): Promise<Result<Reply
 
 export async function showGates({ db, people }: Registry): Promise<Result<Reply>> {
   const rows = await db.run(listOpenGates, { most: 50 })
-  const labels = await people.labelsOf(
-    db,
-    rows.map((row) => row.decidedBy),
-  )
+  const labels = await people.labelsOf(db, rows.flatMap(deciders))
   return accepted({ kind: 'gates', gates: rows.map((row) => gateCard(row, labels)) })
 }
 
@@ -202,8 +199,15 @@ function runLine(row: z.infer<typeof listRuns.row>): RunLine {
   }
 }
 
+type GateView = z.infer<typeof listOpenGates.row>
+
+const deciders = ({ decidedBy, decidedInPlaceOf }: GateView) => [decidedBy, decidedInPlaceOf]
+
+const labelIn = (labels: ReadonlyMap<string, string>, id: string | null): string | null =>
+  id === null ? null : (labels.get(id) ?? erased)
+
 /** A gate as its card shows it. */
-function gateCard(row: z.infer<typeof listOpenGates.row>, labels: ReadonlyMap<string, string>): GateCard {
+function gateCard(row: GateView, labels: ReadonlyMap<string, string>): GateCard {
   return {
     gateId: row.id,
     runId: row.runId,
@@ -220,7 +224,8 @@ function gateCard(row: z.infer<typeof listOpenGates.row>, labels: ReadonlyMap<st
       row.escalatedAt && row.policy.escalation ? { roles: row.policy.escalation.roles, at: row.escalatedAt } : null,
     expiresAt: row.expiresAt,
     verdict: row.verdict,
-    decidedBy: row.decidedBy === null ? null : (labels.get(row.decidedBy) ?? erased),
+    decidedBy: labelIn(labels, row.decidedBy),
+    decidedInPlaceOf: labelIn(labels, row.decidedInPlaceOf),
     decidedAt: row.decidedAt,
   }
 }

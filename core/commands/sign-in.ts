@@ -15,7 +15,10 @@ export async function signIn(desk: Pick<Desk, 'db' | 'people'>, account: Account
   const { db, people } = desk
   const { surface } = account
   const known = await people.find(db, account)
-  if (known) return { id: known.actorId, roles: known.roles, label: known.label, surface, at: null }
+  if (known) {
+    const { actorId: id, roles, lent, label } = known
+    return { id, roles, lent, label, surface, at: null }
+  }
   await db.transaction(async (tx) => {
     await tx.run(lockPeople, {})
     if (await people.find(tx, account)) return

@@ -134,6 +134,8 @@ export type GateCard = {
   readonly expiresAt: Date | null
   readonly verdict: GateVerdict | null
   readonly decidedBy: string | null
+  /** Whose role it was decided by, if not their own. */
+  readonly decidedInPlaceOf: string | null
   readonly decidedAt: Date | null
 }
 

@@ -1,7 +1,9 @@
+import type { LentRole } from './actor.ts'
+import { pseudonymOf } from './actor.ts'
 import { wake } from './intervene.ts'
 import type { GatePolicy, Role, StepItem } from './plan.ts'
 import { nextPosition, rootOf, withRework } from './plan.ts'
-import type { Result } from './problem.ts'
+import type { Refusal, Result } from './problem.ts'
 import { accepted, assert, refused } from './problem.ts'
 import type { Run } from './run.ts'
 import { stopped } from './settle.ts'
@@ -25,32 +27,100 @@ export type Gate = {
   readonly verdict: GateVerdict | null
 }
 
-export type Vote = { readonly actorId: string; readonly choice: Choice }
+/** `inPlaceOf` is whose the role was that the vote stands on; null: the voter's own. */
+export type Vote = { readonly actorId: string; readonly inPlaceOf: string | null; readonly choice: Choice }
 
-export type Voter = { readonly actorId: string; readonly pseudonym: string; readonly roles: readonly Role[] }
-
-/** By what somebody may decide: a role, and whether only because the gate was escalated. */
-export type Authority = { readonly role: Role; readonly isByEscalation: boolean }
-
-/** What a person may decide this gate by, or why not. An empty list means nobody. Evaluated at the moment of the click. */
-export function mayDecide(gate: Gate, starter: string, voter: Voter): Result<Authority> {
-  const authority = authorityOf(gate, voter)
-  if (!authority)
-    return refused('not_allowed', `Gate ${gate.name} is decided by: ${deciders(gate)}.`, 'Ask one of them.')
-  const own = voter.actorId === starter || voter.actorId === gate.requestedBy
-  if (own && !gate.policy.selfApproval) {
-    return refused('not_allowed', 'Four eyes: who asked for this may not decide it.', 'Ask another approver.')
-  }
-  return accepted(authority)
+export type Voter = {
+  readonly actorId: string
+  readonly pseudonym: string
+  readonly roles: readonly Role[]
+  /** Which of the roles they have only in the place of somebody else. */
+  readonly lent: readonly LentRole[]
 }
 
-function authorityOf({ policy, escalatedAt }: Gate, voter: Voter): Authority | null {
-  const held = (wanted: readonly Role[]): Role | undefined => wanted.find((role) => voter.roles.includes(role))
-  const isNamed = policy.people?.includes(voter.pseudonym) ?? true
+/** What else counts when somebody votes: who started the run, and the votes before. */
+export type Poll = { readonly starter: string; readonly votes: readonly Vote[] }
+
+/** By what somebody may decide: a role, whose it is if it is not their own, and whether only because the gate was escalated. */
+export type Authority = {
+  readonly role: Role
+  readonly inPlaceOf: string | null
+  readonly isByEscalation: boolean
+}
+
+/**
+ * What a person may decide this gate by, or why not. An empty list means nobody. Evaluated at the moment of the click. A
+ * role that is lent lets its holder decide through somebody else, never a second time, and never what they may not
+ * decide themselves. Of several holders the first counts for whom neither is so.
+ */
+export function mayDecide(gate: Gate, poll: Poll, voter: Voter): Result<Authority> {
+  let refusal: Refusal | null = null
+  for (const authority of authoritiesOf(gate, voter)) {
+    const why = whyNot(gate, poll, { voter, authority })
+    if (!why) return accepted(authority)
+    refusal ??= why
+  }
+  if (refusal) return { ok: false, refusal }
+  return refused('not_allowed', `Gate ${gate.name} is decided by: ${deciders(gate)}.`, 'Ask one of them.')
+}
+
+type Use = { readonly voter: Voter; readonly authority: Authority }
+
+/** Why somebody may not vote by this authority although the gate takes it; null: they may. */
+function whyNot(gate: Gate, { starter, votes }: Poll, { voter, authority }: Use): Refusal | null {
+  const isBarred = (id: string): boolean => !gate.policy.selfApproval && (id === starter || id === gate.requestedBy)
+  const fourEyes = { code: 'not_allowed', next: 'Ask another approver.' } as const
+  const spent = { code: 'already_decided', next: 'Others must vote now.' } as const
+  const me = voter.actorId
+  if (isBarred(me)) return { ...fourEyes, message: 'Four eyes: who asked for this may not decide it.' }
+  if (votes.some(({ actorId }) => actorId === me))
+    return { ...spent, message: `You voted on gate ${gate.name} already.` }
+  const holder = authority.inPlaceOf ?? me
+  const name = pseudonymOf(holder)
+  if (isBarred(holder))
+    return {
+      ...fourEyes,
+      message: `Four eyes: ${name} asked for this, so nobody decides it in their place.`,
+      about: holder,
+    }
+  const vote = votes.find((each) => (each.inPlaceOf ?? each.actorId) === holder)
+  if (!vote) return null
+  if (holder !== me)
+    return {
+      ...spent,
+      message: `The vote of ${name} on gate ${gate.name} is cast already, and you decide it only in their place.`,
+      about: holder,
+    }
+  const { actorId } = vote
+  return {
+    ...spent,
+    message: `${pseudonymOf(actorId)} voted on gate ${gate.name} in your place already.`,
+    next: 'Others must vote now; /freeze holds the run if that was not what you want.',
+    about: actorId,
+  }
+}
+
+/** Their own role counts before any that is lent, so that a vote is somebody else's only where it has to be. */
+function authoritiesOf(gate: Gate, { pseudonym, roles, lent }: Voter): readonly Authority[] {
+  const own = roles.filter((role) => !lent.some((each) => each.role === role))
+  const mine = authorityOf(gate, pseudonym, { roles: own, inPlaceOf: null })
+  if (mine) return [mine]
+  const holders = [...new Set(lent.map(({ inPlaceOf }) => inPlaceOf))]
+  return holders.flatMap((inPlaceOf) => {
+    const theirs = lent.filter((each) => each.inPlaceOf === inPlaceOf).map(({ role }) => role)
+    return authorityOf(gate, pseudonym, { roles: theirs, inPlaceOf }) ?? []
+  })
+}
+
+type Held = { readonly roles: readonly Role[]; readonly inPlaceOf: string | null }
+
+function authorityOf({ policy, escalatedAt }: Gate, pseudonym: string, { roles, inPlaceOf }: Held): Authority | null {
+  const held = (wanted: readonly Role[]): Role | undefined => wanted.find((role) => roles.includes(role))
+  const isNamed = policy.people?.includes(pseudonym) ?? true
   const role = isNamed ? held(policy.roles) : undefined
-  if (role) return { role, isByEscalation: false }
+  if (role) return { role, inPlaceOf, isByEscalation: false }
   const raised = escalatedAt && policy.escalation ? held(policy.escalation.roles) : undefined
-  return raised ? { role: raised, isByEscalation: true } : null
+  return raised ? { role: raised, inPlaceOf, isByEscalation: true } : null
 }
 
 function deciders({ policy, escalatedAt }: Gate): string {
@@ -67,6 +137,12 @@ export function verdictOf(policy: GatePolicy, votes: readonly Vote[]): Choice | 
   if (against) return against.choice
   return votes.length >= policy.quorum ? 'approved' : null
 }
+
+/** What a vote does to its run that settles nothing yet: people hear of it. */
+export const count = (run: Run, { name, policy, artifactSha256 }: Gate, votes: number): Transition =>
+  transition(run, {
+    events: [{ kind: 'gate_vote', payload: { gate: name, votes, quorum: policy.quorum, sha256: artifactSha256 } }],
+  })
 
 export type Ruling = { readonly verdict: Choice; readonly cleanUp: StepItem | null }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { cancel, parkAsDeadLetter, pause, resume, retry, signal } from './intervene.ts'
+import { cancel, freeze, parkAsDeadLetter, pause, resume, retry, signal } from './intervene.ts'
 import type { Run } from './run.ts'
 import { aRun, gated } from './test-run.ts'
 
@@ -42,6 +42,20 @@ describe('pause and resume', () => {
       expect(resume(aRun({ state })).ok).toBe(false)
     },
   )
+})
+
+describe('freeze', () => {
+  const toldBy = (result: ReturnType<typeof freeze>) => (result.ok ? result.value.events : result.refusal)
+  const paused = { kind: 'run_paused', payload: { reason: 'freeze' } }
+
+  test.each<[string, Run, readonly unknown[]]>([
+    ['a run that waits', waiting(), [paused]],
+    ['a run that is paused already', aRun({ state: 'paused', pausedFrom: 'queued', reasonCode: 'operator' }), [paused]],
+    ['a run that is frozen already', aRun({ state: 'paused', pausedFrom: 'queued', reasonCode: 'freeze' }), []],
+  ])('%s is held, and told of when that is news', (_, run, events) => {
+    expect(nowOf(freeze(run))).toMatchObject({ state: 'paused', reasonCode: 'freeze' })
+    expect(toldBy(freeze(run))).toEqual(events)
+  })
 })
 
 describe('cancel', () => {

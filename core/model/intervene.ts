@@ -33,7 +33,13 @@ export function pause(run: Run, reason: { readonly code: string; readonly text: 
 export function freeze(run: Run): Result<Transition> {
   const told = { code: 'freeze', text: 'Frozen: somebody says that a decision in their name was not theirs.' }
   if (run.state !== 'paused') return pause(run, told)
-  return accepted(transition(run, { now: { reasonCode: told.code, reason: told.text } }))
+  const isNews = run.reasonCode !== told.code
+  return accepted(
+    transition(run, {
+      now: { reasonCode: told.code, reason: told.text },
+      events: isNews ? [{ kind: 'run_paused', payload: { reason: told.code } }] : [],
+    }),
+  )
 }
 
 /** Puts a paused run back to where it was; takes back a pause or a hold that no worker has acted on yet. */

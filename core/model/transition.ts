@@ -41,7 +41,8 @@ export const publicKinds: readonly PublicEventKind[] = [
 
 const publicSet: ReadonlySet<string> = new Set(publicKinds)
 
-export const isPublic = (kind: EventKind): boolean => publicSet.has(kind)
+/** True for what is told where people look: all that the outside may hear of, and votes that do not decide yet. */
+export const isTold = (kind: EventKind): boolean => publicSet.has(kind) || kind === 'gate_vote'
 
 export type EventDraft = { readonly kind: EventKind; readonly payload: { readonly [key: string]: Json | undefined } }
 

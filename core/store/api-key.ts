@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { heldRoles, roleList } from './held-roles.ts'
+import { held, heldRoles } from './held-roles.ts'
 import { statement } from './statement.ts'
 
 const scopes = z.array(z.enum(['read', 'operate', 'decide']))
@@ -57,7 +57,7 @@ export const findKey = statement({
     scopes,
     actorId: z.string(),
     label: z.string(),
-    roles: roleList,
+    ...held,
   }),
   sql: `
     with used as (
@@ -66,7 +66,7 @@ export const findKey = statement({
         and (k.used_at is null or k.used_at < app.clock_now() - interval '1 minute')
     )
     select k.id, k.scopes, p.id as actor_id, k.label,
-      ${heldRoles} as roles
+      ${heldRoles}
     from app.api_keys k
     cross join lateral (
       select coalesce(x.same_as, x.id) as id from app.actors x where x.id = k.owner_id

@@ -3,7 +3,7 @@ import { assert } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import type { EventDraft, Transition } from '../model/transition.ts'
-import { isPublic } from '../model/transition.ts'
+import { isTold } from '../model/transition.ts'
 import type { Database, Executor } from './database.ts'
 import { statement } from './statement.ts'
 import { uuidv7 } from './uuid.ts'
@@ -243,11 +243,11 @@ const withState = ({ kind, payload }: EventDraft, { state, position }: Run) => (
   payload: { ...payload, state, position },
 })
 
-const isHeard = ({ events }: Transition): boolean => events.some(({ kind }) => isPublic(kind))
+const isHeard = ({ events }: Transition): boolean => events.some(({ kind }) => isTold(kind))
 
 const messagesOf = ({ was, events }: Transition) =>
   events
-    .filter(({ kind }) => isPublic(kind))
+    .filter(({ kind }) => isTold(kind))
     .map(({ kind, payload }) => ({ run_id: was.id, id: uuidv7(), topic: kind, payload }))
 
 function consequencesOf(change: Transition) {

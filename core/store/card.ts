@@ -17,10 +17,14 @@ export const insertRunCard = statement({
     returning id`,
 })
 
+/** The gate that note `c` tells of, as the message says that it was made from; null for other notes, and once that is gone. */
+const notedGate = `(select o.payload->>'gate_id' from app.outbox o where o.run_id = c.run_id and o.id = c.subject)`
+
 /**
  * Turns what happened to runs into cards: the run's own and one for each open gate wherever the run is shown or its
- * project is subscribed to, a note where people should look up, a receipt for each whose vote decided; and asks for all cards of
- * those runs to be drawn anew. May be repeated. `notes` is a list of `{run_id, id, topic, is_decision}`.
+ * project is subscribed to, a note where people should look up, a receipt for each whose vote counts; and asks for all cards of
+ * those runs to be drawn anew. May be repeated. `notes` is a list of `{run_id, id, topic, gate_id,
+ * is_decision}`.
  */
 export const placeCards = statement({
   name: 'place_cards',
@@ -61,17 +65,19 @@ export const placeCards = statement({
       from told join gates on gates.run_id = told.run_id and gates.decided_by is null
       union all
       select told.run_id, told.destination_id, 'note', note.id, note.topic
-      from told join jsonb_to_recordset(:notes::jsonb) as note(run_id uuid, id uuid, topic text, is_decision boolean)
+      from told join jsonb_to_recordset(:notes::jsonb) as note(run_id uuid, id uuid, topic text, gate_id text,
+          is_decision boolean)
         on note.run_id = told.run_id and (told.hears_all or note.is_decision)
       -- One that waits will say what is so by then: the next morning need not hear of each reminder of the night.
       where not exists (select from app.cards c where c.run_id = told.run_id and c.destination_id = told.destination_id
-        and c.kind = 'note' and c.topic = note.topic and c.subject <> note.id and c.shown < c.wanted and c.gave_up is null)
+        and c.kind = 'note' and c.topic = note.topic and c.subject <> note.id and c.shown < c.wanted and c.gave_up is null
+        and ${notedGate} is not distinct from note.gate_id)
       union all
       select gates.run_id, d.id, 'receipt', gates.id, null
       from gates
-      join app.votes v on v.run_id = gates.run_id and v.gate_id = gates.id and v.choice = gates.verdict
-      join app.destinations d on d.actor_id = v.actor_id and d.state = 'open'
-      where gates.decided_by is not null
+      join app.votes v on v.run_id = gates.run_id and v.gate_id = gates.id
+        and v.choice = coalesce(gates.verdict, v.choice)
+      join app.destinations d on d.actor_id = any(array[v.actor_id, v.in_place_of]) and d.state = 'open'
     ),
     made as (
       insert into app.cards (run_id, id, key, destination_id, kind, subject, topic)
@@ -82,10 +88,10 @@ export const placeCards = statement({
         where not cards.is_final
       returning 1
     ),
-    -- What stands somewhere stays true, also of gates that are closed by now and at places that want nothing new.
+    -- What stands somewhere stays true, also of gates that closed undecided and at places that want nothing new.
     asked as (
       update app.cards c set wanted = c.wanted + 1, asked_at = app.clock_now()
-      where c.run_id = any(:runs::uuid[]) and not c.is_final and c.kind = any(array['run', 'gate'])
+      where c.run_id = any(:runs::uuid[]) and not c.is_final and c.kind = any(array['run', 'gate', 'receipt'])
         and not exists (select from due where due.run_id = c.run_id and due.destination_id = c.destination_id
           and due.kind = c.kind and due.subject = c.subject)
       returning 1
@@ -132,6 +138,7 @@ const takenCard = z.object({
   kind: z.enum(['run', 'gate', 'note', 'receipt']),
   subject: z.string(),
   topic: z.string().nullable(),
+  notedGate: z.string().nullable(),
   place: z.json(),
   root: z.json(),
   wanted: z.number(),
@@ -176,7 +183,7 @@ export const takeCards = statement({
     )
     select c.run_id, c.id, c.key, r.number, c.destination_id, a.subject_id,
       a.sealed as sealed_address,
-      taken.is_quiet, c.kind, c.subject, c.topic, c.place,
+      taken.is_quiet, c.kind, c.subject, c.topic, ${notedGate} as noted_gate, c.place,
       (select root.place from app.cards root where root.run_id = c.run_id and root.destination_id = c.destination_id
         and root.kind = 'run' and root.id <> c.id) as root,
       c.wanted, c.failures, c.shown_sha256, r.event_seq,

@@ -77,7 +77,8 @@ export const closePlaces = statement({
         select r.id from app.runs r where r.started_by = any(:actors::uuid[])
         union select g.run_id from app.gates g
         where g.decided_by = any(:actors::uuid[]) or g.requested_by = any(:actors::uuid[])
-        union select v.run_id from app.votes v where v.actor_id = any(:actors::uuid[]))
+        union select v.run_id from app.votes v
+        where v.actor_id = any(:actors::uuid[]) or v.in_place_of = any(:actors::uuid[]))
     returning c.id`,
 })
 
@@ -195,13 +196,15 @@ export const exportRows = statement({
         from app.gates g where g.requested_by = any(:actors::uuid[])),
       'decisions', (select jsonb_agg(jsonb_build_object('run', v.run_id, 'gate', g.name, 'choice', v.choice,
           'sha256', v.artifact_sha256, 'surface', v.surface, 'delivery', v.delivery_id, 'at', v.at,
-          'remark', case when g.decided_by = v.actor_id then g.remark_id end) order by v.at)
+          'by', v.actor_id, 'inPlaceOf', 'actor:' || v.in_place_of,
+          'remark', case when g.decided_by = v.actor_id and v.actor_id = any(:actors::uuid[]) then g.remark_id end)
+          order by v.at)
         from app.votes v left join app.gates g on g.run_id = v.run_id and g.id = v.gate_id
-        where v.actor_id = any(:actors::uuid[])),
+        where v.actor_id = any(:actors::uuid[]) or v.in_place_of = any(:actors::uuid[])),
       'audit', (select jsonb_agg(jsonb_build_object('seq', e.seq, 'at', e.at, 'by', e.actor_id, 'action', e.action,
           'run', e.run_id, 'target', e.target, 'sha256', e.content_sha256, 'detail', e.detail) order by e.seq)
         from audit.entries e
         where e.actor_id = any(:actors::uuid[])
-          or e.target = any(select 'actor:' || a.id from unnest(:actors::uuid[]) a(id)))
+          or array[e.target, e.detail->>'in_place_of'] && array(select 'actor:' || a.id from unnest(:actors::uuid[]) a(id)))
     ) as known`,
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { pseudonymOf } from '../model/actor.ts'
 import type { DecisionRecord } from '../ports.ts'
 import type { Registry } from './people.ts'
 import { gatePolicy } from './run-row.ts'
@@ -61,15 +62,20 @@ export const readClock = statement({
 export const lockGates = statement({
   name: 'lock_gates',
   params: ['number'],
-  row: gateRow.extend({ starter: z.string(), votes: z.array(z.object({ actorId: z.string(), choice })) }),
+  row: gateRow.extend({
+    starter: z.string(),
+    votes: z.array(z.object({ actorId: z.string(), inPlaceOf: z.string().nullable(), choice })),
+  }),
   sql: `
     select ${gateColumns},
       (select coalesce(a.same_as, r.started_by) from app.runs r left join app.actors a on a.id = r.started_by
        where r.id = g.run_id) as starter,
       coalesce((
-        select jsonb_agg(jsonb_build_object('actorId', coalesce(a.same_as, v.actor_id), 'choice', v.choice)
+        select jsonb_agg(jsonb_build_object('actorId', coalesce(a.same_as, v.actor_id),
+            'inPlaceOf', coalesce(b.same_as, v.in_place_of), 'choice', v.choice)
           order by v.at, v.actor_id)
-        from app.votes v left join app.actors a on a.id = v.actor_id where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
+        from app.votes v left join app.actors a on a.id = v.actor_id left join app.actors b on b.id = v.in_place_of
+        where v.run_id = g.run_id and v.gate_id = g.id), '[]') as votes
     from app.gates g
     where g.run_id = (select r.id from app.runs r where r.number = :number::bigint)
     order by g.opened_at, g.id
@@ -104,7 +110,19 @@ export const withdrawRequest = statement({
  */
 export const castVote = statement({
   name: 'cast_vote',
-  params: ['run', 'gate', 'actor', 'choice', 'sha256', 'surface', 'deliveryId', 'verdict', 'role', 'remark'],
+  params: [
+    'run',
+    'gate',
+    'actor',
+    'choice',
+    'sha256',
+    'surface',
+    'deliveryId',
+    'verdict',
+    'role',
+    'inPlaceOf',
+    'remark',
+  ],
   row: z.object({ id: z.string() }),
   sql: `
     with settled as (
@@ -118,8 +136,10 @@ export const castVote = statement({
         and g.artifact_sha256 is not distinct from :sha256::text
       returning g.run_id, g.id
     )
-    insert into app.votes (run_id, gate_id, actor_id, choice, artifact_sha256, surface, delivery_id)
-    select s.run_id, s.id, :actor::uuid, :choice::text, :sha256::text, :surface::text, :deliveryId::text from settled s
+    insert into app.votes (run_id, gate_id, actor_id, in_place_of, choice, artifact_sha256, surface, delivery_id)
+    select s.run_id, s.id, :actor::uuid, :inPlaceOf::uuid, :choice::text, :sha256::text, :surface::text,
+      :deliveryId::text
+    from settled s
     returning gate_id as id`,
 })
 
@@ -158,6 +178,3 @@ export async function listDecisions({ db, people }: Registry, runId: string): Pr
   }))
   return Promise.all(records)
 }
-
-/** What documents call a person: stable, and no name. */
-export const pseudonymOf = (actorId: string): string => `actor-${actorId.replaceAll('-', '').slice(-8)}`

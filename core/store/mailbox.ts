@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { roles } from '../model/plan.ts'
+import { held, heldRoles } from './held-roles.ts'
 import { statement } from './statement.ts'
 
 const bytes = z.instanceof(Buffer)
@@ -114,17 +114,11 @@ export const findGateLink = statement({
     subjectId: z.string(),
     sealedAddress: bytes,
     actorId: z.string(),
-    roles: z.array(z.enum(roles as unknown as [(typeof roles)[number]])),
+    ...held,
   }),
   sql: `
     select r.number, l.gate_id, l.destination_id, a.subject_id, a.sealed as sealed_address, p.id as actor_id,
-      array(
-        select r.role from app.actor_roles r where r.actor_id = p.id and r.revoked_at is null
-        union
-        select r.role from app.delegations d join app.actor_roles r on r.actor_id = d.from_actor
-        where d.to_actor = p.id and d.until > app.clock_now() and r.revoked_at is null
-          and r.role in ('operator', 'approver')
-        order by 1) as roles
+      ${heldRoles}
     from pii.gate_links l
     join app.runs r on r.id = l.run_id
     join app.gates g on g.run_id = l.run_id and g.id = l.gate_id

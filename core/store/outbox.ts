@@ -8,7 +8,15 @@ import { statement } from './statement.ts'
 export const takeMessages = statement({
   name: 'take_messages',
   params: ['most', 'forMs'],
-  row: z.object({ runId: z.string(), id: z.string(), number: z.number(), topic: z.string(), payload: z.json() }),
+  row: z.object({
+    runId: z.string(),
+    id: z.string(),
+    number: z.number(),
+    topic: z.string(),
+    payload: z.json(),
+    /** The one gate that it tells of, by its id. */
+    gateId: z.string().nullable(),
+  }),
   sql: `
     with next as materialized (
       select o.run_id, o.id from app.outbox o
@@ -22,7 +30,7 @@ export const takeMessages = statement({
       where o.run_id = any(array(select next.run_id from next)) and o.id = any(array(select next.id from next))
       returning o.run_id, o.id, o.topic, o.payload, o.created_at
     )
-    select taken.run_id, taken.id, r.number, taken.topic, taken.payload
+    select taken.run_id, taken.id, r.number, taken.topic, taken.payload, taken.payload->>'gate_id' as gate_id
     from taken join app.runs r on r.id = taken.run_id
     order by taken.created_at, taken.id`,
 })

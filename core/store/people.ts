@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { Role } from '../model/plan.ts'
+import type { Actor } from '../model/actor.ts'
 import type { KeyStore } from '../ports.ts'
 import type { Executor } from './database.ts'
 import { findDestination, insertDestination } from './destination.ts'
-import { heldRoles, roleList } from './held-roles.ts'
+import { held, heldRoles } from './held-roles.ts'
 import { Seal } from './seal.ts'
 import { statement } from './statement.ts'
 import { uuidv7 } from './uuid.ts'
@@ -20,7 +20,7 @@ type SealedAccount = {
 type PlaceDraft = { readonly address: string; readonly actor: string | null }
 
 /** The person behind an account, with the roles held now. */
-export type Person = { readonly actorId: string; readonly label: string; readonly roles: readonly Role[] }
+export type Person = Pick<Actor, 'label' | 'roles' | 'lent'> & { readonly actorId: string }
 
 /** What is shown for somebody whose key was destroyed. */
 export const erased = 'somebody erased'
@@ -37,8 +37,8 @@ export class People {
   async find(db: Executor, { surface, account }: Omit<Account, 'label'>): Promise<Person | null> {
     const [row] = await db.run(findIdentity, { lookup: await this.#lookup(surface, account) })
     if (!row) return null
-    const { actorId, subject, sealedLabel, roles: held } = row
-    return { actorId, roles: held, label: await this.#labelOf(subject, sealedLabel) }
+    const { actorId, subject, sealedLabel, roles, lent } = row
+    return { actorId, roles, lent, label: await this.#labelOf(subject, sealedLabel) }
   }
 
   /** Makes a person with one account. */
@@ -170,11 +170,11 @@ const findIdentity = statement({
     actorId: z.string(),
     subject: z.string(),
     sealedLabel: bytes,
-    roles: roleList,
+    ...held,
   }),
   sql: `
     select p.id as actor_id, i.actor_id as subject, i.sealed_label,
-      ${heldRoles} as roles
+      ${heldRoles}
     from pii.identities i
     cross join lateral (
       select coalesce(x.same_as, x.id) as id from app.actors x where x.id = i.actor_id

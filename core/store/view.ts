@@ -126,13 +126,17 @@ const gateView = z.object({
   expiresAt: z.date().nullable(),
   verdict: z.enum(['approved', 'rejected', 'changes_requested', 'expired', 'withdrawn']).nullable(),
   decidedBy: z.string().nullable(),
+  decidedInPlaceOf: z.string().nullable(),
   decidedAt: z.date().nullable(),
 })
 
 const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id = g.run_id) as number, g.name, g.kind,
   g.subject, g.policy,
   (select count(*)::integer from app.votes v where v.run_id = g.run_id and v.gate_id = g.id) as votes,
-  g.opened_at, g.escalated_at, g.expires_at, g.verdict, g.decided_by, g.decided_at`
+  g.opened_at, g.escalated_at, g.expires_at, g.verdict, g.decided_by,
+  (select v.in_place_of from app.votes v
+   where v.run_id = g.run_id and v.gate_id = g.id and v.actor_id = g.decided_by) as decided_in_place_of,
+  g.decided_at`
 
 /** Gates that wait for people, oldest first. */
 export const listOpenGates = statement({

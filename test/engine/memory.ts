@@ -18,7 +18,11 @@ import type { Seen, View } from './view.ts'
 
 const pipelines = pipelinesOf(() => Promise.resolve({ kind: 'aborted' }))
 
-type Vote = { readonly actorId: Person; readonly choice: 'approved' | 'rejected' | 'changes_requested' }
+type Vote = {
+  readonly actorId: Person
+  readonly inPlaceOf: null
+  readonly choice: 'approved' | 'rejected' | 'changes_requested'
+}
 
 /** What Postgres keeps of a run, kept in a variable. */
 type Row = {
@@ -296,10 +300,10 @@ export class Memory implements Near {
     const last = row.gates.at(-1)?.gate.verdict
     if (!open) return !last ? 'not_found' : last === 'expired' || last === 'withdrawn' ? 'stale' : 'already_decided'
     if (run.waitingFor !== 'gate') return 'stale'
-    const may = mayDecide(open.gate, run.startedBy, { actorId: as, pseudonym: as, roles: ['operator', 'approver'] })
+    const voter = { actorId: as, pseudonym: as, roles: ['operator', 'approver'], lent: [] } as const
+    const may = mayDecide(open.gate, { starter: run.startedBy, votes: open.votes }, voter)
     if (!may.ok) return may.refusal.code
-    if (open.votes.some((vote) => vote.actorId === as)) return 'already_decided'
-    open.votes.push({ actorId: as, choice: choices[choice] })
+    open.votes.push({ actorId: as, inPlaceOf: null, choice: choices[choice] })
     const verdict = verdictOf(open.gate.policy, open.votes)
     if (verdict) {
       const { cleanUp } = pipelines[run.pipeline] as Pipeline

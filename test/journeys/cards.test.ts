@@ -487,6 +487,25 @@ test('who decided hears of it in private, and can freeze the run if it was not t
   agreed(await house.ask({ kind: 'resume', run: handle }))
 })
 
+test('a run that is paused and then frozen is shown as frozen wherever it is shown, once', async () => {
+  const scene = await open()
+  const { house, chats, telegram } = scene
+  const handle = await startIn(scene)
+  const ann = () => chats.caller('telegram', 'ann', 'group')
+  agreed(await chats.reception.ask(ann(), { kind: 'pause', run: handle }))
+  await chats.settle()
+  for (const _ of ['once', 'again']) {
+    agreed(await chats.reception.ask(ann(), { kind: 'freeze', run: handle }))
+    await chats.settle()
+  }
+  expect(said(telegram.read('group').slice(0, 1))).toContain('‖ paused: Frozen: somebody says')
+  const notes = telegram.read('group').filter(({ lines }) => lines.join().includes(`‖ Run ${handle} is paused: Frozen`))
+  expect(notes).toHaveLength(1)
+  const logs = agreed(await house.ask({ kind: 'logs', run: handle }))
+  const pauses = logs.kind === 'logs' ? logs.lines.filter(({ kind: what }) => what === 'run_paused') : []
+  expect(pauses.map(({ detail }) => detail['reason'])).toEqual(['operator', 'freeze'])
+})
+
 async function pressed(chats: Chats, receipt: readonly Post[]) {
   const result = await chats.reception.press(chats.caller('slack', 'bob'), button(receipt, /not me/))
   if (!result.ok || result.value.kind !== 'reply') throw new Error(JSON.stringify(result))
@@ -563,6 +582,32 @@ test('two gates open in one run are answered in either order, each by its own bu
     expect(money?.capMicros).toBe(5_001_000)
   }
 })
+
+test('a reminder names the gate that it is about, and each open gate of a run has its own', async () => {
+  const scene = await open({ page: pageWith('page', true) })
+  const { house, chats, slack } = scene
+  await house.work()
+  const handle = await askForBoth(scene)
+  const notes = (): readonly string[] => slack.read('T1/C1').flatMap(({ lines }) => lines)
+  const noted = (name: string): readonly string[] => notes().filter((line) => line.includes(`: gate ${name} of run`))
+  const { connection } = house.database
+  await administer(connection, remindOf('budget'))
+  await chats.settle()
+  expect(noted('budget')).toEqual([`● Still waiting: gate budget of run ${handle}. Decided by: approver or admin.`])
+  expect(noted('page')).toEqual([])
+  await administer(connection, `${remindOf('page')}; ${remindOf('budget')}`)
+  await chats.settle()
+  expect([noted('budget').length, noted('page').length]).toEqual([2, 1])
+  await administer(connection, remindOf('budget'))
+  agreed(await house.ask({ kind: 'reject', run: handle, gate: 'budget', sha256: null, reason: 'no' }))
+  await chats.settle()
+  expect([noted('budget').length, noted('page').length], 'what is decided needs no reminder').toEqual([2, 1])
+})
+
+const remindOf = (gate: string): string => `
+  insert into app.outbox (run_id, id, topic, payload)
+  select run_id, gen_random_uuid(), 'gate_reminder', jsonb_build_object('gate', name, 'gate_id', id)
+  from app.gates where name = '${gate}'`
 
 test('a request for money ends with its run, and its button changes nothing any more', async () => {
   const scene = await open({ page: pageWith('page', true) })

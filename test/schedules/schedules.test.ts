@@ -128,7 +128,7 @@ test('a gate nobody decides is escalated once: told in private after quiet hours
   expect(await chats.reception.press(eve(), button?.data ?? '')).toMatchObject({ ok: true })
   await chats.settle()
   for (const place of ['private bob', 'private eve'])
-    expect(slack.read(place).at(-1)?.lines).toContain('A vote from an account of yours counted.')
+    expect(slack.read(place).at(-1)?.lines).toContain('A vote on it came from an account of yours or in your place.')
   const [entry] = await administer(
     house.database.connection,
     `select detail from audit.entries where action = 'gate.approved'`,
