@@ -72,10 +72,12 @@ export function drawRun(card: RunCard, key: string): Drawing {
   lines.push(`id ${card.correlationId}, started by ${quoted(card.startedBy)}`)
   const next = sayNext(card)
   if (next) lines.push(`Next: ${next}`)
-  const isFinal = isOver(card.state) && card.state !== 'failed'
+  const isFinal = isOver(card.state) && !mayBeRetried(card)
   const links = card.pullRequest ? [card.pullRequest.url] : []
   return { lines: cut(lines), links, buttons: runButtons(card, key), isLoud: true, isFinal }
 }
+
+const mayBeRetried = ({ state, retriedAs }: RunCard): boolean => state === 'failed' && retriedAs === null
 
 function runButtons(card: RunCard, key: string): readonly Button[] {
   const button = (verb: Verb, label: string, confirm: string | null = null): Button => ({
@@ -85,7 +87,7 @@ function runButtons(card: RunCard, key: string): readonly Button[] {
     confirm,
   })
   const cancel = button('cancel', 'Cancel', `Stop run ${card.handle} for good and clean up?`)
-  if (card.state === 'failed') return [button('retry', 'Retry')]
+  if (mayBeRetried(card)) return [button('retry', 'Retry')]
   if (isOver(card.state)) return []
   return [card.state === 'paused' ? button('resume', 'Resume') : button('pause', 'Pause'), cancel]
 }

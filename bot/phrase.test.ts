@@ -52,6 +52,7 @@ const card: RunCard = {
   money: { spentMicros: 0, reservedMicros: 0, capMicros: 10_000_000, spentTokens: 0, capTokens: 2_000_000 },
   outlook: null,
   takenBack: [],
+  retriedAs: null,
   pullRequest: null,
   behind: null,
   gates: [gate],

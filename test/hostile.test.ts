@@ -71,6 +71,7 @@ const cardOf = (text: string): RunCard => ({
   takenBack: [{ what: text, outcome: 'failed', says: text }],
   pullRequest: { number: 7, url: text, end: null },
   behind: null,
+  retriedAs: null,
   gates: [gateOf(text), decidedBy(text)],
   startedBy: text,
 })

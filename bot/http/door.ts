@@ -63,9 +63,10 @@ export class Door {
   ): Promise<FastifyReply> {
     const holder = this.holderOf(request)
     const own = parse(idempotencyKey, request.headers['idempotency-key'], 'the headers')
-    if (command.kind === 'run') tell(reply, this.#starts.take(holder.keyId), 'run starts')
+    if (mayStart.has(command.kind)) tell(reply, this.#starts.take(holder.keyId), 'run starts')
     const { result, isReplay } = await this.#product.ask(holder, command, `${holder.keyId} ${own ?? randomUUID()}`)
-    if (command.kind === 'run' && (isReplay || !result.ok)) this.#starts.giveBack(holder.keyId)
+    const hasStarted = result.ok && result.value.kind === 'started' && !isReplay
+    if (mayStart.has(command.kind) && !hasStarted) this.#starts.giveBack(holder.keyId)
     if (isReplay) reply.header('idempotent-replayed', 'true')
     return result.ok ? reply.code(status).send(draw(result.value)) : sendProblem(reply, problemOf(result.refusal))
   }
@@ -82,6 +83,9 @@ export class Door {
     throw new Failure({ status: 403, code: 'not_allowed', detail, next: `Make a key with --scope ${scope}.` })
   }
 }
+
+/** What begins a run of its own; a retry may go on with the same run instead. */
+const mayStart: ReadonlySet<string> = new Set(['run', 'retry', 'undo'])
 
 type Visit = { readonly request: FastifyRequest; readonly reply: FastifyReply }
 

@@ -5,6 +5,7 @@ import { Door } from './door.ts'
 import type { GatePages, HttpLog, Product, Webhooks } from './house.ts'
 import { describeApi } from './openapi.ts'
 import type { Meter } from './ops.ts'
+import { promptPages, promptProduct, promptWebhooks } from './promptly.ts'
 import { openServer } from './server.ts'
 import { addGatePages } from './gate-pages.ts'
 import { addWebhooks } from './webhooks.ts'
@@ -24,23 +25,24 @@ const healthMs = 1_000
 
 /** The public server: the API, the webhooks, and how the product is. `listen` opens it, `close` ends it in order. */
 export async function openPublic({
-  product,
+  product: patient,
   webhooks,
   gatePages,
   allowances,
   meter,
   log,
 }: Opening): Promise<FastifyInstance> {
+  const product = promptProduct(patient)
   const app = openServer(log, (request, reply) => meter.count(request, reply))
   addApi(app, product, new Door(product, allowances))
   // Apart, because here bodies stay bytes.
   await app.register((inner, _options, done) => {
-    addWebhooks(inner, webhooks)
+    addWebhooks(inner, promptWebhooks(webhooks))
     done()
   })
   if (gatePages)
     await app.register((inner, _options, done) => {
-      addGatePages(inner, gatePages)
+      addGatePages(inner, promptPages(gatePages))
       done()
     })
   let asked: { readonly at: number; readonly health: ReturnType<Product['health']> } | null = null

@@ -154,7 +154,7 @@ const changes = (['pause', 'resume', 'retry', 'cancel'] as const).map((kind) =>
     summary: `${kind} a run`,
     scope: 'operate',
     params: ofRun,
-    answer: changedAnswer,
+    answer: kind === 'retry' ? z.union([changedAnswer, startedAnswer]) : changedAnswer,
     command: ({ params }) => ({ kind, run: params.run }),
     draw: drawChange,
   }),

@@ -1,7 +1,7 @@
 import { handleOf } from '../model/handle.ts'
 import { cancel, freeze, pause, resume, retry } from '../model/intervene.ts'
 import type { Result } from '../model/problem.ts'
-import { accepted, assert, refused } from '../model/problem.ts'
+import { accepted, refused } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
 import { isOver } from '../model/run.ts'
 import type { Transition } from '../model/transition.ts'
@@ -9,14 +9,16 @@ import { undoLock } from '../model/undo.ts'
 import { draftOf } from '../store/draft-run.ts'
 import { applyLocked } from '../store/apply.ts'
 import type { AuditDraft } from '../store/audit.ts'
+import { redrawRun } from '../store/card.ts'
 import { listChildren, lockRun } from '../store/run.ts'
 import type { Executor } from '../store/database.ts'
-import { startRuns } from '../store/start.ts'
+import { findLastRetry } from '../store/start.ts'
 import { findUndo } from '../store/undo.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { Command, Done } from './command.ts'
 import type { Request } from './desk.ts'
 import { lockedRun } from './locked-run.ts'
+import { begin, meetHolder } from './start-run.ts'
 
 type Intervention = Extract<Command, { kind: 'pause' | 'resume' | 'retry' | 'cancel' | 'freeze' }>
 
@@ -72,7 +74,11 @@ async function refusedUndone(tx: Executor, run: Run): Promise<Result<never> | nu
 /** A try that failed on what it read fails again on the same bytes: the repository must be read anew. */
 const needsFreshStart = (run: Run): boolean => run.state === 'failed' && run.reasonCode === 'VALIDATION_ERROR'
 
-async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run): Promise<Result<Done>> {
+/** Another run goes on in its place, once: whoever asks again hears which. */
+async function startAgain(request: Request<Intervention>, run: Run): Promise<Result<Done>> {
+  const { tx, desk, actor } = request
+  const retried = await refusedRetried(tx, run)
+  if (retried) return retried
   const recipe = desk.pipelines[run.pipeline]
   if (!recipe)
     return refused('wrong_state', `Nobody here knows the pipeline ${run.pipeline}.`, 'Start a worker of that version.')
@@ -83,9 +89,20 @@ async function startAgain({ tx, desk, actor }: Request<Intervention>, run: Run):
     priority: run.priority,
     retryOf: run.id,
   })
-  const [again] = await startRuns(tx, [draft], null)
-  assert(again, 'a run was inserted and did not come back')
-  return accepted({ answer: { kind: 'started', run: handleOf(again.number) }, audit: [] })
+  const locked = await meetHolder(request, recipe, draft.lockKey)
+  if (!locked.ok) return locked
+  const by = await begin(request, draft, locked.value === null)
+  await tx.run(redrawRun, { run: run.id })
+  return accepted({ answer: { kind: 'started', run: by }, audit: [entry(request, run, { by })] })
+}
+
+async function refusedRetried(tx: Executor, run: Run): Promise<Result<never> | null> {
+  const [last] = await tx.run(findLastRetry, { run: run.id })
+  if (!last) return null
+  const by = handleOf(last.number)
+  const next =
+    last.state === 'failed' ? `That one failed too: once the cause is mended, /retry ${by}.` : `See /status ${by}.`
+  return refused('wrong_state', `Run ${handleOf(run.number)} was retried already as ${by}.`, next)
 }
 
 /** A cancel reaches the children: each ends or is asked to. */
@@ -97,12 +114,12 @@ async function cancelChildren({ tx, desk }: Request<Intervention>, run: Run): Pr
   }
 }
 
-const entry = ({ actor, command }: Request<Intervention>, run: Run): AuditDraft => ({
+const entry = ({ actor, command }: Request<Intervention>, run: Run, detail: AuditDraft['detail'] = {}): AuditDraft => ({
   actorId: actor.id,
   action: `run.${command.kind}`,
   runId: run.id,
   correlationId: run.correlationId,
   target: handleOf(run.number),
   contentSha256: null,
-  detail: { from: run.state, surface: actor.surface },
+  detail: { from: run.state, surface: actor.surface, ...detail },
 })

@@ -46,6 +46,7 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     },
     outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
+    retriedAs: row.retriedAs === null ? null : handleOf(row.retriedAs),
     gates: gates.map((gate) => gateCard(gate, labels)),
     pullRequest: row.pullRequest && { ...row.pullRequest, end: row.pullRequestEnd },
     takenBack: row.takenBack ?? [],

@@ -60,8 +60,8 @@ export async function begin(
 const inputOf = ({ target, branch, dryRun, confirm }: Run) => ({ target, branch, dryRun, confirm })
 
 /** Who holds the key, if anybody, after what the pipeline wants done about it. */
-async function meetHolder(
-  { tx, desk }: Request<Run>,
+export async function meetHolder(
+  { tx, desk }: Request,
   recipe: Pipeline,
   lockKey: string | null,
 ): Promise<Result<string | null>> {

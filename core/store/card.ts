@@ -99,6 +99,17 @@ export const placeCards = statement({
     select (select count(*)::integer from made) + (select count(*)::integer from asked) as cards`,
 })
 
+/** Asks for the cards of a run to be drawn anew although nothing happened to it. */
+export const redrawRun = statement({
+  name: 'redraw_run',
+  params: ['run'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    update app.cards c set wanted = c.wanted + 1, asked_at = app.clock_now()
+    where c.run_id = :run::uuid and c.kind = 'run' and not c.is_final
+    returning c.id`,
+})
+
 /**
  * Asks for the cards of runs under way to be drawn anew when their run went on since; where only its progress is new, one
  * card of a place that has been written nothing for `liveMs` and has nothing else to hear.

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Json } from '../model/json.ts'
 import type { Plan } from '../model/plan.ts'
 import type { Executor } from './database.ts'
-import { runColumns, runRow } from './run-row.ts'
+import { runColumns, runRow, runStates } from './run-row.ts'
 import { statement } from './statement.ts'
 import { uuidv7 } from './uuid.ts'
 
@@ -107,6 +107,24 @@ export const lockStarts = statement({
   params: ['lockKey'],
   row: z.object({}),
   sql: `select from (select pg_advisory_xact_lock(7082, hashtext(:lockKey::text))) starting`,
+})
+
+/** The last of the runs that went on with a run, one after the other; no row where nobody retried it so. */
+export const findLastRetry = statement({
+  name: 'find_last_retry',
+  params: ['run'],
+  row: z.object({ number: z.number(), state: z.enum(runStates) }),
+  sql: `
+    with recursive chain as (
+      select r.id, r.number, r.state from app.runs r where r.retry_of = :run::uuid
+      union all
+      -- One at most: the limit only has it looked up, where a join might read the index whole.
+      select n.id, n.number, n.state
+      from chain cross join lateral (select r.* from app.runs r where r.retry_of = chain.id limit 1) n
+    )
+    select chain.number, chain.state from chain
+    order by chain.number desc
+    limit 1`,
 })
 
 /** The run that holds a lock key, if any. */

@@ -56,6 +56,7 @@ export const viewRun = statement({
     projectAddress: z.string().nullable(),
     startedBy: z.string(),
     holder: z.number().nullable(),
+    retriedAs: z.number().nullable(),
     spentMicros: z.number().nullable(),
     reservedMicros: z.number().nullable(),
     capMicros: z.number().nullable(),
@@ -94,6 +95,7 @@ export const viewRun = statement({
       case when r.lock_state = 'behind' then
         (select h.number from app.runs h where h.lock_key = r.lock_key and h.lock_state = 'held')
       end as holder,
+      (select n.number from app.runs n where n.retry_of = r.id) as retried_as,
       b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens,
       (select a.output->'outlook' from app.attempts a
        where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook,

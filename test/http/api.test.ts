@@ -186,6 +186,31 @@ test('a key may start so many runs an hour; a repeat or a refusal is none of the
   expect(spent.headers.get('x-ratelimit-remaining')).toBe('0')
 })
 
+test('a retry that starts another run counts as a start, and hears which run it is', async () => {
+  const { house, served, key } = await openServed({ runsPerHour: 2 })
+  const started = await served.call('/api/v1/runs', { key, body: { target: url } })
+  const run = String(started.body['run_id'])
+  const retry = (handle: string) => served.call(`/api/v1/runs/${handle}/retry`, { key, body: {} })
+  expect(await retry(run), 'nothing to retry, nothing started').toMatchObject({ status: 409 })
+  await fail(house)
+  const again = await retry(run)
+  expect(again).toMatchObject({ status: 200, body: { kind: 'started' } })
+  const by = String(again.body['run_id'])
+  expect(by).not.toBe(run)
+  expect(await retry(by)).toMatchObject({ status: 429, body: { code: 'RATE_LIMIT' } })
+  expect(await served.call(`/api/v1/runs/${run}/undo`, { key, body: {} })).toMatchObject({ status: 429 })
+  expect(await countRuns(house)).toBe(2)
+})
+
+/** All runs there are have failed on what they read. */
+async function fail({ database }: { database: { connection: Parameters<typeof administer>[0] } }): Promise<void> {
+  await administer(
+    database.connection,
+    `update app.runs set state = 'failed', reason_code = 'VALIDATION_ERROR', lock_state = null, finished_at = now()`,
+  )
+  await administer(database.connection, `update app.events set payload = payload || '{"state": "failed"}'`)
+}
+
 describe('every failure is a problem that says what to do', () => {
   test.each([
     ['/nowhere', {}, 404],

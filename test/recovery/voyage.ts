@@ -127,7 +127,11 @@ function pipelinesIn(world: World, life: Life): Readonly<Record<string, Pipeline
     await ctx.markUndone(ctx.runId, [key])
     return { kind: 'done', output: null }
   })
+  const sink = kind(async () => {
+    throw new Fault({ code: 'VALIDATION_ERROR', message: 'it leaks', retryable: false })
+  })
   return {
+    wreck: pipelineOf('wreck', { sink }),
     crew: pipelineOf('crew', { work: kind(async () => ({ kind: 'done', output: null })) }),
     voyage: pipelineOf(
       'voyage',
@@ -293,8 +297,8 @@ class Voyage {
     })
   }
 
-  async start(delivery: string): Promise<string> {
-    const order = { target: 'x', branch: null, pipeline: 'voyage', dryRun: false, confirm: false }
+  async start(delivery: string, pipeline = 'voyage'): Promise<string> {
+    const order = { target: 'x', branch: null, pipeline, dryRun: false, confirm: false }
     const reply = await this.surely(async ({ reception }) =>
       agreed(await reception.ask({ ...callerAt('mate', 'deck'), deliveryId: delivery }, { kind: 'run', ...order })),
     )
@@ -386,7 +390,7 @@ async function comeAboard(voyage: Voyage): Promise<void> {
   })
 }
 
-/** Everything people do on two runs that want the same lock key, one approved and paid for, one rejected. */
+/** Everything people do on two runs that want the same lock key, one approved and paid for, one rejected; and on one that fails. */
 async function sail(voyage: Voyage, database: TestDatabase): Promise<void> {
   await comeAboard(voyage)
   const a = await voyage.start('start a')
@@ -412,6 +416,12 @@ async function sail(voyage: Voyage, database: TestDatabase): Promise<void> {
   await voyage.say('mate', 'gone', { kind: 'whoami' })
   await voyage.ask({ kind: 'reject', run: b, ...decide, reason: 'no' }, 'reject b')
   expect(await voyage.seen(b, isAtEnd)).toMatchObject({ state: 'rejected' })
+  const c = await voyage.start('start c', 'wreck')
+  await voyage.seen(c, isAtEnd)
+  const retried = await voyage.ask({ kind: 'retry', run: c }, 'retry c')
+  expect(await voyage.seen(retried.kind === 'started' ? retried.card.handle : '', isAtEnd)).toMatchObject({
+    state: 'failed',
+  })
   while ((await voyage.unsent()) > 0) await voyage.surely(() => delay(25))
   await voyage.surely((ship) => ship.stop())
 }
@@ -436,7 +446,7 @@ export async function voyageUnder(fate: Fate): Promise<readonly string[]> {
       `select (select count(*)::integer from app.runs) as runs, (select count(*)::integer from app.votes) as votes,
          (select count(*)::integer from app.inbox) as answers, ${people} as people`,
     )
-    expect(counts).toEqual({ runs: 3, votes: 4, answers: 7, people: 4 })
+    expect(counts).toEqual({ runs: 5, votes: 4, answers: 9, people: 4 })
     const broken = Object.entries(await checkInvariants(voyage.shore)).filter(([, violations]) => violations.length > 0)
     expect(broken, 'invariants').toEqual([])
   } finally {
