@@ -2,6 +2,9 @@ import type { Config } from '../config.ts'
 import type { EngineLog } from '../core/engine/settings.ts'
 import { redactOf } from './redact.ts'
 
+/** A busy server writes a line for each request, and none of them comes again. */
+const mostRemembered = 10_000
+
 /**
  * What the engine says of itself goes to stderr, one JSON line each, from warnings up unless asked for more. The same
  * line comes once a minute at most: an outage that is looked at every second must not fill the disk with its news.
@@ -18,7 +21,11 @@ export function logTo({ logLevel, secretValues }: Pick<Config, 'logLevel' | 'sec
       ),
     )
     const now = performance.now()
-    for (const [old, at] of said) if (now - at > 60_000) said.delete(old)
+    for (const [old, at] of said) {
+      // They stand in the order of their time.
+      if (now - at <= 60_000 && said.size < mostRemembered) break
+      said.delete(old)
+    }
     if (said.has(line)) return
     said.set(line, now)
     process.stderr.write(`${line}\n`)
