@@ -52,7 +52,8 @@ const firstId = '00000000-0000-0000-0000-000000000000'
 
 /** Walks over all runs once, and removes the due ones a batch at a time, each with its audit entry in one commit. */
 async function removeRuns({ db, mostDays, signal }: Purge): Promise<number> {
-  const whole = new Set((await db.run(purgeListMonths, { mostDays })).map(({ month }) => month))
+  const months = await db.run(purgeListMonths, { mostDays })
+  const whole = new Set(months.filter(({ isWhole }) => isWhole).map(({ month }) => month))
   let removed = 0
   for (let after: string | undefined = firstId; after !== undefined && !signal.aborted; ) {
     const rows: readonly { id: string; isDue: boolean }[] = await db.run(purgeListRuns, { after, most: page, mostDays })

@@ -30,3 +30,20 @@ test('a line has its time, comes once a minute, and says how often it was kept b
   log('warn', 'the database is away', { host: 'db' })
   expect(lines()).toHaveLength(1)
 })
+
+test('a busy server writes each line as fast as a quiet one', () => {
+  const lines: string[] = []
+  vi.spyOn(process.stderr, 'write').mockImplementation((line) => lines.push(String(line)) > 0)
+  const log = logTo({ logLevel: 'info', secretValues: [] })
+  const msOf = (first: number): number => {
+    const before = process.threadCpuUsage()
+    for (let n = first; n < first + 2_000; n++) log('info', 'request', { n })
+    const { user, system } = process.threadCpuUsage(before)
+    return (user + system) / 1_000
+  }
+  msOf(0)
+  const quiet = msOf(2_000)
+  for (let first = 4_000; first < 40_000; first += 2_000) msOf(first)
+  expect(msOf(40_000)).toBeLessThan(5 * quiet + 20)
+  expect(lines).toHaveLength(42_000)
+})

@@ -2,6 +2,11 @@ import type { Config } from '../config.ts'
 import type { EngineLog } from '../core/engine/settings.ts'
 import { redactOf } from './redact.ts'
 
+const quietMs = 60_000
+
+/** A busy server writes a line for each request, and none of them comes again. */
+const mostRemembered = 10_000
+
 /**
  * What the engine says of itself goes to stderr, one JSON line each with its time, from warnings up unless asked for more.
  * The same line comes once a minute at most, and says how often it was kept back (`repeated`): an outage that is looked at
@@ -12,6 +17,7 @@ export function logTo(
   now: () => Date = () => new Date(),
 ): EngineLog {
   const levels = ['info', 'warn', 'error'] as const
+  // Oldest first.
   const said = new Map<string, { readonly at: number; repeated: number }>()
   const redact = redactOf({ secretValues })
   return (level, message, fields) => {
@@ -28,14 +34,11 @@ export function logTo(
       before.repeated++
       return
     }
-    for (const [old, last] of said) if (at.getTime() - last.at >= forgetMs) said.delete(old)
+    said.delete(text)
     said.set(text, { at: at.getTime(), repeated: 0 })
+    const [oldest] = said.keys()
+    if (said.size > mostRemembered && oldest !== undefined) said.delete(oldest)
     const repeated = before && before.repeated > 0 ? `,"repeated":${before.repeated}` : ''
     process.stderr.write(`{"at":"${at.toISOString()}",${text.slice(1, -1)}${repeated}}\n`)
   }
 }
-
-const quietMs = 60_000
-
-/** Longer, so that a line that comes again says what was kept back. */
-const forgetMs = 600_000

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { Json } from '../../core/model/json.ts'
 import type { Answer, Headers, Webhooks } from './house.ts'
 import { Limiter } from './limiter.ts'
 import { Failure } from './problem.ts'
@@ -73,11 +74,22 @@ async function takeIn(request: FastifyRequest, reply: FastifyReply, { github, ra
     source: 'github',
     deliveryId: said['x-github-delivery'],
     topic,
-    body: parse(z.json(), parseJson(raw), 'the body'),
+    body: bodyIn(raw),
     bodySha256: createHash('sha256').update(raw).digest('hex'),
     sizeBytes: raw.byteLength,
   })
   return reply.code(202).send({ status: isNew ? 'accepted' : 'known' })
+}
+
+function bodyIn(raw: Buffer): Json {
+  const body = parseJson(raw)
+  try {
+    return parse(z.json(), body, 'the body')
+  } catch (error) {
+    // Nested deeper than the stack is.
+    if (!(error instanceof RangeError)) throw error
+    throw new Failure({ status: 400, code: 'VALIDATION_ERROR', detail: 'The body is nested too deep.' })
+  }
 }
 
 function parseJson(raw: Buffer): unknown {

@@ -40,13 +40,16 @@ export const purgeListRuns = statement({
     order by r.id`,
 })
 
-/** Months (`2026_08`) with partitions of their own, all of whose runs are due or gone: their history goes at once. */
+/**
+ * Months (`2026_08`) with partitions of their own, all of whose runs are due or gone: their history goes at once. Of one that
+ * is not whole, a table had rows in the default partition when the partitions were made, and they are there still.
+ */
 export const purgeListMonths = statement({
   name: 'purge_list_months',
   params: ['mostDays'],
-  row: z.object({ month: z.string() }),
+  row: z.object({ month: z.string(), isWhole: z.boolean() }),
   sql: `
-    select m.month from (
+    select m.month, count(*) = 2 as is_whole from (
       select right(c.relname, 7) as month, make_timestamptz(
           left(right(c.relname, 7), 4)::integer, right(c.relname, 2)::integer, 1, 0, 0, 0, 'UTC') as first
       from pg_inherits i join pg_class c on c.oid = i.inhrelid

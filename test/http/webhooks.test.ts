@@ -44,6 +44,17 @@ test('an event whose text was cut within a letter is kept without that half', as
   expect(served.handled).toMatchObject([{ body: { text: 'a\ufffd' } }])
 })
 
+test('an event that is nested without end is refused, and the next one is taken', async () => {
+  const house = await openTestHouse()
+  const served = await serve(house)
+  for (const depth of [10_000, 400_000])
+    expect(await send(served, '['.repeat(depth) + ']'.repeat(depth))).toMatchObject({
+      status: 400,
+      body: { code: 'VALIDATION_ERROR' },
+    })
+  expect(await send(served, '{"a":1}')).toMatchObject({ status: 202 })
+})
+
 test('what an event said cannot be guessed from what is kept of it', async () => {
   const house = await openTestHouse()
   const served = await serve(house)

@@ -287,6 +287,18 @@ test('a month of history goes at once when all its runs are over, and by run whi
   expect(await countRows(database)).toMatchObject({ events: 2, attempts: 2 })
 })
 
+test('history that began in the default partition goes with its run, also where the rest of its month has one of its own', async () => {
+  const database = await openDatabase()
+  await lay(database, 'january', { days: 150 })
+  // Its run had begun, and no step of it had ended, when the first partitions were made.
+  await administer(database.connection, 'delete from app.attempts')
+  await freezeClock(database, new Date('2026-01-20T00:00:00Z'))
+  await administer(database.connection, 'select app.ensure_partitions(0)')
+  await freezeClock(database, now)
+  expect(await purge(database)).toMatchObject({ runs: 1, months: 1 })
+  expect(await countRows(database)).toMatchObject({ events: 0, attempts: 0 })
+})
+
 test('a month that somebody reads right now is not waited for long, and goes the next time', async () => {
   const database = await openPartitioned()
   await lay(database, 'january', { days: 150 })
