@@ -1,3 +1,4 @@
+import { auditChain } from './audit-chain.ts'
 import { deliveryReconciliation } from './delivery-reconciliation.ts'
 import { gateEscalation } from './gate-escalation.ts'
 import { gateReminders } from './gate-reminders.ts'
@@ -13,6 +14,7 @@ export const schedules: readonly Schedule[] = [
   gateEscalation,
   deliveryReconciliation,
   stuckSweep,
+  auditChain,
   rollup,
   partitions,
   retention,

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeFolder } from '../process/make-folder.ts'
-import { Fault } from '../../core/model/problem.ts'
-import type { KeyStore } from '../../core/ports.ts'
+import type { KeyStore } from '../../core/keys.ts'
+import type { Fault } from '../../core/model/problem.ts'
+import { inFolder, refusal, syncFolder, unless } from './folder.ts'
 
 /** How long a key is remembered: other processes feel its destruction at the latest then. */
 const rememberedMs = 30_000
@@ -111,50 +112,8 @@ const writeOnce = (file: string, bytes: Uint8Array): Promise<void> =>
     await syncFolder(dirname(dirname(folder)))
   })
 
-/** A name survives a power failure once its folder is on disk. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 const exists = (file: string): Promise<boolean> =>
   inFolder(file, async (path) => (await stat(path).catch(unless('ENOENT'))) !== undefined)
-
-/** What the system says of a file becomes a sentence that says what to do. */
-async function inFolder<T>(path: string, work: (path: string) => Promise<T>): Promise<T> {
-  try {
-    return await work(path)
-  } catch (error) {
-    throw isOfSystem(error) ? unusable(path, error) : error
-  }
-}
-
-const unless =
-  (code: string) =>
-  (error: unknown): undefined => {
-    if (isOfSystem(error) && error.code === code) return undefined
-    throw error
-  }
-
-const isOfSystem = (error: unknown): error is NodeJS.ErrnoException =>
-  error instanceof Error && 'code' in error && 'syscall' in error
-
-const unusable = (path: string, cause: NodeJS.ErrnoException): Fault =>
-  cause.code === 'ENOSPC'
-    ? new Fault({
-        code: 'NO_SPACE',
-        message: `There is no disk space left for the key ${path}: free some, then try again.`,
-        retryable: false,
-        cause,
-      })
-    : refusal(
-        `The keys of personal data cannot be used (${cause.message}): let only this user read and write the folder, or set QP_KEYS_DIR to one that they may.`,
-        cause,
-      )
 
 const missing = (path: string): Fault =>
   refusal(
@@ -166,6 +125,3 @@ const damaged = (path: string): Fault =>
 
 const gone = (subject: string): Fault =>
   refusal(`The key of ${subject} was destroyed, so nothing more is kept about them.`)
-
-const refusal = (message: string, cause?: unknown): Fault =>
-  new Fault({ code: 'PRECONDITION_FAILED', message, retryable: false, cause })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Role } from '../model/plan.ts'
-import type { KeyStore } from '../ports.ts'
+import type { KeyStore } from '../keys.ts'
 import type { Executor } from './database.ts'
 import { findDestination, insertDestination } from './destination.ts'
 import { heldRoles, roleList } from './held-roles.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { Fault } from '../model/problem.ts'
-import type { KeyStore } from '../ports.ts'
+import type { KeyStore } from '../keys.ts'
 import { Seal } from './seal.ts'
 
 const ann = '00000000-0000-7000-8000-00000000000a'

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { Fault } from '../model/problem.ts'
-import type { KeyStore } from '../ports.ts'
+import type { KeyStore } from '../keys.ts'
 
 /** What a text is, bound into its seal: bytes that were moved to another place do not open there. */
 export type Purpose = 'account' | 'label' | 'remark' | 'address' | 'request' | 'token'
