@@ -1,5 +1,6 @@
 import { auditChain } from './audit-chain.ts'
 import { deliveryReconciliation } from './delivery-reconciliation.ts'
+import { erasures } from './erasures.ts'
 import { gateEscalation } from './gate-escalation.ts'
 import { gateReminders } from './gate-reminders.ts'
 import { partitions } from './partitions.ts'
@@ -15,6 +16,7 @@ export const schedules: readonly Schedule[] = [
   deliveryReconciliation,
   stuckSweep,
   auditChain,
+  erasures,
   rollup,
   partitions,
   retention,

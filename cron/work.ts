@@ -15,6 +15,7 @@ export type Hands = {
   readonly retentionDays: number
   /** Null: no network tells us of anything that it could be asked for. */
   readonly webhooks: IncomingWebhooks | null
+  readonly people: People
   readonly anchors: AnchorStore
   readonly log: Log
   /** Names of all schedules there are. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, readFile, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { link, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { makeFolder } from '../process/make-folder.ts'
 import type { KeyStore } from '../../core/keys.ts'
 import type { Fault } from '../../core/model/problem.ts'
@@ -61,6 +61,7 @@ export function openKeyFiles(dir: string, clock: () => number = () => performanc
         await syncFolder(dirname(path))
       })
     },
+    destroyed: () => listDestroyed(dir),
     lookup: async (mayMake) =>
       (await find('lookup')) ?? (mayMake ? made('lookup') : Promise.reject(missing(join(dir, 'lookup')))),
   }
@@ -75,6 +76,23 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 function nameOf(subject: string): string {
   if (!uuid.test(subject)) throw new TypeError(`${subject} is no subject of a key`)
   return join(subject.slice(-2), subject.slice(-4, -2), subject)
+}
+
+/** Two levels down, a folder of the first level at a time. */
+const listDestroyed = (dir: string): Promise<string[]> =>
+  inFolder(dir, async () => {
+    const found: string[] = []
+    for (const first of await foldersIn(dir)) {
+      const folders = await foldersIn(join(dir, first))
+      const names = await Promise.all(folders.map((second) => readdir(join(dir, first, second))))
+      found.push(...names.flat().filter((name) => name.endsWith(destroyed)))
+    }
+    return found.map((name) => basename(name, destroyed)).filter((subject) => uuid.test(subject))
+  })
+
+async function foldersIn(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir).catch(unless('ENOENT'))
+  return (names ?? []).filter((name) => /^[0-9a-f]{2}$/.test(name))
 }
 
 const readKey = (file: string): Promise<Uint8Array | null> =>

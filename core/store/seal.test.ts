@@ -19,6 +19,7 @@ function keysInMemory(forgotten: ReadonlySet<string> = new Set()): KeyStore {
     get: (subject) => Promise.resolve(forgotten.has(subject) ? null : keyOf(subject)),
     make: (subject) => Promise.resolve(keyOf(subject)),
     destroy: () => Promise.resolve(),
+    destroyed: () => Promise.resolve([...forgotten]),
     lookup: () => Promise.resolve(keyOf('lookup')),
   }
 }

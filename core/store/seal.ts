@@ -48,6 +48,11 @@ export class Seal {
     return this.#keys.destroy(subject)
   }
 
+  /** Everybody of whom nothing opens any more. */
+  destroyed(): Promise<readonly string[]> {
+    return this.#keys.destroyed()
+  }
+
   /** The same bytes for the same text, which tell nobody without the key what the text is. */
   async lookup(purpose: Purpose, text: string): Promise<Buffer> {
     return markOf(await this.#keys.lookup(false), `${purpose}\n${text}`)
