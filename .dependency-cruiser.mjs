@@ -35,8 +35,8 @@ export default {
       name: 'ports-and-pipeline-are-declarations',
       comment: 'What a pipeline sees of the core must not drag the engine or the database along.',
       severity: 'error',
-      from: code('^core/(ports|workshop|pipeline)\\.ts$'),
-      to: { pathNot: ['^core/(model/|ports\\.ts$|workshop\\.ts$|pipeline\\.ts$)', 'node_modules/zod/'] },
+      from: code('^core/(keys|ports|workshop|pipeline)\\.ts$'),
+      to: { pathNot: ['^core/(model/|keys\\.ts$|ports\\.ts$|workshop\\.ts$|pipeline\\.ts$)', 'node_modules/zod/'] },
     },
     {
       name: 'only-the-store-talks-sql',
@@ -61,7 +61,7 @@ export default {
       severity: 'error',
       from: code('^core/store/'),
       to: {
-        path: '^(?!core/(store|model)/|core/(ports|workshop|pipeline)\\.ts$)',
+        path: '^(?!core/(store|model)/|core/(keys|ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
@@ -71,7 +71,7 @@ export default {
       severity: 'error',
       from: code('^core/(commands|engine)/'),
       to: {
-        path: '^(?!core/(commands|engine|store|model)/|core/(ports|workshop|pipeline)\\.ts$)',
+        path: '^(?!core/(commands|engine|store|model)/|core/(keys|ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
@@ -104,7 +104,7 @@ export default {
       severity: 'error',
       from: code('^adapters/([^/]+)/'),
       to: {
-        path: '^(?!adapters/($1|process|network|asking|metering)/|core/model/|core/(ports|workshop|pipeline)\\.ts$)',
+        path: '^(?!adapters/($1|process|network|asking|metering)/|core/model/|core/(keys|ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
@@ -150,7 +150,7 @@ export default {
       severity: 'error',
       from: code('^(bot/((card-)?relay|webhook-sender)\\.ts$|cron/)'),
       to: {
-        path: '^(?!bot/(surface|phrase|cards|rounds)\\.ts$|cron/|core/(store|model)/|core/(ports|workshop|pipeline)\\.ts$)',
+        path: '^(?!bot/(surface|phrase|cards|rounds)\\.ts$|cron/|core/(store|model)/|core/(keys|ports|workshop|pipeline)\\.ts$)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },

@@ -233,7 +233,9 @@ test('a message of its own says what to do next', () => {
   ])
   const failed: RunCard = { ...card, state: 'failed', reasonCode: 'FATAL', reason: 'No.', gates: [] }
   expect(drawNote(failed, 'run_failed', null)?.lines.at(-1)).toBe('Next: /retry r7k2 once the cause is mended')
-  expect(drawNote({ ...failed, state: 'running' }, 'run_failed', null)?.lines, 'it was tried again since').toHaveLength(1)
+  expect(drawNote({ ...failed, state: 'running' }, 'run_failed', null)?.lines, 'it was tried again since').toHaveLength(
+    1,
+  )
 })
 
 test('however much there is to say, a card says what to do, whose bytes they are and who decides', () => {

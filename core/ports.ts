@@ -201,21 +201,6 @@ export type Finding = {
   readonly fix: string
 }
 
-/**
- * Keys of 32 bytes, apart from the database: one for each subject of personal data, and one for looking accounts up. A
- * subject is a uuid. Of several processes that make the same key at once all get the same one.
- */
-export interface KeyStore {
-  /** Null once it was destroyed; throws PRECONDITION_FAILED when it is missing without having been. */
-  get(subject: string): Promise<Uint8Array | null>
-  /** The subject's key, made where there is none; throws PRECONDITION_FAILED when it was destroyed. */
-  make(subject: string): Promise<Uint8Array>
-  /** For good, and in every process within a minute; may be repeated. */
-  destroy(subject: string): Promise<void>
-  /** The key of lookups; where it is missing it is made if it `mayMake`, or else PRECONDITION_FAILED is thrown. */
-  lookup(mayMake: boolean): Promise<Uint8Array>
-}
-
 /** A pull request as people find it. */
 export type PullRequest = { readonly number: number; readonly url: string }
 

@@ -1,4 +1,6 @@
+import { auditChain } from './audit-chain.ts'
 import { deliveryReconciliation } from './delivery-reconciliation.ts'
+import { erasures } from './erasures.ts'
 import { gateEscalation } from './gate-escalation.ts'
 import { gateReminders } from './gate-reminders.ts'
 import { partitions } from './partitions.ts'
@@ -13,6 +15,8 @@ export const schedules: readonly Schedule[] = [
   gateEscalation,
   deliveryReconciliation,
   stuckSweep,
+  auditChain,
+  erasures,
   rollup,
   partitions,
   retention,

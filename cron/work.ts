@@ -1,3 +1,4 @@
+import type { AnchorStore } from '../core/keys.ts'
 import type { SentDeliveries } from '../core/ports.ts'
 import type { Database } from '../core/store/database.ts'
 import type { People } from '../core/store/people.ts'
@@ -14,6 +15,8 @@ export type Hands = {
   readonly retentionDays: number
   /** Null: no network tells us of anything that it could be asked for. */
   readonly webhooks: IncomingWebhooks | null
+  readonly people: People
+  readonly anchors: AnchorStore
   readonly log: Log
   /** Names of all schedules there are. */
   readonly names: readonly string[]

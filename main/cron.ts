@@ -15,7 +15,8 @@ export type OpenScheduler = { readonly scheduler: Scheduler; readonly close: () 
 
 /** The schedules of this process, each part of them as the role it needs. Stop the scheduler before `close`. */
 export async function openScheduler(house: House): Promise<OpenScheduler> {
-  const { connection, db, role, config, log, deliveries, desk } = house
+  const { connection, db, role, config, log, deliveries, anchors } = house
+  const { people } = house.desk
   const open = (name: string, as: string | null): Database =>
     new Database(connection, {
       name: `quantapilot ${name}`,
@@ -29,10 +30,11 @@ export async function openScheduler(house: House): Promise<OpenScheduler> {
     const purger = as === undefined ? null : open('purger', as)
     const close = async (): Promise<void> => void (await Promise.all([owner.close(), purger?.close()]))
     const { retentionDays } = config
-    const webhooks = deliveries && { deliveries, people: desk.people }
+    const webhooks = deliveries && { deliveries, people }
     // Asked for by hand, it says what to set.
     const used = schedules.filter((schedule) => webhooks !== null || schedule !== deliveryReconciliation)
-    return { scheduler: new Scheduler({ db, owner, purger, retentionDays, webhooks, log }, used), close }
+    const tools = { db, owner, purger, retentionDays, webhooks, people, anchors, log }
+    return { scheduler: new Scheduler(tools, used), close }
   } catch (error) {
     await owner.close()
     throw error

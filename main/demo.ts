@@ -9,7 +9,7 @@ import { execute } from '../core/commands/execute.ts'
 import { signIn } from '../core/commands/sign-in.ts'
 import { documentSuite } from '../core/model/document-suite.ts'
 import { assert } from '../core/model/problem.ts'
-import { findAuditBreak } from '../core/store/audit.ts'
+import { findAuditBreak } from '../core/store/audit-chain.ts'
 import type { Opening } from './house.ts'
 import { openHouse, programDir } from './house.ts'
 
@@ -39,7 +39,7 @@ export async function demo(screen: Screen, opening: Opening, isUnattended: boole
       repository,
       isUnattended,
       signal: opening.signal,
-      verifyAudit: async () => (await house.db.run(findAuditBreak, {})).length === 0,
+      verifyAudit: async () => (await findAuditBreak(house.db, house.anchors)) === null,
       exportDocuments: (handle) => exportDocuments(ask, handle, stateDir),
     })
   } finally {

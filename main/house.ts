@@ -11,16 +11,17 @@ import type { GitSourceControlOptions } from '../adapters/git/tools.ts'
 import { createTrunk } from '../adapters/git/trunk.ts'
 import type { GitHubSettings } from '../adapters/github/environment.ts'
 import type { GitHub } from '../adapters/github/github.ts'
+import { openAnchorFile } from '../adapters/key-files/anchor-file.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../adapters/process/run.ts'
 import { startProcess } from '../adapters/process/run.ts'
 import type { Config } from '../config.ts'
 import type { Desk } from '../core/commands/desk.ts'
 import type { EngineLog, EngineSettings } from '../core/engine/settings.ts'
-import { finishErasures } from '../core/commands/privacy.ts'
 import { buryGone } from '../core/engine/sweep.ts'
 import { Worker } from '../core/engine/worker.ts'
 import { productionBackoff } from '../core/model/retry.ts'
+import type { AnchorStore } from '../core/keys.ts'
 import type { CodeHost, LabelRequests, SentDeliveries } from '../core/ports.ts'
 import type { Pipeline, Recipes } from '../core/pipeline.ts'
 import type { RateGate } from '../core/ports.ts'
@@ -30,6 +31,7 @@ import { assertServer } from '../core/store/assert-server.ts'
 import type { Connection } from '../core/store/database.ts'
 import { Database } from '../core/store/database.ts'
 import { openPeople } from '../core/store/keyring.ts'
+import { finishErasures } from '../core/store/forget.ts'
 import { migrate } from '../core/store/migrate.ts'
 import { openRateGate } from '../core/store/rate-gate.ts'
 import { chooseRole } from '../core/store/role.ts'
@@ -60,6 +62,8 @@ export type House = {
   /** How often this process denied somebody what they tried, by surface. */
   readonly denials: ReadonlyMap<string, number>
   readonly log: EngineLog
+  /** Where the audit stood, kept beside the keys. */
+  readonly anchors: AnchorStore
   /** What GitHub remembers of the webhooks it sent here; null where it sends none, or may not be asked. */
   readonly deliveries: SentDeliveries | null
   /** Where people may ask for something by a label; null where no code host is configured. */
@@ -190,6 +194,7 @@ async function wire(
     desk: { db, people, recipes, pipelines: known, webhooks, mail: mailOf(config), poke, onDenial },
     denials,
     log,
+    anchors: openAnchorFile(keysDir(config, stateDir)),
     deliveries: config.github?.webhookSecrets.length ? (github?.deliveries ?? null) : null,
     labelled: github,
     linkTokenOf: (cardKey) => linkToken(secret, cardKey),

@@ -27,6 +27,8 @@ import {
 } from '../core/store/metrics.ts'
 import { measureOutbox } from '../core/store/outbox.ts'
 import { countFailedSlackTokens } from '../core/store/slack-token.ts'
+import { countFailedSchedules } from '../core/store/tick.ts'
+import { schedules } from '../cron/schedule.ts'
 import type { House } from './house.ts'
 import { version } from './house.ts'
 
@@ -156,13 +158,14 @@ function productOf(desk: Desk): Product {
 const projectsAPage = 20
 
 async function figuresOf(db: Database, denials: House['denials']): Promise<Figures> {
-  const [states, attempts, [waiting], [outbox], [cards], [slack]] = await Promise.all([
+  const [states, attempts, [waiting], [outbox], [cards], [slack], [ticks]] = await Promise.all([
     db.run(countRunStates, {}),
     db.run(countAttempts, {}),
     db.run(countWaiting, {}),
     db.run(measureOutbox, {}),
     db.run(measureCards, {}),
     db.run(countFailedSlackTokens, {}),
+    db.run(countFailedSchedules, { schedules: schedules.map(({ name }) => name) }),
   ])
   const queued = states.find(({ state }) => state === 'queued')
   return {
@@ -174,6 +177,7 @@ async function figuresOf(db: Database, denials: House['denials']): Promise<Figur
     eventsQuarantined: waiting?.quarantined ?? 0,
     outboxWaiting: outbox?.waiting ?? 0,
     slackRotationsFailed: slack?.failed ?? 0,
+    schedulesFailed: ticks?.failed ?? 0,
     outboxAgeSeconds: (outbox?.oldestMs ?? 0) / 1000,
     denials: Object.fromEntries(denials),
     cardsFailing: cards?.failing ?? 0,

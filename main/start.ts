@@ -3,6 +3,8 @@ import type { Ask } from '../bot/surface.ts'
 import { exitCodes } from '../bot/terminal/command-line.ts'
 import type { Screen } from '../bot/terminal/screen.ts'
 import type { Config, Ops, Role } from '../config.ts'
+import { counted } from '../core/model/counted.ts'
+import { repeatErasures } from '../core/store/forget.ts'
 import { checkAgent } from './checks.ts'
 import { openScheduler } from './cron.ts'
 import { endAll } from './end-all.ts'
@@ -32,6 +34,10 @@ export async function start(opening: Start): Promise<number> {
   const { screen, house, role, signal } = opening
   screen.print(`QuantaPilot ${version}`, `✓ database  ${house.databaseKind}, schema up to date`)
   if (role === 'migrate') return exitCodes.done
+  // Before anybody is heard: a restored backup has brought back who they were, and what they might do.
+  const repeated = await repeatErasures(house.db, house.desk.people)
+  if (repeated > 0)
+    screen.print(`! erasures  ${counted(repeated, 'person', 'people')} of a restored backup erased again`)
   const parts: Part[] = []
   try {
     if (role === 'all' || role === 'cron') parts.push(await beCron(screen, house))

@@ -13,7 +13,7 @@ import type { Screen } from '../bot/terminal/screen.ts'
 import { harmless } from '../bot/terminal/screen.ts'
 import type { Config } from '../config.ts'
 import type { Check, Health } from '../core/commands/doctor.ts'
-import { databaseProbes, examine } from '../core/commands/doctor.ts'
+import { databaseProbes, examine, recordProbes } from '../core/commands/doctor.ts'
 import { slackTokens } from '../core/store/slack-token.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
 import { checkAgent, checkModels } from './checks.ts'
@@ -33,6 +33,7 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
       ? { database: () => Promise.reject(house) }
       : {
           ...databaseProbes(house.db, () => Date.now()),
+          ...recordProbes(house.db, house.anchors),
           migrations: () => Promise.resolve({ status: 'pass' as const, message: 'up to date' }),
         }
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })

@@ -6,17 +6,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import { execute } from '../core/commands/execute.ts'
-import { finishErasures } from '../core/commands/privacy.ts'
+import { hashOfKey } from '../core/commands/keys.ts'
 import { greet } from '../core/commands/greet.ts'
 import { signIn } from '../core/commands/sign-in.ts'
 import type { Actor } from '../core/model/actor.ts'
-import { pseudonymOf } from '../core/model/actor.ts'
+import { pseudonymOf, systemActor } from '../core/model/actor.ts'
+import { findKey } from '../core/store/api-key.ts'
 import { Database } from '../core/store/database.ts'
 import { grantRole, joinActors } from '../core/store/actor.ts'
 import { listDecisions } from '../core/store/gate.ts'
+import { finishErasures } from '../core/store/forget.ts'
 import { openPeople } from '../core/store/keyring.ts'
-import { findAuditBreak } from '../core/store/audit.ts'
+import { findAuditBreak } from '../core/store/audit-chain.ts'
 import { migrate } from '../core/store/migrate.ts'
+import { erasures } from '../cron/erasures.ts'
 import type { ServerConnection } from './support/administer.ts'
 import { administer, openSession } from './support/administer.ts'
 import { openChats, Wall } from './support/chats.ts'
@@ -25,6 +28,8 @@ import { agreed, cardWhen, denied, isAtEnd, isAtGate, openTestHouse } from './su
 import { forgetKeys, keysOf, peopleOf } from './support/people.ts'
 import { createEmptyDatabase } from './support/postgres.ts'
 import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
+import type { Told } from './support/schedules.ts'
+import { handsOn } from './support/schedules.ts'
 
 const name = 'Canary Quillfeather'
 const account = 'canary-4711-account'
@@ -291,11 +296,97 @@ test('erasing asks first, goes on after breaking off at any stage, and leaves no
       `select action from audit.entries where seq > ${String(before?.['rows'])} order by seq`,
     ),
   ).toEqual([{ action: 'person.erase' }, { action: 'person.erased' }])
-  expect(await house.db.run(findAuditBreak, {})).toEqual([])
+  expect(await findAuditBreak(house.db, null)).toBeNull()
   const again = await greet(house.desk, { surface: 'telegram', account, label: name, address, isPrivate: true })
   expect(again.id).not.toBe(canary.id)
   expect(again.roles).toEqual([])
 })
+
+/** What of a person a backup of the database holds. */
+const tables = [
+  'pii.identities',
+  'pii.addresses',
+  'pii.erasures',
+  'app.actor_roles',
+  'app.api_keys',
+  'app.destinations',
+  'app.model_texts',
+]
+
+const copyOf = (table: string): string => `public.${table.replace('.', '_')}`
+
+const backUp = (connection: ServerConnection) =>
+  administer(connection, tables.map((table) => `create table ${copyOf(table)} as select * from ${table};`).join(' '))
+
+const restore = (connection: ServerConnection) =>
+  administer(
+    connection,
+    `set session_replication_role = replica;
+     ${tables.map((table) => `delete from ${table}; insert into ${table} select * from ${copyOf(table)};`).join(' ')}`,
+  )
+
+test.each(['before the erasure', 'after it, in part'])(
+  'a backup that was put back (%s) brings nobody back: neither rights nor keys, places or texts',
+  async (kindOfBackup) => {
+    const { house, canary, runId } = await rejectedByCanary()
+    const { connection } = house.database
+    for (const role of ['approver', 'admin'] as const) await house.db.run(grantRole, { actor: canary.id, role })
+    const other = await signIn(house.desk, { surface: 'telegram', account: 'other', label: 'other' })
+    await house.db.run(joinActors, { from: other.id, to: canary.id })
+    const made = agreed(
+      await house.ask({ kind: 'key', verb: 'add', name: 'canary-laptop', scopes: ['decide'] }, canary),
+    )
+    const sha256 = made.kind === 'key_made' ? hashOfKey(made.secret) : ''
+    await administer(
+      connection,
+      `insert into app.model_texts (run_id, sha256, text, is_redacted) values ('${runId}', repeat('a', 64), '${reason}', false)`,
+    )
+    await backUp(connection)
+    agreed(await house.ask(privacyOf('erase', pseudonymOf(canary.id)), canary))
+    if (kindOfBackup !== 'before the erasure')
+      await administer(
+        connection,
+        `delete from public.pii_erasures; insert into public.pii_erasures select * from pii.erasures`,
+      )
+    await restore(connection)
+    const there = { surface: 'telegram', account }
+    expect(await house.db.run(findKey, { sha256 }), 'the backup is back').toHaveLength(1)
+    expect(await house.desk.people.find(house.db, there), 'whose key is gone may do nothing').toMatchObject({
+      roles: [],
+    })
+
+    const told: Told[] = []
+    const hands = handsOn(house.database, told)
+    const both = await Promise.all([erasures.work(hands), erasures.work(hands)])
+    expect(both.map(({ repeated }) => Number(repeated)).reduce((sum, each) => Math.max(sum, each))).toBe(1)
+    expect(told[0]).toMatchObject({ level: 'warn', fields: { repeated: 1 } })
+    expect(await house.db.run(findKey, { sha256 })).toEqual([])
+    expect(await house.desk.people.find(house.db, there)).toBeNull()
+    expect(await house.desk.people.find(house.db, { surface: 'telegram', account: 'other' })).toBeNull()
+    expect(
+      await administer(
+        connection,
+        `select (select count(*)::integer from app.actor_roles where actor_id = '${canary.id}' and revoked_at is null) as roles,
+           (select count(*)::integer from pii.identities where actor_id = '${canary.id}') as identities,
+           (select count(*)::integer from pii.addresses where subject_id = '${canary.id}') as addresses,
+           (select count(*)::integer from app.destinations where actor_id = '${canary.id}' and state = 'open') as places,
+           (select count(*)::integer from app.model_texts) as texts,
+           (select count(*)::integer from pii.erasures where done_at is null) as open`,
+      ),
+    ).toEqual([{ roles: 0, identities: 0, addresses: 0, places: 0, texts: 0, open: 0 }])
+    expect(await erasures.work(hands), 'once is enough').toEqual({ finished: 0, repeated: 0 })
+    expect(
+      await administer(
+        connection,
+        `select distinct action, detail from audit.entries where actor_id = '${systemActor}' and action like 'person.%' order by action`,
+      ),
+    ).toEqual([
+      { action: 'person.erase', detail: { because: 'their key was destroyed before' } },
+      ...(kindOfBackup === 'before the erasure' ? [{ action: 'person.erased', detail: {} }] : []),
+    ])
+    expect(await findAuditBreak(house.db, null)).toBeNull()
+  },
+)
 
 test('the last admin stays until somebody else is admin, and a data steward may forget others', async () => {
   const house = await openTestHouse()

@@ -94,3 +94,17 @@ test('a subject that is no uuid never becomes a path', async () => {
   const dir = await makeFolder()
   await expect(openKeyFiles(dir).make('../../etc/passwd')).rejects.toThrow('is no subject of a key')
 })
+
+test('whose keys were destroyed is known by the folder alone', async () => {
+  const dir = await makeFolder()
+  const keys = openKeyFiles(dir)
+  expect(await keys.destroyed()).toEqual([])
+  await keys.lookup(true)
+  await keys.make(ann)
+  await keys.make(bob)
+  expect(await keys.destroyed()).toEqual([])
+  await keys.destroy(bob)
+  await writeFile(join(dir, 'notes.destroyed'), '')
+  await writeFile(join(dir, 'ef', 'notes'), '')
+  expect(await openKeyFiles(dir).destroyed()).toEqual([bob])
+})

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, readFile, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { link, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { makeFolder } from '../process/make-folder.ts'
-import { Fault } from '../../core/model/problem.ts'
-import type { KeyStore } from '../../core/ports.ts'
+import type { KeyStore } from '../../core/keys.ts'
+import type { Fault } from '../../core/model/problem.ts'
+import { inFolder, refusal, syncFolder, unless } from './folder.ts'
 
 /** How long a key is remembered: other processes feel its destruction at the latest then. */
 const rememberedMs = 30_000
@@ -60,6 +61,7 @@ export function openKeyFiles(dir: string, clock: () => number = () => performanc
         await syncFolder(dirname(path))
       })
     },
+    destroyed: () => listDestroyed(dir),
     lookup: async (mayMake) =>
       (await find('lookup')) ?? (mayMake ? made('lookup') : Promise.reject(missing(join(dir, 'lookup')))),
   }
@@ -74,6 +76,23 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 function nameOf(subject: string): string {
   if (!uuid.test(subject)) throw new TypeError(`${subject} is no subject of a key`)
   return join(subject.slice(-2), subject.slice(-4, -2), subject)
+}
+
+/** Two levels down, a folder of the first level at a time. */
+const listDestroyed = (dir: string): Promise<string[]> =>
+  inFolder(dir, async () => {
+    const found: string[] = []
+    for (const first of await foldersIn(dir)) {
+      const folders = await foldersIn(join(dir, first))
+      const names = await Promise.all(folders.map((second) => readdir(join(dir, first, second))))
+      found.push(...names.flat().filter((name) => name.endsWith(destroyed)))
+    }
+    return found.map((name) => basename(name, destroyed)).filter((subject) => uuid.test(subject))
+  })
+
+async function foldersIn(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir).catch(unless('ENOENT'))
+  return (names ?? []).filter((name) => /^[0-9a-f]{2}$/.test(name))
 }
 
 const readKey = (file: string): Promise<Uint8Array | null> =>
@@ -111,50 +130,8 @@ const writeOnce = (file: string, bytes: Uint8Array): Promise<void> =>
     await syncFolder(dirname(dirname(folder)))
   })
 
-/** A name survives a power failure once its folder is on disk. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 const exists = (file: string): Promise<boolean> =>
   inFolder(file, async (path) => (await stat(path).catch(unless('ENOENT'))) !== undefined)
-
-/** What the system says of a file becomes a sentence that says what to do. */
-async function inFolder<T>(path: string, work: (path: string) => Promise<T>): Promise<T> {
-  try {
-    return await work(path)
-  } catch (error) {
-    throw isOfSystem(error) ? unusable(path, error) : error
-  }
-}
-
-const unless =
-  (code: string) =>
-  (error: unknown): undefined => {
-    if (isOfSystem(error) && error.code === code) return undefined
-    throw error
-  }
-
-const isOfSystem = (error: unknown): error is NodeJS.ErrnoException =>
-  error instanceof Error && 'code' in error && 'syscall' in error
-
-const unusable = (path: string, cause: NodeJS.ErrnoException): Fault =>
-  cause.code === 'ENOSPC'
-    ? new Fault({
-        code: 'NO_SPACE',
-        message: `There is no disk space left for the key ${path}: free some, then try again.`,
-        retryable: false,
-        cause,
-      })
-    : refusal(
-        `The keys of personal data cannot be used (${cause.message}): let only this user read and write the folder, or set QP_KEYS_DIR to one that they may.`,
-        cause,
-      )
 
 const missing = (path: string): Fault =>
   refusal(
@@ -166,6 +143,3 @@ const damaged = (path: string): Fault =>
 
 const gone = (subject: string): Fault =>
   refusal(`The key of ${subject} was destroyed, so nothing more is kept about them.`)
-
-const refusal = (message: string, cause?: unknown): Fault =>
-  new Fault({ code: 'PRECONDITION_FAILED', message, retryable: false, cause })

@@ -107,4 +107,6 @@ export type Figures = {
   readonly eventsQuarantined: number
   /** Slack apps whose token could not be rotated the last time. */
   readonly slackRotationsFailed: number
+  /** Schedules that failed the last time. */
+  readonly schedulesFailed: number
 }

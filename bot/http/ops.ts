@@ -97,6 +97,7 @@ function addFigures(watched: Watched, registry: Registry, log: HttpLog): () => P
     eventsWaiting: gauge('qp_events_waiting', 'events from networks that are not dealt with yet'),
     eventsQuarantined: gauge('qp_events_quarantined', 'events put aside for an operator'),
     slackRotationsFailed: gauge('qp_slack_rotations_failed', 'Slack apps whose token could not be rotated'),
+    schedulesFailed: gauge('qp_schedules_failed', 'schedules that failed the last time, audit-chain among them'),
   } as const
   const refresh = async (): Promise<void> => {
     const figures = await watched.figures()

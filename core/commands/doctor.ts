@@ -1,6 +1,7 @@
 import { counted } from '../model/counted.ts'
 import { problemsOfRole, whyAsLogin } from '../store/assert-role.ts'
-import { countAudit, findAuditBreak } from '../store/audit.ts'
+import type { AnchorStore } from '../keys.ts'
+import { readChain } from '../store/audit-chain.ts'
 import { measureCards } from '../store/card.ts'
 import type { Database } from '../store/database.ts'
 import { checkInvariants } from '../store/invariants.ts'
@@ -75,11 +76,6 @@ export const databaseProbes = (db: Database, now: () => number): Readonly<Record
       ? { status: 'pass', message: `${count.live} live` }
       : { status: 'warn', message: 'none is live: commands work by themselves, or start one with npm start' }
   },
-  audit: async () => {
-    const [[broken], [count]] = await Promise.all([db.run(findAuditBreak, {}), db.run(countAudit, {})])
-    if (broken) return { status: 'fail', message: `entry ${broken.seq}: ${broken.problem}` }
-    return { status: 'pass', message: `${counted(count?.entries ?? 0, 'entry', 'entries')}, the chain holds` }
-  },
   outbox: async () => {
     const [outbox] = await db.run(measureOutbox, {})
     const late = (outbox?.oldestMs ?? 0) > 60_000
@@ -90,6 +86,18 @@ export const databaseProbes = (db: Database, now: () => number): Readonly<Record
     return cards && cards.failing > 0
       ? { status: 'warn', message: `${cards.failing} cannot be shown for now: the log of the bot says why` }
       : { status: 'pass', message: 'all are shown' }
+  },
+})
+
+/** Whether what the database keeps holds together, and the audit goes on from its anchor; reads all of it. */
+export const recordProbes = (db: Database, anchors: AnchorStore): Readonly<Record<string, Probe>> => ({
+  audit: async () => {
+    const chain = await readChain(db, anchors)
+    if (chain.kind === 'broken') return { status: 'fail', message: `entry ${chain.seq}: ${chain.problem}` }
+    const { anchor, end } = chain
+    const since =
+      anchor === null ? 'no anchor yet' : `as on ${anchor.at.toISOString().slice(0, 16)}Z up to entry ${anchor.seq}`
+    return { status: 'pass', message: `${counted(end.seq, 'entry', 'entries')}, the chain holds (${since})` }
   },
   invariants: async () => {
     const broken = Object.entries(await checkInvariants(db)).filter(([, violations]) => violations.length > 0)

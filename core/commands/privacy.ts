@@ -5,23 +5,19 @@ import type { Json } from '../model/json.ts'
 import type { Result } from '../model/problem.ts'
 import { accepted, refused } from '../model/problem.ts'
 import { countAdmins, lockPeople } from '../store/actor.ts'
-import type { AuditDraft } from '../store/audit.ts'
 import { appendAudit } from '../store/audit.ts'
-import type { Database, Executor } from '../store/database.ts'
+import type { Executor } from '../store/database.ts'
 import {
-  closePlaces,
   endRights,
   exportAccounts,
   exportPlaces,
   exportRemarks,
   exportRows,
   findErasure,
-  finishErasure,
-  listErasures,
   listSelves,
   noteErasure,
-  removeErased,
 } from '../store/erasure.ts'
+import { erasureEntry, forget } from '../store/forget.ts'
 import type { People } from '../store/people.ts'
 import type { Command, Reply } from './command.ts'
 import type { Desk } from './desk.ts'
@@ -66,7 +62,7 @@ async function exportPerson({ db, people }: Office, actor: Actor, id: string): P
     const actors = (await tx.run(listSelves, { actor: id })).map((self) => self.id)
     const [rows] = await tx.run(exportRows, { actors })
     const sealed = await openSealed(tx, people, actors)
-    await appendAudit(tx, [entry(actor.id, 'person.export', id)])
+    await appendAudit(tx, [erasureEntry(actor.id, 'person.export', id)])
     return withPseudonyms({ person: pseudonym, ...sealed, ...withoutGaps(rows?.known ?? {}) })
   })
   const sha256 = createHash('sha256').update(text).digest('hex')
@@ -125,7 +121,7 @@ async function erase({ db, people }: Office, actor: Actor, { id, isAdmin }: Subj
       await tx.run(endRights, { actors: (await tx.run(listSelves, { actor: id })).map((self) => self.id) })
       const [left] = await tx.run(countAdmins, {})
       if (isAdmin && left?.admins === 0) throw new LastAdmin()
-      if (fresh) await appendAudit(tx, [entry(actor.id, 'person.erase', id)])
+      if (fresh) await appendAudit(tx, [erasureEntry(actor.id, 'person.erase', id)])
       return accepted(null)
     })
     .catch((error: unknown) => {
@@ -139,31 +135,3 @@ async function erase({ db, people }: Office, actor: Actor, { id, isAdmin }: Subj
 
 /** Thrown to undo what would leave nobody in charge. */
 class LastAdmin extends Error {}
-
-/** Finishes every erasure that was asked for and broke off; every process does this when it starts. */
-export async function finishErasures(db: Database, people: People): Promise<void> {
-  for (const { actorId } of await db.run(listErasures, {})) await forget(db, people, actorId)
-}
-
-/** Destroys the keys first: from then on nothing that is left can be read. May run twice, and from the beginning. */
-async function forget(db: Database, people: People, id: string): Promise<void> {
-  const actors = (await db.run(listSelves, { actor: id })).map((self) => self.id)
-  for (const each of actors) await people.forget(each)
-  await db.transaction(async (tx) => {
-    await tx.run(lockPeople, {})
-    await tx.run(closePlaces, { actors })
-    await tx.run(removeErased, {})
-    const [done] = await tx.run(finishErasure, { actor: id })
-    if (done) await appendAudit(tx, [entry(done.askedBy, 'person.erased', id)])
-  })
-}
-
-const entry = (actorId: string, action: string, subject: string): AuditDraft => ({
-  actorId,
-  action,
-  runId: null,
-  correlationId: null,
-  target: `actor:${subject}`,
-  contentSha256: null,
-  detail: {},
-})

@@ -86,36 +86,3 @@ export const findDenial = statement({
       and e.at > app.clock_now() - interval '1 hour'
     limit 1`,
 })
-
-/** The first place where the chain does not hold: a changed entry, a broken link, a gap, or a head that is not the tail. */
-export const findAuditBreak = statement({
-  name: 'find_audit_break',
-  params: [],
-  row: z.object({ seq: z.number(), problem: z.string() }),
-  sql: `
-    select broken.seq, broken.problem from (
-      select e.seq, case
-          when e.seq <> coalesce(lag(e.seq) over (order by e.seq), 0) + 1 then 'an entry is missing before this one'
-          when e.prev_hash <> coalesce(lag(e.hash) over (order by e.seq), repeat('0', 64)) then 'the link to the entry before is broken'
-          when e.hash <> audit.entry_hash(e.prev_hash, e.seq, e.at, e.actor_id, e.action, e.run_id, e.correlation_id,
-            e.target, e.content_sha256, e.detail) then 'the entry was changed'
-        end as problem
-      from audit.entries e
-      union all
-      select h.seq, case
-          when h.seq <> coalesce((select max(e.seq) from audit.entries e), 0) then 'the end of the chain is cut off'
-        end as problem
-      from audit.head h
-    ) broken
-    where broken.problem is not null
-    order by broken.seq
-    limit 1`,
-})
-
-/** How many entries the chain has. */
-export const countAudit = statement({
-  name: 'count_audit',
-  params: [],
-  row: z.object({ entries: z.number() }),
-  sql: `select h.seq as entries from audit.head h`,
-})

@@ -30,6 +30,34 @@ export const findErasure = statement({
   sql: `select e.asked_by, e.done_at from pii.erasures e where e.actor_id = :actor::uuid`,
 })
 
+/** Asks once more for the erasure of somebody who was erased before; no row while one is under way. */
+export const repeatErasure = statement({
+  name: 'erase_again',
+  params: ['actor', 'by'],
+  row: z.object({ actorId: z.string() }),
+  sql: `
+    insert into pii.erasures (actor_id, asked_by) values (:actor::uuid, :by::uuid)
+    on conflict (actor_id) do update set done_at = null where erasures.done_at is not null
+    returning actor_id`,
+})
+
+/** Which of these, whose keys are destroyed, have accounts, rights or private places all the same, and nobody is erasing them. */
+export const listReturned = statement({
+  name: 'erase_list_returned',
+  params: ['subjects'],
+  row: z.object({ id: z.string() }),
+  sql: `
+    select distinct case when a.same_as = any(:subjects::uuid[]) then a.same_as else a.id end as id from app.actors a
+    where a.id = any(:subjects::uuid[])
+      and (exists (select from pii.identities i where i.actor_id = a.id)
+        or exists (select from app.actor_roles r where r.actor_id = a.id and r.revoked_at is null)
+        or exists (select from app.api_keys k where k.owner_id = a.id and k.revoked_at is null)
+        or exists (select from app.destinations d where d.actor_id = a.id and d.state = 'open'))
+      and not exists (
+        select from pii.erasures e where e.actor_id in (a.id, a.same_as) and e.done_at is null)
+    order by id`,
+})
+
 /** Who is still to be forgotten. */
 export const listErasures = statement({
   name: 'erase_list',

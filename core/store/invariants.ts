@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { findAuditBreak } from './audit.ts'
+import { findAuditBreak } from './audit-chain.ts'
 import type { Executor } from './database.ts'
 import { statement } from './statement.ts'
 
@@ -107,7 +107,7 @@ export type InvariantName = keyof typeof checks | 'auditChainHolds'
 export async function checkInvariants(db: Executor): Promise<Readonly<Record<InvariantName, readonly Violation[]>>> {
   const results: [string, readonly Violation[]][] = []
   for (const [name, check] of Object.entries(checks)) results.push([name, await db.run(check, {})])
-  const breaks = await db.run(findAuditBreak, {})
-  results.push(['auditChainHolds', breaks.map(({ seq, problem }) => ({ subject: `entry ${seq}`, problem }))])
+  const broken = await findAuditBreak(db, null)
+  results.push(['auditChainHolds', broken ? [{ subject: `entry ${broken.seq}`, problem: broken.problem }] : []])
   return Object.fromEntries(results) as Record<InvariantName, readonly Violation[]>
 }

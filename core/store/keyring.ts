@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { assert, Fault } from '../model/problem.ts'
-import type { KeyStore } from '../ports.ts'
+import type { KeyStore } from '../keys.ts'
 import type { Connection, Executor } from './database.ts'
 import { Database, sqlState } from './database.ts'
 import { People } from './people.ts'

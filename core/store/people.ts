@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { KeyStore } from '../keys.ts'
 import type { Actor } from '../model/actor.ts'
-import type { KeyStore } from '../ports.ts'
 import type { Executor } from './database.ts'
 import { findDestination, insertDestination } from './destination.ts'
 import { held, heldRoles } from './held-roles.ts'
@@ -38,7 +38,9 @@ export class People {
     const [row] = await db.run(findIdentity, { lookup: await this.#lookup(surface, account) })
     if (!row) return null
     const { actorId, subject, sealedLabel, roles, lent } = row
-    return { actorId, roles, lent, label: await this.#labelOf(subject, sealedLabel) }
+    const label = await this.#seal.open(subject, 'label', sealedLabel)
+    // A restored backup may say otherwise until the erasure is repeated.
+    return label === null ? { actorId, roles: [], lent: [], label: erased } : { actorId, roles, lent, label }
   }
 
   /** Makes a person with one account. */
@@ -126,6 +128,11 @@ export class People {
   /** Destroys a key: nothing that it sealed can be read again, here at once and elsewhere within half a minute. */
   forget(actor: string): Promise<void> {
     return this.#seal.destroy(actor)
+  }
+
+  /** Whose key was destroyed, as the folder of keys knows them whatever the database says. */
+  forgotten(): Promise<readonly string[]> {
+    return this.#seal.destroyed()
   }
 
   /** An account as its row holds it. */

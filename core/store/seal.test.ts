@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { Fault } from '../model/problem.ts'
-import type { KeyStore } from '../ports.ts'
+import type { KeyStore } from '../keys.ts'
 import { Seal } from './seal.ts'
 
 const ann = '00000000-0000-7000-8000-00000000000a'
@@ -19,6 +19,7 @@ function keysInMemory(forgotten: ReadonlySet<string> = new Set()): KeyStore {
     get: (subject) => Promise.resolve(forgotten.has(subject) ? null : keyOf(subject)),
     make: (subject) => Promise.resolve(keyOf(subject)),
     destroy: () => Promise.resolve(),
+    destroyed: () => Promise.resolve([...forgotten]),
     lookup: () => Promise.resolve(keyOf('lookup')),
   }
 }

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { Fault } from '../model/problem.ts'
-import type { KeyStore } from '../ports.ts'
+import type { KeyStore } from '../keys.ts'
 
 /** What a text is, bound into its seal: bytes that were moved to another place do not open there. */
 export type Purpose = 'account' | 'label' | 'remark' | 'address' | 'request' | 'token'
@@ -46,6 +46,11 @@ export class Seal {
   /** From now on nothing of this subject opens. */
   destroy(subject: string): Promise<void> {
     return this.#keys.destroy(subject)
+  }
+
+  /** Everybody of whom nothing opens any more. */
+  destroyed(): Promise<readonly string[]> {
+    return this.#keys.destroyed()
   }
 
   /** The same bytes for the same text, which tell nobody without the key what the text is. */

@@ -105,3 +105,20 @@ export const findLookBack = statement({
       (select t.tick from app.ticks t where t.schedule = :schedule::text and t.outcome = 'done'
        order by t.tick desc limit 1) - :overlapMs::float8 * interval '1 millisecond') as since`,
 })
+
+/** How many of these schedules failed the last time, or died of it. */
+export const countFailedSchedules = statement({
+  name: 'count_failed_schedules',
+  params: ['schedules'],
+  row: z.object({ failed: z.number() }),
+  sql: `
+    select count(*)::integer as failed
+    from unnest(:schedules::text[]) known(name)
+    cross join lateral (
+      select t.outcome from app.ticks t
+      where t.schedule = known.name and t.outcome <> 'running'
+      order by t.tick desc
+      limit 1
+    ) last
+    where last.outcome <> 'done'`,
+})

@@ -26,6 +26,14 @@ test('the figures name no run, no person and no repository, and are no more afte
   )
   for (let n = 1; n <= 300; n++) await served.call(`/api/v1/runs/${handleOf(20_000 + n)}?q=${n}`, { key: secret })
   await served.call(`/secret-${secret}`, { key: secret, method: 'DELETE' })
+  await administer(
+    house.database.connection,
+    `insert into app.ticks (schedule, tick, outcome, finished_at)
+     select schedule, day::timestamptz, outcome, case when outcome in ('done', 'failed') then app.clock_now() end
+     from (values ('audit-chain', '2026-01-01', 'done'), ('audit-chain', '2026-01-02', 'failed'),
+       ('audit-chain', '2026-01-03', 'running'), ('rollup', '2026-01-01', 'died'), ('rollup', '2026-01-02', 'done'))
+       tick(schedule, day, outcome)`,
+  )
   const { text, status } = await ops('/metrics')
   expect(status).toBe(200)
   const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
@@ -35,6 +43,7 @@ test('the figures name no run, no person and no repository, and are no more afte
   expect(text).toMatch(/qp_http_requests_total\{method="GET",route="\/api\/v1\/runs\/:run",status="404"\} 300/)
   expect(text).toContain('route="none"')
   expect(text).toContain('qp_denials_total{surface="slack"} 3')
+  expect(text).toContain('qp_schedules_failed 1')
   for (const name of [
     'qp_open_gates',
     'qp_outbox_waiting',

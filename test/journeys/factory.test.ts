@@ -5,7 +5,7 @@ import { signIn } from '../../core/commands/sign-in.ts'
 import { documentSuite } from '../../core/model/document-suite.ts'
 import { Fault } from '../../core/model/problem.ts'
 import type { CodeHost } from '../../core/ports.ts'
-import { findAuditBreak } from '../../core/store/audit.ts'
+import { findAuditBreak } from '../../core/store/audit-chain.ts'
 import { administer } from '../support/administer.ts'
 import type { TestHouse } from '../support/house.ts'
 import {
@@ -41,7 +41,7 @@ test('a README becomes twelve documents on a branch of their own, and nothing el
   expect(files).toEqual(expect.arrayContaining(documentSuite.map(({ path }) => path)))
   expect(await git(folder, 'rev-parse', 'main')).toBe(before)
   expect(await git(folder, 'status', '--porcelain')).toBe('?? draft.txt')
-  expect(await house.db.run(findAuditBreak, {})).toEqual([])
+  expect(await findAuditBreak(house.db, null)).toBeNull()
 })
 
 test('a project can only tighten what the server allows, and everybody is told what does not hold', async () => {

@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import { platform } from 'node:process'
 import { expect, onTestFinished, test } from 'vitest'
+import { openKeyFiles } from '../../adapters/key-files/key-files.ts'
 import type { RunningProcess } from '../../adapters/process/run.ts'
 import { runProcess, startProcess } from '../../adapters/process/run.ts'
+import { signIn } from '../../core/commands/sign-in.ts'
+import { grantRole } from '../../core/store/actor.ts'
 import { measureOutbox } from '../../core/store/outbox.ts'
 import { countLiveWorkers } from '../../core/store/worker.ts'
 import { schedules } from '../../cron/schedule.ts'
@@ -64,6 +67,27 @@ test('a worker alone tells nobody and keeps no time', { timeout: 120_000 }, asyn
   expect(await worker.kill({ graceMs: 15_000 })).toMatchObject({ exitCode: 0 })
   expect(await ticksOf(state)).toEqual([])
   expect(await unsent(state)).not.toBe(0)
+})
+
+test('whoever a restored backup brought back has no rights before anybody is heard, whichever part starts', {
+  timeout: 120_000,
+}, async () => {
+  const state = await openState()
+  const back = await signIn(state.desk, { surface: 'telegram', account: 'back', label: 'Back' })
+  await state.db.run(grantRole, { actor: back.id, role: 'approver' })
+  await openKeyFiles(join(state.stateDir, 'keys')).destroy(back.id)
+  const worker = await startRole(state, 'worker')
+  await until(async () => (await liveWorkers(state)) === 1, 'it works')
+  expect(
+    await administer(
+      state.database.connection,
+      `select r.role, r.revoked_at is not null as is_over from app.actor_roles r where r.actor_id = '${back.id}' order by r.role`,
+    ),
+  ).toEqual([
+    { role: 'approver', is_over: true },
+    { role: 'viewer', is_over: true },
+  ])
+  expect(await worker.kill({ graceMs: 15_000 })).toMatchObject({ exitCode: 0 })
 })
 
 test('migrate ends by itself; a role that is none is a sentence', { timeout: 60_000 }, async () => {

@@ -1,7 +1,11 @@
 import { onTestFinished } from 'vitest'
+import { openAnchorFile } from '../../adapters/key-files/anchor-file.ts'
+import { openKeyFiles } from '../../adapters/key-files/key-files.ts'
 import type { Hands, Schedule } from '../../cron/work.ts'
 import { Database } from '../../core/store/database.ts'
+import { People } from '../../core/store/people.ts'
 import { appRole, purgerRole } from '../../core/store/role.ts'
+import { keysOf } from './people.ts'
 import type { TestDatabase } from './postgres.ts'
 
 /** What the operator was told. */
@@ -26,6 +30,8 @@ export function handsOn(database: TestDatabase, told: Told[] = []): Hands {
     purger: openAs(database, purgerRole),
     retentionDays: 36_500,
     webhooks: null,
+    people: new People(openKeyFiles(keysOf(database.connection.database))),
+    anchors: openAnchorFile(keysOf(database.connection.database)),
     names: ['every-minute'],
     log: (level, message, fields) => void told.push({ level, message, fields }),
     signal: new AbortController().signal,
