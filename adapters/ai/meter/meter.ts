@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Amount } from '../../../core/model/amount.ts'
-import { Fault } from '../../../core/model/problem.ts'
-import type { AuthorDesk, HeldMoney, PromptRef } from '../../../core/ports.ts'
-import type { ModelMeter } from '../../../core/workshop.ts'
+import { Defect, Fault } from '../../../core/model/problem.ts'
+import type { AuthorDesk, HeldMoney } from '../../../core/ports.ts'
+import type { CallTerms, ModelMeter } from '../../../core/workshop.ts'
 import type { ModelSource } from '../environment.ts'
 import { baseOf, interfacesOf, keyOf } from '../provider.ts'
 import { isUnreached } from '../../metering/unreached.ts'
@@ -13,7 +13,7 @@ import { addressIn, type Body, dialects, type Heard, type HttpInterface } from '
 import { type Book, type Exchange, isCalledOff, openLine } from '../../metering/line.ts'
 import { onceGone, passOn, readBytes } from '../../metering/pass-on.ts'
 import { codeOf, digest, requestIdOf } from '../../metering/answer.ts'
-import { recorderOf } from './record.ts'
+import { recorderOf, temperatureIn } from './record.ts'
 
 export type MeterOptions = {
   readonly source: ModelSource
@@ -33,10 +33,11 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     name: source.name,
     model: source.model,
     speaks: interfacesOf[source.provider],
+    keepsTerms: true,
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
-    open: async (spoken, desk, prompt) => {
+    open: async (spoken, desk, terms) => {
       if (spoken === 'cursor') throw new RangeError(`${source.name} does not speak ${spoken}`)
-      const line: Line = { ...options, spoken, desk, prompt }
+      const line: Line = { ...options, spoken, desk, terms, refusesTemperature: false }
       const serving = { serve: serve.bind(null, line), onError: fail }
       return await openLine({ tmpDir, name: source.name, unit: 'call', desk }, serving)
     },
@@ -46,7 +47,9 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
 type Line = MeterOptions & {
   readonly spoken: HttpInterface
   readonly desk: AuthorDesk
-  readonly prompt: PromptRef | null
+  readonly terms: CallTerms
+  /** Known once the model has said so; from then on it is asked without. */
+  refusesTemperature: boolean
 }
 
 const maxBodyBytes = 8_000_000
@@ -59,29 +62,55 @@ const shortCap = 8_000
 
 async function serve(line: Line, book: Book, { request, response }: Exchange): Promise<void> {
   const { source, spoken } = line
-  const dialect = dialects[spoken]
   const [path = ''] = (request.url ?? '').split('?')
   if (request.method === 'GET' && path === '/v1/models') return listModel(response, source)
-  const onward = request.method === 'POST' ? dialect.pathOf(path, source.model) : null
+  const onward = request.method === 'POST' ? dialects[spoken].pathOf(path, source.model) : null
   if (onward === null) return refuse(response, 404, 'Only the run’s model is served here.')
   const given = await readBody(request)
   if (given === null) return refuse(response, 413, `A request may have ${maxBodyBytes} bytes of JSON.`)
   const fetches = addressIn(given)
   if (fetches !== null) return refuse(response, 400, `Addresses are not fetched for agents (${fetches}).`)
-  const wanted = { model: source.model, cap: line.maxOutputTokens ?? usualCap, isOpenAi: source.provider === 'openai' }
-  const body = dialect.tamed(given, wanted)
-  if (typeof body === 'string') return refuse(response, 400, body)
+  const unserved = bodiesOf(line, given)
+  if (typeof unserved === 'string') return refuse(response, 400, unserved)
   const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
   if (closedMs > agentWaitsMs) book.limit.abort()
   if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
-  const shorter = 'thinking' in given ? body : dialect.tamed(given, { ...wanted, cap: Math.min(wanted.cap, shortCap) })
-  const { held, text, cap } = await setAside(line, [body, typeof shorter === 'string' ? body : shorter])
+  const asked: Asked = { given, onward, exchange: { request, response } }
+  if (await isAnswered(line, book, asked)) return
+  line.refusesTemperature = true
+  await isAnswered(line, book, asked)
+}
+
+/** The body as it goes on, and the same for a shorter answer; a sentence where it cannot go on at all. */
+function bodiesOf(line: Line, given: Body): readonly [Body, Body] | string {
+  const { source, spoken, terms } = line
+  const dialect = dialects[spoken]
+  const most = Math.min(line.maxOutputTokens ?? usualCap, terms.maxOutputTokens ?? Number.POSITIVE_INFINITY)
+  const held = (cap: number): Body | string => {
+    const body = dialect.tamed(given, { model: source.model, cap, isOpenAi: source.provider === 'openai' })
+    if (typeof body === 'string' || terms.temperature === null) return body
+    return dialect.tempered(body, line.refusesTemperature ? null : terms.temperature)
+  }
+  const body = held(most)
+  if (typeof body === 'string') return body
+  const shorter = 'thinking' in given ? body : held(Math.min(most, shortCap))
+  return [body, typeof shorter === 'string' ? body : shorter]
+}
+
+type Asked = { readonly given: Body; readonly onward: string; readonly exchange: Exchange }
+
+/** Makes the call. False: the model refused the temperature that it is held to, before it did anything; nobody heard of it. */
+async function isAnswered(line: Line, book: Book, { given, onward, exchange }: Asked): Promise<boolean> {
+  const bodies = bodiesOf(line, given)
+  if (typeof bodies === 'string') throw new Defect(`a call that was served is not: ${bodies}`)
+  const { held, text, cap } = await setAside(line, bodies)
   const settle = async (used: Amount): Promise<void> => {
     book.add(used)
     await held.settle(used)
   }
-  const record = recorderOf(held, { model: source.name, prompt: line.prompt, text, maxOutputTokens: cap })
-  await forward({ line, book, settle, record, onward, text, exchange: { request, response } })
+  const { name: model } = line.source
+  const record = recorderOf(held, { model, prompt: line.terms.prompt, text, maxOutputTokens: cap })
+  return await forward({ line, book, settle, record, onward, text, exchange })
 }
 
 type Held = { readonly held: HeldMoney; readonly text: string; readonly cap: number }
@@ -118,7 +147,7 @@ type Call = {
 /** Longer than an author's: agents send whole conversations to models that think first. */
 const usualPatience = { totalMs: 900_000, idleMs: 180_000 }
 
-async function forward(call: Call): Promise<void> {
+async function forward(call: Call): Promise<boolean> {
   const { line, book, settle, record, exchange } = call
   const patience = line.patience ?? usualPatience
   const stop = new AbortController()
@@ -134,7 +163,9 @@ async function forward(call: Call): Promise<void> {
       await settle({ micros: 0, tokens: 0 })
       record({ ...nothing, requestId, costMicros: 0, outcome: codeOf(answer.status) })
       if ((await learn(line.guards, answer)) > agentWaitsMs) book.limit.abort()
-      return await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
+      if (await isAboutTemperature(call, answer)) return false
+      await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
+      return true
     }
     await line.guards.circuit.passed()
     const isEvents = (answer.headers.get('content-type') ?? '').includes('text/event-stream')
@@ -156,10 +187,20 @@ async function forward(call: Call): Promise<void> {
       const outcome = cost ? 'answered' : endOf(book)
       record({ requestId, answer: sum.end(), tokens, costMicros: cost?.micros ?? null, outcome })
     }
+    return true
   } finally {
     clearTimeout(total)
     noMatter()
   }
+}
+
+/** Models that think take no temperature, or only one; which those are is theirs to say. An agent's own is the agent's matter. */
+async function isAboutTemperature({ line, text }: Call, answer: Response): Promise<boolean> {
+  const isOurs = line.terms.temperature !== null && temperatureIn(text) !== null
+  if (!isOurs || (answer.status !== 400 && answer.status !== 422)) return false
+  if (!/temperature/i.test(await answer.clone().text())) return false
+  await answer.body?.cancel()
+  return true
 }
 
 /** Why there is no whole answer: the work was called off, or the connection broke. */
