@@ -171,7 +171,7 @@ export type ReviewRequest = {
   }
   /** A git patch. */
   readonly patch: string
-  /** The end of what the project's tests printed, none of which failed; empty where it has none. */
+  /** The end of what the project's tests printed, none of which failed; empty where it has none, or lets them fail. */
   readonly testOutput: string
   readonly readme: string
   /** What the project asks of the model that reviews; null leaves it to the server. */

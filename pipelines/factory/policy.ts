@@ -103,12 +103,13 @@ export function gatePolicy({ settings, sources }: Pick<Policy, 'settings' | 'sou
 
 /** The policy that applies, in parts of a line for people; `goesOnToCode`: what is built is merged as well. */
 export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly string[] {
-  const { gates } = policy.settings.policies
+  const { policies, gates } = policy.settings
   const { capMicros } = limitsOf(policy.settings)
   return [
-    ...(gates['start'] ? [sayGate(policy, 'start')] : []),
+    ...(policies.gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
     ...(goesOnToCode ? [sayGate(policy, 'first-merge'), ...sayMilestones(policy)] : []),
+    ...(goesOnToCode && gates?.tests_required === false ? ['tests need not pass'] : []),
     ...(capMicros === null ? [] : [`at most ${dollars(capMicros)}`]),
     ...(policy.sources.server === null ? [] : [`under the server’s policy ${policy.sources.server.slice(0, 12)}`]),
   ]

@@ -11,10 +11,12 @@ import { openProvider } from '../agents/provider.ts'
 import { agreed, cardWhen, isAtGate, makeRepository, openTestHouse, startFactory } from './house.ts'
 import { workshopOf } from './workshop.ts'
 
-const readme = '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n'
+const oneMilestone = '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n'
+
+export const twoMilestones = `${oneMilestone}\n## Refunds\n\n- A clerk can refund an order.\n`
 
 /** Runs without a package of anybody's. */
-const files = { 'README.md': readme, Makefile: 'test:\n\tsh tests.sh\n' }
+const files = { 'README.md': oneMilestone, Makefile: 'test:\n\tsh tests.sh\n' }
 
 export const isWaitingAt =
   (gate: string) =>
@@ -27,12 +29,13 @@ export type WorkPlan = {
   /** The project's quantapilot.yml, and the server's own policy. */
   readonly settings: string
   readonly policy?: string
+  readonly readme?: string
   /** The n-th answer of a conversation goes out when this has resolved. */
   readonly ready?: (n: number) => Promise<void>
 }
 
 /** A run whose agent is about to work: a real one in the sandbox, behind the real meter. */
-export async function atWork({ commands, settings, policy, ready }: WorkPlan) {
+export async function atWork({ commands, settings, policy, readme = oneMilestone, ready }: WorkPlan) {
   const provider = await openProvider(commands, ready)
   onTestFinished(async () => void (await provider.close()))
   const open = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
@@ -60,7 +63,7 @@ export async function atWork({ commands, settings, policy, ready }: WorkPlan) {
   })
   await mkdir(join(house.dir, 'state/agents'), { recursive: true })
   await copyFile(join(import.meta.dirname, '../agents/talking-agent.mjs'), join(house.dir, 'state/agents/agent.mjs'))
-  const folder = await makeRepository(house, 'shop', { ...files, 'quantapilot.yml': settings })
+  const folder = await makeRepository(house, 'shop', { ...files, 'README.md': readme, 'quantapilot.yml': settings })
   const worker = await house.work()
   const handle = await startFactory(house, folder)
   for (const gate of ['anchor', 'first-merge']) {
