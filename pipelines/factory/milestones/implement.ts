@@ -24,7 +24,7 @@ import {
 } from './shapes.ts'
 
 /** Longest an agent may work on one try, where quantapilot.yml names no time. */
-const agentTimeoutMs = 1_800_000
+export const agentTimeoutMs = 1_800_000
 
 /** Tries after the first that tests, review or checks may send back, where quantapilot.yml names no number. */
 const defaultRetries = 2

@@ -22,8 +22,8 @@ import {
   type testJudgement,
 } from './shapes.ts'
 
-/** Seconds that a project's commands may take together, where quantapilot.yml names no time. */
-const defaultTimeoutS = 600
+/** What a project's commands may take together, where quantapilot.yml names no time. */
+export const commandsTimeoutMs = 600_000
 
 const limits: Omit<SandboxLimits, 'timeoutMs'> = {
   memoryBytes: 2_000_000_000,
@@ -120,9 +120,10 @@ async function inWorkspace<T>(
 }
 
 function runCommands({ ctx, ports, settings }: Trial, folder: string, script: string): Promise<SandboxResult> {
-  const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s ?? defaultTimeoutS
+  const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s
+  const timeoutMs = seconds === undefined ? commandsTimeoutMs : seconds * 1_000
   const order = { folder, command: ['sh', '-c', script], env: { CI: 'true' }, stdin: null, mounts: [], bridge: null }
-  return ports.workshop.sandbox.run({ ...order, limits: { ...limits, timeoutMs: seconds * 1_000 } }, ctx.signal)
+  return ports.workshop.sandbox.run({ ...order, limits: { ...limits, timeoutMs } }, ctx.signal)
 }
 
 /** Back to the agent where its change of what is installed broke it; else a person is asked. */

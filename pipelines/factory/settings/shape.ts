@@ -80,12 +80,18 @@ const gate = z
     escalateTo: policy.escalate_to ?? (policy.escalate_after === undefined ? undefined : (['admin'] satisfies Role[])),
   }))
 
-const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
+export const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
+
+export type StepName = (typeof stepNames)[number]
+
+const longestTry = 'must be a whole number from 1 to 604800, which is a week'
+
+const tryTime = z.int(longestTry).min(1, longestTry).max(604_800, longestTry)
 
 const step = z.strictObject(
   {
     name: z.enum(stepNames, `must be one of ${stepNames.join(', ')}`).describe('Which step.'),
-    timeout_s: wholeFrom(1).optional().describe('Seconds one try may take. Default: the step’s own limit.'),
+    timeout_s: tryTime.optional().describe('Seconds one try may take, a week at most. Default: the step’s own limit.'),
     retries: wholeFrom(0).optional().describe('Tries after the first. Default: the step’s own limit.'),
     tokens_budget: wholeFrom(1).optional().describe('Most tokens the step may use. Default: what the run has left.'),
   },
