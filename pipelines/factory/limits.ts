@@ -45,7 +45,7 @@ export function withLimits(name: string, kind: StepKind): StepKind {
   return {
     ...kind,
     limits: async (ctx) => limitsFor(kind, entry, (await policyOf(ctx)).settings),
-    run: step === null ? kind.run : (ctx) => kind.run(underBudget(ctx, step)),
+    run: (ctx) => kind.run(step === null ? ctx : underBudget(ctx, step)),
   }
 }
 

@@ -108,6 +108,7 @@ export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly strin
   return [
     ...(policies.gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
+    ...(gates?.docs_lint === false ? ['documents need not pass the lint'] : []),
     ...(goesOnToCode ? [sayGate(policy, 'first-merge'), ...sayMilestones(policy)] : []),
     ...(goesOnToCode && gates?.tests_required === false ? ['tests need not pass'] : []),
     ...(capMicros === null ? [] : [`at most ${dollars(capMicros)}`]),

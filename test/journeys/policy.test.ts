@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
+import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
+import type { Author, Writing } from '../../core/ports.ts'
 import { administer } from '../support/administer.ts'
 import { hasSandbox } from '../support/has-sandbox.ts'
-import { agreed, cardWhen } from '../support/house.ts'
+import { agreed, cardWhen, isAtEnd, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
 import { atWork, isWaitingAt, twoMilestones } from '../support/real-work.ts'
+import { scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const passes = 'echo true >> tests.sh'
 
@@ -50,3 +53,51 @@ test.runIf(hasSandbox)(
     }
   },
 )
+
+/** Writes what the built-in author does, with links that lead nowhere, however often it is told. */
+function carelessAuthor(): Author {
+  const author = createBuiltinAuthor()
+  const broken = (writing: Writing): Writing => ({
+    ...writing,
+    documents: writing.documents.map(({ path, text }) => ({ path, text: `${text}\n[more](nowhere.md)\n` })),
+  })
+  return {
+    ...author,
+    writeAnchor: async (request, desk) => broken(await author.writeAnchor(request, desk)),
+    writeSuite: async (request, desk) => broken(await author.writeSuite(request, desk)),
+  }
+}
+
+test.runIf(hasSandbox)(
+  'where documents need not pass the lint, those that do not go to people, who are told',
+  { timeout: 90_000 },
+  async () => {
+    const workshop = workshopOf(scriptedAgent(() => Promise.resolve()))
+    const house = await openTestHouse({}, null, { codeHost: null, git: {}, author: carelessAuthor(), workshop })
+    const settings = 'gates: { docs_lint: false }\n'
+    const folder = await makeRepository(house, 'shop', { 'README.md': twoMilestones, 'quantapilot.yml': settings })
+    await house.work()
+    const handle = await startFactory(house, folder)
+    const anchor = await cardWhen(house, handle, isWaitingAt('anchor'))
+    expect(anchor.outlook?.policy).toContain('documents need not pass the lint')
+    expect(anchor.gates.at(-1)?.subject.risks).toContainEqual(
+      expect.stringMatching(/^The lint has 1 error in ANCHOR\.md, first: docs\/ANCHOR\.md:\d+ \S+: .*nowhere\.md/),
+    )
+    agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+    const merge = await cardWhen(house, handle, isWaitingAt('first-merge'))
+    expect(merge.gates.at(-1)?.subject.risks).toEqual([
+      expect.stringContaining('The lint has 12 errors in the documents, first: docs/00_overview.md:'),
+    ])
+  },
+)
+
+test('documents that do not pass the lint fail the run where policy says nothing, or the server demands it', async () => {
+  for (const policy of ['', 'gates: { docs_lint: true }\n']) {
+    const house = await openTestHouse({}, null, { codeHost: null, git: {}, author: carelessAuthor(), policy })
+    const settings = policy === '' ? '' : 'gates: { docs_lint: false }\n'
+    const folder = await makeRepository(house, 'shop', { 'README.md': twoMilestones, 'quantapilot.yml': settings })
+    await house.work()
+    const card = await cardWhen(house, await startFactory(house, folder), isAtEnd)
+    expect(card).toMatchObject({ state: 'failed', reason: expect.stringContaining('do not pass the lint') })
+  }
+})
