@@ -5,7 +5,7 @@ import type { StepContext } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import type { ReadOutput } from './shapes.ts'
 import type { ServerPolicy, Settings } from './settings/settings.ts'
-import { parseCeiling, parseSettings, sayFindings } from './settings/settings.ts'
+import { parseCeiling, parsePinned, parseSettings, sayFindings } from './settings/settings.ts'
 import { tightenedBy } from './settings/tighten.ts'
 import { decode, refuse } from './text.ts'
 
@@ -47,7 +47,7 @@ export async function readPolicy(
 /** The policy of this run, as its first step pinned it, whatever either file says today. */
 export async function pinnedPolicy(ctx: StepContext, read: ReadOutput): Promise<Policy> {
   const sources = { file: read.settingsSha256, server: read.serverPolicySha256 }
-  const parsed = parseSettings((await pinned(ctx, sources.file)) ?? '', settingsName)
+  const parsed = parsePinned((await pinned(ctx, sources.file)) ?? '', settingsName)
   if (!parsed.ok) throw refuse(`The pinned ${settingsName} does not parse any more: start a new run with /run.`)
   const text = await pinned(ctx, sources.server)
   const own = text === null ? null : parseCeiling(text, serverName)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Role } from '../../../core/model/plan.ts'
 import { decidingRoles } from '../../../core/model/plan.ts'
-import { duration, envName, gateName, amount, listed, path, wholeFrom, yesNo, zone } from './values.ts'
+import { duration, gateName, amount, listed, path, wholeFrom, yesNo, zone } from './values.ts'
 
 /** The shape of quantapilot.yml. Messages complete the sentence "<key> …"; descriptions are what editors show. */
 
@@ -191,10 +191,6 @@ export const settingsShape = z.strictObject(
     gates: gates.optional().describe('What must be green before a gate opens.'),
     limits: limits.optional().describe('Limits of a whole run. The server’s own limits hold as well.'),
     policies: policies.default({ gates: {} }).describe('Merging, gates, paths, retention.'),
-    env_refs: z
-      .record(z.string(), envName, block)
-      .optional()
-      .describe('Environment variables that the project may use: a name of yours, and the name of the variable.'),
   },
   block,
 )

@@ -9,8 +9,8 @@ type Refuse = (sentence: string) => void
 
 /**
  * The file under the server's ceiling, which it can only tighten: limits are the lower of the two, what the server demands stays
- * demanded, paths must pass both. What the file leaves out is the server's. Stack, models, merge method, reminders and env_refs
- * are choices and no limits, so the file's own hold. Nobody may decide, now or later, whom the server does not let decide.
+ * demanded, paths must pass both. What the file leaves out is the server's. Stack, models, merge method and reminders are
+ * choices and no limits, so the file's own hold. Nobody may decide, now or later, whom the server does not let decide.
  */
 export function tightenedBy(ceiling: Ceiling, settings: Settings): Tightened {
   const clamped: string[] = []
