@@ -34,9 +34,19 @@ export type Pipeline<Input extends Json = Json> = {
   readonly cleanUp: StepItem | null
 }
 
+/** What the settings of one run make of a step's limits; null leaves the kind's own. */
+export type StepLimits = {
+  /** Of one try. */
+  readonly timeoutMs: number | null
+  /** Tries after the first, where another try can help at all. */
+  readonly retries: number | null
+}
+
 export type StepKind = {
   readonly timeoutMs: number
   readonly retry: RetryClass
+  /** Read before each try; what it throws is the try's. Left out: the kind's own limits hold in every run. */
+  readonly limits?: (ctx: StepContext) => Promise<StepLimits>
   /** What a pause does to a try under way: let it finish, or abort it and run it again on resume. */
   readonly onPause: 'finish' | 'abort'
   /**

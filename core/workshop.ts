@@ -136,6 +136,9 @@ export type AgentTask = {
   readonly model: string | null
   /** False where another model than that, or the server's first, needs a decision before. */
   readonly mayChange: boolean
+  /** What each call is held to; null leaves it to the meter, and to the agent. */
+  readonly maxOutputTokens: number | null
+  readonly temperature: number | null
   readonly timeoutMs: number
 }
 
@@ -155,6 +158,8 @@ export interface CodingAgent {
   readonly name: string
   /** The model it asks unless a task names another, as configuration spells it; null: there is none that it can speak to. */
   readonly model: string | null
+  /** Whether its calls can be held to the length and the temperature of a task. */
+  readonly keepsTerms: boolean
   /** Null when it can work here; else a sentence with what to install. */
   missing(): Promise<string | null>
   /** Changes files in the task's folder. Throws BUDGET_EXCEEDED when a call was refused for money, and ends the agent then. */
@@ -171,7 +176,7 @@ export type ReviewRequest = {
   }
   /** A git patch. */
   readonly patch: string
-  /** The end of what the project's tests printed, none of which failed; empty where it has none. */
+  /** The end of what the project's tests printed, none of which failed; empty where it has none, or lets them fail. */
   readonly testOutput: string
   readonly readme: string
   /** What the project asks of the model that reviews; null leaves it to the server. */
@@ -341,6 +346,16 @@ export type MeterLine = {
   close(): Promise<void>
 }
 
+/** What the calls of one agent at work are held to, whatever it asks for itself. */
+export type CallTerms = {
+  /** What its prompt begins with, for the record of each call. */
+  readonly prompt: PromptRef | null
+  /** Most tokens of output of a call; null leaves it to the meter. */
+  readonly maxOutputTokens: number | null
+  /** 0 to 1; null leaves it to the agent. A model that refuses one is asked without. */
+  readonly temperature: number | null
+}
+
 /** Stands between an agent and a provider: holds the key, caps the output, reserves before it forwards, settles after. */
 export interface ModelMeter {
   /** As configuration spells it: `openai/gpt-5.5`, and as its provider does: `gpt-5.5`. */
@@ -348,8 +363,9 @@ export interface ModelMeter {
   readonly model: string
   /** The interfaces it can be reached by. */
   readonly speaks: readonly ModelInterface[]
+  /** False where only the two ends can read what a call asks for. */
+  readonly keepsTerms: boolean
   /** Milliseconds until calls are worth making; 0: now. */
   waitMs(): Promise<number>
-  /** `prompt` goes into the record of each call. */
-  open(speaks: ModelInterface, desk: AuthorDesk, prompt: PromptRef | null): Promise<MeterLine>
+  open(speaks: ModelInterface, desk: AuthorDesk, terms: CallTerms): Promise<MeterLine>
 }

@@ -14,6 +14,7 @@ function aMeter(name: string, isLimited: () => boolean) {
     name,
     model: name,
     speaks: ['openai-chat'],
+    keepsTerms: true,
     waitMs: () => Promise.resolve(state.waitMs),
     open: async () => {
       state.lines++
@@ -95,6 +96,8 @@ const task = {
   promptRef: { id: 'build', version: '1', sha256: '' },
   model: null,
   mayChange: true,
+  maxOutputTokens: null,
+  temperature: null,
   timeoutMs: 10_000,
 }
 

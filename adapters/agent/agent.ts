@@ -46,6 +46,7 @@ export function createCodingAgent(options: AgentOptions): CodingAgent {
   return {
     name: program.name,
     model: usable(options)[0]?.meter.name ?? null,
+    keepsTerms: usable(options).every(({ meter }) => meter.keepsTerms),
     missing: async () => {
       if (usable(options).length === 0)
         return `${program.name} cannot speak to the provider of any model in QP_MODEL: name another one (docs/agents.md).`
@@ -83,7 +84,9 @@ async function workWith(options: AgentOptions, order: Order, able: readonly Spok
   if (typeof chosen === 'number') throw noneReady(options, chosen)
   const others = able.filter(({ meter }) => meter !== chosen.meter)
   const progress = (text: string): void => order.desk.progress(`${options.program.name}: ${text}`)
-  const line = await chosen.meter.open(chosen.spoken, { ...order.desk, progress }, order.task.promptRef)
+  const { promptRef: prompt, maxOutputTokens, temperature } = order.task
+  const terms = { prompt, maxOutputTokens, temperature }
+  const line = await chosen.meter.open(chosen.spoken, { ...order.desk, progress }, terms)
   const change = new AbortController()
   const onLimit = async (): Promise<void> => {
     if (typeof (await firstReady(others)) !== 'number')

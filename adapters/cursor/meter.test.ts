@@ -57,7 +57,11 @@ async function openLine({ holds = Infinity, ourKey, url, reserving, ...plan }: P
   const settings = { model: 'composer-2', apiKey: ourKey ?? server.key, baseUrl: url ?? server.url, turn }
   const onRefused = (says: string): void => void refused.push(says)
   const meter = createCursorMeter({ settings, guards, tmpDir: tmpdir(), onRefused, patience })
-  const line = await meter.open('cursor', desk, { id: 'build', version: '1', sha256: 'f' })
+  const line = await meter.open('cursor', desk, {
+    prompt: { id: 'build', version: '1', sha256: 'f' },
+    maxOutputTokens: null,
+    temperature: null,
+  })
   onTestFinished(() => line.close())
   return { meter, line, server, held, settled, records, refused, learned, ended }
 }

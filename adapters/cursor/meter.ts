@@ -66,8 +66,9 @@ export function createCursorMeter({ onRefused, ...options }: CursorMeterOptions)
     name,
     model: settings.model,
     speaks: ['cursor'],
+    keepsTerms: false,
     waitMs: async () => (await guards.gate.waitMs()) || (await guards.circuit.waitMs()),
-    open: async (_, desk, prompt) => {
+    open: async (_, desk, { prompt }) => {
       const line: Line = {
         ...options,
         guards: asWitness(guards),

@@ -2,7 +2,7 @@ import { MoneyRefused } from '../model/money-request.ts'
 import type { Outcome } from '../model/outcome.ts'
 import { Defect, Fault } from '../model/problem.ts'
 import type { Run } from '../model/run.ts'
-import type { StepKind } from '../pipeline.ts'
+import type { StepContext, StepKind } from '../pipeline.ts'
 import type { Place } from './step-context.ts'
 import { LeaseLost, stepContext } from './step-context.ts'
 
@@ -14,9 +14,18 @@ export class Attempt {
   readonly #controller = new AbortController()
   readonly #kind: StepKind
   #cause: StopCause | null = null
+  #timeoutMs: number
+  #retries: number | null = null
+  #timer: NodeJS.Timeout | undefined
 
   constructor(kind: StepKind) {
     this.#kind = kind
+    this.#timeoutMs = kind.timeoutMs
+  }
+
+  /** Tries after the first that the run's own settings allow the step; null leaves it to its kind. */
+  get retries(): number | null {
+    return this.#retries
   }
 
   get cause(): StopCause | null {
@@ -37,25 +46,42 @@ export class Attempt {
    * ignores its signal is left behind after `patienceMs`; its result is thrown away.
    */
   async run(place: Omit<Place, 'signal'>): Promise<Outcome> {
-    const timers = this.#timers(place.run)
+    const deadline = this.#deadlineOf(place.run)
     const left = this.#leftBehind()
+    this.#setTimer()
     try {
-      const body = this.#kind.run(stepContext({ ...place, signal: this.#controller.signal }))
+      const body = this.#body(stepContext({ ...place, signal: this.#controller.signal }))
       return checked(await Promise.race([body, left]))
     } catch (error) {
       return this.#outcomeOf(error)
     } finally {
-      for (const timer of timers) clearTimeout(timer)
+      clearTimeout(deadline)
+      clearTimeout(this.#timer)
       // Whatever the body took for the time of its try is given back now.
       this.#controller.abort(over)
     }
   }
 
-  #timers(run: Run): readonly NodeJS.Timeout[] {
-    const timers = [setTimeout(() => this.stop('timeout'), this.#kind.timeoutMs)]
-    if (run.deadlineInMs !== null)
-      timers.push(setTimeout(() => this.stop('deadline'), Math.min(run.deadlineInMs, maxTimerMs)))
-    return timers
+  async #body(ctx: StepContext): Promise<Outcome> {
+    if (this.#kind.limits) {
+      const { timeoutMs, retries } = await this.#kind.limits(ctx)
+      ctx.signal.throwIfAborted()
+      this.#timeoutMs = timeoutMs ?? this.#kind.timeoutMs
+      this.#retries = retries
+      this.#setTimer()
+    }
+    return await this.#kind.run(ctx)
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.stop('timeout'), Math.min(this.#timeoutMs, maxTimerMs))
+  }
+
+  #deadlineOf({ deadlineInMs }: Run): NodeJS.Timeout | undefined {
+    return deadlineInMs === null
+      ? undefined
+      : setTimeout(() => this.stop('deadline'), Math.min(deadlineInMs, maxTimerMs))
   }
 
   #leftBehind(): Promise<never> {
@@ -80,7 +106,7 @@ export class Attempt {
 
   #stopped(cause: StopCause): Outcome {
     if (cause === 'timeout') {
-      const message = `The step took longer than ${Math.round(this.#kind.timeoutMs / 1000)} s.`
+      const message = `The step took longer than ${Math.round(this.#timeoutMs / 1000)} s.`
       return { kind: 'fault', code: 'UPSTREAM_TIMEOUT', message, retryable: true, retryAfterMs: null }
     }
     if (cause === 'deadline') return deadlineFault

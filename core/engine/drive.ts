@@ -82,6 +82,7 @@ export class Drive {
     if (outcome.kind === 'aborted' && this.#mustLetGo()) return null
     const context = {
       retry: this.#kindOf(recipe as Pipeline)?.retry ?? 'never',
+      retries: this.#retries(),
       backoff: this.#vehicle.settings.backoff,
       random: Math.random(),
       gateId: uuidv7(),
@@ -100,6 +101,10 @@ export class Drive {
   #mustLetGo(): boolean {
     const cause = this.#attempt?.cause
     return cause === 'shutdown' || cause === 'lease' || !this.#vehicle.lease.holds
+  }
+
+  #retries(): number | null {
+    return this.#attempt?.retries ?? null
   }
 
   #kindOf(recipe: Pipeline) {

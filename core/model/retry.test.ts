@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { limitDelayMs, productionBackoff, retryDelayMs } from './retry.ts'
 
-const failed = { code: 'RATE_LIMIT', retryable: true, retryAfterMs: null, attempt: 1 } as const
+const failed = { code: 'RATE_LIMIT', retryable: true, retryAfterMs: null, attempt: 1, retries: null } as const
 
 test.each([
   [1, 2_000],
@@ -33,6 +33,25 @@ test('invalid model output gets one repair', () => {
   const invalid = { ...failed, code: 'MODEL_OUTPUT_INVALID' } as const
   expect(retryDelayMs(invalid, 'generation', productionBackoff, 0)).toBe(0)
   expect(retryDelayMs({ ...invalid, attempt: 2 }, 'generation', productionBackoff, 0)).toBeNull()
+})
+
+test.each([
+  ['io', 0, 1],
+  ['io', 9, 10],
+  ['generation', 1, 2],
+  ['generation', 9, 10],
+  ['never', 9, 1],
+] as const)('a step of class %s that policy gives %i more tries has %i', (retry, retries, tries) => {
+  const delays = Array.from({ length: tries }, (_, index) =>
+    retryDelayMs({ ...failed, retries, attempt: index + 1 }, retry, productionBackoff, 1),
+  )
+  expect(delays.map((delay) => delay === null)).toEqual(delays.map((_, index) => index === tries - 1))
+})
+
+test('policy gives invalid model output no second repair, and may take the first away', () => {
+  const invalid = { ...failed, code: 'MODEL_OUTPUT_INVALID' } as const
+  expect(retryDelayMs({ ...invalid, retries: 9, attempt: 2 }, 'generation', productionBackoff, 0)).toBeNull()
+  expect(retryDelayMs({ ...invalid, retries: 0 }, 'generation', productionBackoff, 0)).toBeNull()
 })
 
 test.each(['VALIDATION_ERROR', 'PRECONDITION_FAILED', 'NO_SPACE', 'FATAL'] as const)(

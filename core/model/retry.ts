@@ -28,6 +28,8 @@ export type FailedTry = {
   readonly retryAfterMs: number | null
   /** Ordinal of the try that failed, from 1. */
   readonly attempt: number
+  /** Tries after the first that the run's own settings allow; null leaves it to the step's class. */
+  readonly retries: number | null
 }
 
 /**
@@ -36,10 +38,15 @@ export type FailedTry = {
  */
 export function retryDelayMs(failed: FailedTry, retry: RetryClass, backoff: Backoff, random: number): number | null {
   if (!failed.retryable || final.has(failed.code)) return null
-  const allowed = failed.code === 'MODEL_OUTPUT_INVALID' ? attemptsForInvalidOutput : attemptsOf[retry]
-  if (failed.attempt >= allowed) return null
+  if (failed.attempt >= attemptsFor(failed, retry)) return null
   const step = Math.min(backoff.capMs, backoff.baseMs * 2 ** (failed.attempt - 1))
   return Math.max(Math.round(step * random), failed.retryAfterMs ?? 0)
+}
+
+function attemptsFor({ code, retries }: FailedTry, retry: RetryClass): number {
+  const asked = retries === null || retry === 'never' ? null : 1 + retries
+  if (code !== 'MODEL_OUTPUT_INVALID') return asked ?? attemptsOf[retry]
+  return Math.min(asked ?? attemptsForInvalidOutput, attemptsForInvalidOutput)
 }
 
 /** Callers that were told the same time come back spread over this part of it, and over no more than so long. */
@@ -50,7 +57,11 @@ const mostSpreadMs = 10_000
  * Milliseconds until the next try of a call that was told when it may come again; null when it was not. Whoever asks us to
  * wait is well, so that such a wait uses up no try.
  */
-export function limitDelayMs(failed: Omit<FailedTry, 'attempt'>, retry: RetryClass, random: number): number | null {
+export function limitDelayMs(
+  failed: Omit<FailedTry, 'attempt' | 'retries'>,
+  retry: RetryClass,
+  random: number,
+): number | null {
   const { code, retryable, retryAfterMs } = failed
   if (code !== 'RATE_LIMIT' || !retryable || retryAfterMs === null || retry === 'never') return null
   return Math.round(retryAfterMs + random * Math.min(retryAfterMs * spread, mostSpreadMs))

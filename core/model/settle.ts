@@ -13,6 +13,8 @@ import { gateDraft, notWaiting, transition } from './transition.ts'
 /** What settling needs besides the run and the outcome; chance and new ids come in as arguments. */
 export type SettleContext = {
   readonly retry: RetryClass
+  /** Tries of the step after the first that the run's own settings allow; null, or left out, leaves it to the class. */
+  readonly retries?: number | null
   readonly backoff: Backoff
   /** 0 to 1. */
   readonly random: number
@@ -214,7 +216,7 @@ function settleFault(run: Run, fault: Extract<Outcome, { kind: 'fault' }>, conte
     const told = keepsReason(run) ? {} : { reasonCode: fault.code, reason: fault.message }
     return park(run, { ...tried, ...told, failures: run.failures, ...waitsFor('time', null, limitMs) }, record('retry'))
   }
-  const failed = { ...fault, attempt: run.failures + 1 }
+  const failed = { ...fault, attempt: run.failures + 1, retries: context.retries ?? null }
   const delayMs = retryDelayMs(failed, context.retry, context.backoff, context.random)
   if (delayMs === null) return failedRun(run, tried, { code: fault.code, message: fault.message }, record('failed'))
   return park(run, { ...tried, ...waitsFor('time', null, delayMs) }, record('retry'))

@@ -3,6 +3,7 @@ import type { Pipeline, StepKind } from '../../core/pipeline.ts'
 import { milestoneSteps } from './milestones/steps.ts'
 import { documentsBlock } from './milestones/block.ts'
 import { withFreshCap } from './fresh-cap.ts'
+import { withLimits } from './limits.ts'
 import { type FactoryPorts, runCap } from './ports.ts'
 import { presentModels } from './models.ts'
 import { publishDocuments, removeBranch } from './publish.ts'
@@ -42,7 +43,7 @@ export const factory = ({
   }),
   deadlineMs: null,
   cap: runCap,
-  steps: mapValues(withFreshCap({ source, serverPolicy }), {
+  steps: limited(withFreshCap({ source, serverPolicy }), {
     read: readRepository({ source, author, models, codeHost, workshop, serverPolicy }),
     models: presentModels,
     anchor: writeAnchor(author),
@@ -55,8 +56,8 @@ export const factory = ({
   cleanUp: { type: 'step', id: 'clean-up', kind: 'remove-branch', title: 'cleaning up' },
 })
 
-const mapValues = (change: (kind: StepKind) => StepKind, kinds: Readonly<Record<string, StepKind>>) =>
-  Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, change(kind)]))
+const limited = (change: (kind: StepKind) => StepKind, kinds: Readonly<Record<string, StepKind>>) =>
+  Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, change(withLimits(name, kind))]))
 
 /** Holds until the first step has read the project's own policy, which then takes its place. */
 const defaultPolicy: GatePolicy = {

@@ -38,6 +38,15 @@ export function checkModels(
   }
 }
 
+/** A sentence for each wish that the agent here cannot be held to. */
+export function unkeptTerms({ models }: Settings, workshop: FactoryPorts['workshop']): readonly string[] {
+  if (workshop === null || workshop.agent.keepsTerms) return []
+  const { name } = workshop.agent
+  return (['max_output_tokens', 'temperature'] as const)
+    .filter((key) => models?.dev?.[key] !== undefined)
+    .map((key) => `models.dev.${key}: nothing holds ${name} to it, because only its own servers can read its calls.`)
+}
+
 /** The models of the last run that succeeded, where these are others and the project wants people to decide about that. */
 export function modelsBefore({ policies }: Settings, now: Models, earlier: readonly EarlierRun[]): Models | null {
   if (!policies.model_change_requires_gate) return null

@@ -5,7 +5,7 @@ import type { StepContext } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import type { ReadOutput } from './shapes.ts'
 import type { ServerPolicy, Settings } from './settings/settings.ts'
-import { parseCeiling, parseSettings, sayFindings } from './settings/settings.ts'
+import { parseCeiling, parsePinned, parseSettings, sayFindings } from './settings/settings.ts'
 import { tightenedBy } from './settings/tighten.ts'
 import { decode, refuse } from './text.ts'
 
@@ -47,7 +47,7 @@ export async function readPolicy(
 /** The policy of this run, as its first step pinned it, whatever either file says today. */
 export async function pinnedPolicy(ctx: StepContext, read: ReadOutput): Promise<Policy> {
   const sources = { file: read.settingsSha256, server: read.serverPolicySha256 }
-  const parsed = parseSettings((await pinned(ctx, sources.file)) ?? '', settingsName)
+  const parsed = parsePinned((await pinned(ctx, sources.file)) ?? '', settingsName)
   if (!parsed.ok) throw refuse(`The pinned ${settingsName} does not parse any more: start a new run with /run.`)
   const text = await pinned(ctx, sources.server)
   const own = text === null ? null : parseCeiling(text, serverName)
@@ -103,12 +103,14 @@ export function gatePolicy({ settings, sources }: Pick<Policy, 'settings' | 'sou
 
 /** The policy that applies, in parts of a line for people; `goesOnToCode`: what is built is merged as well. */
 export function sayPolicy(policy: Policy, goesOnToCode: boolean): readonly string[] {
-  const { gates } = policy.settings.policies
+  const { policies, gates } = policy.settings
   const { capMicros } = limitsOf(policy.settings)
   return [
-    ...(gates['start'] ? [sayGate(policy, 'start')] : []),
+    ...(policies.gates['start'] ? [sayGate(policy, 'start')] : []),
     sayGate(policy, 'anchor'),
+    ...(gates?.docs_lint === false ? ['documents need not pass the lint'] : []),
     ...(goesOnToCode ? [sayGate(policy, 'first-merge'), ...sayMilestones(policy)] : []),
+    ...(goesOnToCode && gates?.tests_required === false ? ['tests need not pass'] : []),
     ...(capMicros === null ? [] : [`at most ${dollars(capMicros)}`]),
     ...(policy.sources.server === null ? [] : [`under the server’s policy ${policy.sources.server.slice(0, 12)}`]),
   ]

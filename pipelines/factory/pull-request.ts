@@ -2,7 +2,9 @@ import { documentSuite } from '../../core/model/document-suite.ts'
 import type { StepContext } from '../../core/pipeline.ts'
 import { z } from 'zod'
 import type { CodeHost, DecisionRecord, PullRequest, Snapshot } from '../../core/ports.ts'
+import { inert } from './quiet.ts'
 import { pullRequest, readOutput, writingOutput } from './shapes.ts'
+import { sayAllUnlinted } from './unlinted.ts'
 
 type Published = { readonly snapshot: Snapshot; readonly branch: string; readonly commit: string }
 
@@ -101,6 +103,7 @@ async function bodyOf(
         `- Gate ${gate}: \`${artifact}\` approved by ${role} \`${pseudonym}\` on ${decidedOn}, sha256 \`${sha256}\``,
     ),
     `- Author: ${read.author}`,
+    ...(await sayAllUnlinted(ctx)).map((each) => `- ${inert(each)}`),
     '',
     '## Undo',
     '',

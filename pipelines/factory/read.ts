@@ -2,7 +2,7 @@ import { dollars } from '../../core/model/amount.ts'
 import type { EarlierRun, StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Snapshot, SourceControl } from '../../core/ports.ts'
 import { estimate } from './estimate.ts'
-import { checkModels, modelsBefore, modelsOf } from './models.ts'
+import { checkModels, modelsBefore, modelsOf, unkeptTerms } from './models.ts'
 import type { Policy } from './policy.ts'
 import { gatePolicy, limitsOf, readPolicy, sayPolicy } from './policy.ts'
 import type { FactoryInput, ReadOutput } from './shapes.ts'
@@ -89,7 +89,7 @@ function outlookOf(
       goesOnToCode,
     }),
     policy: sayPolicy(policy, goesOnToCode),
-    clamped: policy.clamped,
+    clamped: [...policy.clamped, ...unkeptTerms(policy.settings, workshop)],
   }
 }
 

@@ -113,6 +113,8 @@ export const writingOutput = z.object({
   risks: z.array(z.string()),
   /** Where the budget made it be written in a cheaper way than usual. */
   economies: z.array(z.string()).default([]),
+  /** Errors of the lint that it was let pass with, a line each. */
+  unlinted: z.array(z.string()).default([]),
   /** Who wrote it, where that is somebody else than the run's author. */
   insteadOf: z.object({ author: z.string(), why: z.string() }).nullable().default(null),
 })

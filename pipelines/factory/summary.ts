@@ -7,6 +7,7 @@ import { idOf, merged, milestonesOutput } from './milestones/shapes.ts'
 import { phaseOf } from './estimate.ts'
 import { reversalWords } from './reversals.ts'
 import { publishOutput, type ReadOutput, readOutput, writingOutput } from './shapes.ts'
+import { sayAllUnlinted } from './unlinted.ts'
 
 /** Last step: what was made, what it cost against the estimate, and how to undo it. */
 export const summarize: StepKind = {
@@ -28,6 +29,7 @@ export const summarize: StepKind = {
       ...[anchor, suite].flatMap(({ insteadOf }) =>
         insteadOf ? [`- Written without ${insteadOf.author}: ${insteadOf.why}`] : [],
       ),
+      ...(await sayAllUnlinted(ctx)).map((each) => `- ${each}`),
       `- Documents: ${anchor.documents.length + suite.documents.length} on branch ${published.branch}, commit ${published.commit}`,
       ...(published.pullRequest ? [`- Pull request: ${published.pullRequest.url}`] : []),
       `- Requirements: ${anchor.requirementCount}; open questions: ${anchor.questions.length}`,

@@ -7,9 +7,10 @@ import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Author, AuthorRequest, Finding, WrittenDocument, Writing } from '../../core/ports.ts'
 import { deskFor } from './desk.ts'
 import type { LintOptions } from './lint/lint.ts'
-import { gatePolicy, pinnedPolicy } from './policy.ts'
+import { gatePolicy, pinnedPolicy, type Policy } from './policy.ts'
 import type { ReadOutput, WritingOutput } from './shapes.ts'
 import { readOutput, writingOutput } from './shapes.ts'
+import { sayUnlinted } from './unlinted.ts'
 import type { Settings } from './settings/settings.ts'
 
 const anchorPath = 'docs/ANCHOR.md'
@@ -25,7 +26,8 @@ export const writeAnchor = (author: Author): StepKind => ({
     const policy = await pinnedPolicy(ctx, read)
     const desk = deskFor(ctx, policy, { step: 'doc', milestone: null })
     const write: Write = (by, asked) => by.writeAnchor(asked, desk)
-    const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check: checkAnchor }))
+    const task = { write, check: checkAnchor, mustPass: mustPass(policy) }
+    const { output, artifacts } = await keep(ctx, await writeChecked(author, request, task))
     const [artifact] = artifacts
     if (!artifact)
       throw new Fault({ code: 'MODEL_OUTPUT_INVALID', message: 'The author wrote no ANCHOR.md.', retryable: true })
@@ -50,9 +52,11 @@ export const writeSuite = (author: Author): StepKind => ({
     const request = await requestOf(ctx, read)
     const check: Check = (documents) =>
       lint([anchor, ...documents], { expectWholeSuite: true, otherPaths: new Set([read.readme.path]) })
-    const desk = deskFor(ctx, await pinnedPolicy(ctx, read), { step: 'doc', milestone: null })
+    const policy = await pinnedPolicy(ctx, read)
+    const desk = deskFor(ctx, policy, { step: 'doc', milestone: null })
     const write: Write = (by, asked) => by.writeSuite(asked, desk)
-    const { output, artifacts } = await keep(ctx, await writeChecked(author, request, { write, check }))
+    const task = { write, check, mustPass: mustPass(policy) }
+    const { output, artifacts } = await keep(ctx, await writeChecked(author, request, task))
     return { kind: 'done', output, artifacts }
   },
 })
@@ -82,21 +86,29 @@ function tuningOf({ models, policies }: Settings): AuthorRequest['tuning'] {
 
 type Write = (author: Author, request: AuthorRequest) => Promise<Writing>
 type Check = (documents: readonly WrittenDocument[]) => Promise<readonly Finding[]>
-type Task = { readonly write: Write; readonly check: Check }
-type Written = Writing & Pick<WritingOutput, 'insteadOf'>
+type MustPass = (finding: Finding) => boolean
+type Task = { readonly write: Write; readonly check: Check; readonly mustPass: MustPass }
+type Written = Writing & Pick<WritingOutput, 'insteadOf' | 'unlinted'>
+
+/** What nobody could go on from, whatever the project lets pass. */
+const needed: ReadonlySet<string> = new Set(['document-missing', 'document-too-large', 'document-tangled'])
+
+const mustPass = ({ settings }: Policy): MustPass =>
+  settings.gates?.docs_lint === false ? ({ rule }) => needed.has(rule) : () => true
 
 /**
- * Writes and judges; what fails is written once more with the errors as input. What fails again is written by the author's
- * fallback where it has one, and else the run fails with the list.
+ * Writes and judges; what fails is written once more with the errors as input. What fails again goes to people where the project
+ * lets it, and is else written by the author's fallback; where it has none the run fails with the list.
  */
 async function writeChecked(author: Author, request: AuthorRequest, task: Task): Promise<Written> {
   const { write, check } = task
   const first = await write(author, request)
   const errors = errorsOf(await check(first.documents))
-  if (errors.length === 0) return { ...first, insteadOf: null }
+  if (errors.length === 0) return { ...first, insteadOf: null, unlinted: [] }
   const second = await write(author, { ...request, repair: errors, previous: first.documents })
-  const left = errorsOf(await check(second.documents))
-  if (left.length === 0) return { ...second, insteadOf: null }
+  const found = await check(second.documents)
+  const left = errorsOf(found.filter(task.mustPass))
+  if (left.length === 0) return { ...second, insteadOf: null, unlinted: errorsOf(found) }
   if (author.fallback) {
     const why = `what it wrote did not pass the lint after one repair: ${left[0]}`
     return { ...(await writeChecked(author.fallback, request, task)), insteadOf: { author: author.name, why } }
@@ -142,9 +154,9 @@ async function keep(ctx: StepContext, writing: Written): Promise<{ output: Writi
   for (const { path, text } of writing.documents)
     artifacts.push(await ctx.save(path, encoder.encode(text), 'text/markdown'))
   const documents = artifacts.map(({ name, sha256, sizeBytes }) => ({ path: name, sha256, sizeBytes }))
-  const { requirementCount, questions, risks, insteadOf, economies = [] } = writing
+  const { requirementCount, questions, risks, insteadOf, unlinted, economies = [] } = writing
   const said = { questions: [...questions], risks: [...risks], economies: [...economies] }
-  return { output: { documents, requirementCount, ...said, insteadOf }, artifacts }
+  return { output: { documents, requirementCount, ...said, insteadOf, unlinted }, artifacts }
 }
 
 type Presented = { readonly output: WritingOutput; readonly artifact: ArtifactRef }
@@ -155,7 +167,7 @@ async function anchorSubject(ctx: StepContext, read: ReadOutput, { output, artif
   return {
     artifact,
     what: `ANCHOR.md of ${read.snapshot.name}: what will be built, for whom, and what not`,
-    risks: [...output.risks, ...output.economies],
+    risks: [...output.risks, ...output.economies, ...sayUnlinted('ANCHOR.md', output)],
     questions: output.questions.map(
       (question) =>
         `${question.id} ${question.text}${question.line === null ? '' : ` (${read.readme.path}:${question.line})`}`,

@@ -36,7 +36,7 @@ test.runIf(hasSandbox)(
     const foundry = await openFoundry({ host: 'folder', commands: [], agent: { folder, variables } })
     const { state } = foundry
     await foundry.start()
-    const settings = 'models: { dev: { model: composer-2 } }\n'
+    const settings = 'models: { dev: { model: composer-2, max_output_tokens: 100 } }\n'
     const shop = await makeRepository(state, 'shop', { ...files, 'quantapilot.yml': settings })
     const handle = await startFactory(state, shop)
     for (const gate of ['anchor', 'first-merge', 'M-001']) {
@@ -45,6 +45,9 @@ test.runIf(hasSandbox)(
     }
     const card = await cardWhen(state, handle, isAtEnd)
     expect(card).toMatchObject({ state: 'succeeded', money: { spentMicros: 250_000, reservedMicros: 0 } })
+    const unkept =
+      'models.dev.max_output_tokens: nothing holds cursor to it, because only its own servers can read its calls.'
+    expect(card.outlook?.clamped, 'what cannot be kept is said').toEqual([unkept])
     expect(await git(shop, 'show', 'main:shop.sh')).toContain('echo paid')
     const said = agreed(await state.ask({ kind: 'artifacts', run: handle, name: 'M-001/agent-1.txt' }))
     expect(said.kind === 'file' && said.text).toContain('All done.')

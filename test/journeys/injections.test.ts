@@ -48,6 +48,7 @@ done
 const agentOf = (script: string, stateDir: string): CodingAgent => ({
   name: 'obedient',
   model: null,
+  keepsTerms: true,
   missing: () => Promise.resolve(null),
   work: async ({ folder, prompt }, { signal }) => {
     const limits = {

@@ -1,13 +1,5 @@
-import { copyFile, mkdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { createCodingAgent } from '../../adapters/agent/agent.ts'
-import { createMeter } from '../../adapters/ai/meter/meter.ts'
-import { createBubblewrap } from '../../adapters/bubblewrap/sandbox.ts'
-import { commandAgent } from '../../adapters/command/command.ts'
+import { expect, test } from 'vitest'
 import type { RunCard } from '../../core/model/card.ts'
-import { openProvider } from '../agents/provider.ts'
 import { administer } from '../support/administer.ts'
 import { openFoundry } from '../support/foundry.ts'
 import {
@@ -17,14 +9,13 @@ import {
   isAtEnd,
   isAtGate,
   makeRepository,
-  openTestHouse,
   startFactory,
   type TestHouse,
 } from '../support/house.ts'
 import { until } from '../support/program.ts'
+import { atWork } from '../support/real-work.ts'
 import { trapInDatabase } from '../support/trap.ts'
 import { hasSandbox } from '../support/has-sandbox.ts'
-import { workshopOf } from '../support/workshop.ts'
 
 const readme = '# Shop\n\nA shop for parts.\n\n## Paying\n\n- Customers must pay by card.\n'
 const files = { 'README.md': readme, Makefile: 'test:\n\tsh tests.sh\n' }
@@ -37,50 +28,6 @@ const isOpen =
 
 /** Makes a file and prints more than there is money for; where the file is there already it finishes. */
 const firstHalf = `if [ -f a.sh ]; then echo '. ./a.sh' > tests.sh; else echo true >> a.sh; MORE seq 20000; fi`
-
-type Plan = {
-  readonly commands: readonly string[]
-  readonly settings: string
-  readonly ready?: (n: number) => Promise<void>
-}
-
-/** A run whose agent is about to work: a real one in the sandbox, behind the real meter. */
-async function atWork({ commands, settings, ready }: Plan) {
-  const provider = await openProvider(commands, ready)
-  onTestFinished(async () => void (await provider.close()))
-  const open = { waitMs: () => Promise.resolve(0), close: () => Promise.resolve() }
-  const closed = { failed: () => Promise.resolve(), passed: () => Promise.resolve() }
-  const circuit = { enter: () => Promise.resolve(0), waitMs: () => Promise.resolve(0), ...closed }
-  const source = {
-    name: 'compatible/m',
-    provider: 'compatible',
-    model: 'm',
-    apiKey: null,
-    baseUrl: provider.url,
-  } as const
-  const meter = await createMeter({ source, guards: { gate: open, circuit }, tmpDir: tmpdir() })
-  const house = await openTestHouse({}, null, {
-    codeHost: null,
-    git: {},
-    workshop: (options) => {
-      const sandbox = createBubblewrap({ stateDir: options.stateDir, path: '/usr/bin:/bin' })
-      const program = commandAgent(['agent.mjs'], ['openai-responses'])
-      const agentsDir = join(options.stateDir, 'agents')
-      const place = { agentsDir, path: '/usr/bin:/bin', stateDir: join(options.stateDir, 'sandbox') }
-      return workshopOf(createCodingAgent({ program, meters: [meter], sandbox, ...place }))(options)
-    },
-  })
-  await mkdir(join(house.dir, 'state/agents'), { recursive: true })
-  await copyFile(join(import.meta.dirname, '../agents/talking-agent.mjs'), join(house.dir, 'state/agents/agent.mjs'))
-  const folder = await makeRepository(house, 'shop', { ...files, 'quantapilot.yml': settings })
-  const worker = await house.work()
-  const handle = await startFactory(house, folder)
-  for (const gate of ['anchor', 'first-merge']) {
-    await cardWhen(house, handle, (card) => isAtGate(card) && isOpen(gate)(card))
-    agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
-  }
-  return { house, worker, folder, handle, heard: provider.heard }
-}
 
 async function namesOf(house: TestHouse, handle: string): Promise<readonly string[]> {
   const reply = agreed(await house.ask({ kind: 'artifacts', run: handle, name: null }))

@@ -16,6 +16,7 @@ export function scriptedAgent(deed: Deed): CodingAgent & { readonly tasks: reado
   return {
     name: 'scripted',
     model: 'scripted/model',
+    keepsTerms: true,
     tasks,
     missing: () => Promise.resolve(null),
     work: async (task, desk) => {

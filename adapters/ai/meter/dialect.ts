@@ -14,6 +14,8 @@ export type Dialect = {
     body: Body,
     asked: { readonly model: string; readonly cap: number; readonly isOpenAi: boolean },
   ) => Body | string
+  /** A tamed body at this temperature; null: without any. */
+  readonly tempered: (body: Body, temperature: number | null) => Body
   /** The output cap of a tamed body. */
   readonly capOf: (body: Body) => number
   /** Adds what an event of the answer says of its use. Null fields are not known yet. */
@@ -51,6 +53,9 @@ const without = (body: Body, names: readonly string[]): Record<string, unknown> 
 const withTools = (body: Record<string, unknown>, tools: readonly unknown[]): Record<string, unknown> =>
   tools.length === 0 ? without(body, ['tools', 'tool_choice']) : { ...body, tools }
 
+const tempered = (body: Body, temperature: number | null): Body =>
+  temperature === null ? without(body, ['temperature']) : { ...body, temperature }
+
 /** Asks for more pay for the same tokens than the price table knows; the operator's own settings at the provider decide then. */
 const dearer = ['service_tier', 'speed', 'inference_geo']
 
@@ -63,6 +68,7 @@ const responses: Dialect = {
     const tools = ownTools(body['tools'], own.responses, '')
     return withTools({ ...kept, model, store: false, max_output_tokens: capped(body['max_output_tokens'], cap) }, tools)
   },
+  tempered,
   capOf: (body) => asCount(body['max_output_tokens']),
   hear: (event, heard) => {
     const answer = 'response' in event ? asRecord(event['response']) : event
@@ -96,6 +102,7 @@ const chat: Dialect = {
     const counted = body['stream'] === true ? { stream_options: { include_usage: true } } : {}
     return withTools({ ...kept, ...limit, ...counted, model }, ownTools(body['tools'], own.chat, 'function'))
   },
+  tempered,
   capOf: (body) => asCount(body['max_completion_tokens'] ?? body['max_tokens']),
   hear: (event, heard) => {
     const usage = asRecord(event['usage'])
@@ -118,14 +125,33 @@ function inUsualCache(value: unknown): unknown {
   )
 }
 
+/** Thinking is a part of the answer and has to be shorter; this is the least that there can be of it. */
+const leastThinking = 1_024
+
+/** Thinking that leaves half of a short answer for words; where that is too little there is none. */
+function withThinking(body: Body, cap: number): Body {
+  const thinking = asRecord(body['thinking'])
+  if (asCount(thinking['budget_tokens']) < cap) return body
+  const room = Math.floor(cap / 2)
+  // How thinking is kept in a conversation may only be said where there is some.
+  if (room < leastThinking) return without(body, ['thinking', 'context_management'])
+  return { ...body, thinking: { ...thinking, budget_tokens: room } }
+}
+
 const anthropic: Dialect = {
   pathOf: (path) => (/^\/v1\/messages$/.test(path) ? '/messages' : null),
   tamed: (body, { model, cap }) => {
     const kept = asRecord(inUsualCache(without(body, ['mcp_servers', 'container', ...dearer])))
+    const max_tokens = capped(body['max_tokens'], cap)
     return withTools(
-      { ...kept, model, max_tokens: capped(body['max_tokens'], cap) },
+      { ...withThinking(kept, max_tokens), model, max_tokens },
       ownTools(kept['tools'], own.anthropic, 'custom'),
     )
+  },
+  // A model that thinks takes none but its own.
+  tempered: (body, temperature) => {
+    const { type = 'disabled' } = asRecord(body['thinking'])
+    return tempered(body, type === 'disabled' ? temperature : null)
   },
   capOf: (body) => asCount(body['max_tokens']),
   hear: (event, heard) => {
@@ -176,6 +202,10 @@ const google: Dialect = {
       ? { ...without(kept, ['tools', 'toolConfig']), generationConfig }
       : { ...kept, tools, generationConfig }
   },
+  tempered: (body, temperature) => ({
+    ...body,
+    generationConfig: tempered(asRecord(body['generationConfig']), temperature),
+  }),
   capOf: (body) => asCount(asRecord(body['generationConfig'])['maxOutputTokens']),
   hear: (event, heard) => {
     const usage = asRecord(event['usageMetadata'])

@@ -51,7 +51,7 @@ async function openLine(baseUrl: string, reserving: () => Promise<unknown> = () 
   }
   const source = { name: 'openai/gpt-5.5', provider: 'openai', model: 'gpt-5.5', apiKey: 'k', baseUrl } as const
   const meter = await createMeter({ source, guards, tmpDir: tmpdir() })
-  const line = await meter.open('openai-chat', desk, null)
+  const line = await meter.open('openai-chat', desk, { prompt: null, maxOutputTokens: null, temperature: null })
   return { line, asked: asked.promise, settled, records, learned }
 }
 

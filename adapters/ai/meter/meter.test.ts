@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Amount } from '../../../core/model/amount.ts'
 import { Fault } from '../../../core/model/problem.ts'
 import type { ModelCall } from '../../../core/ports.ts'
-import type { ModelInterface } from '../../../core/workshop.ts'
+import type { CallTerms, ModelInterface } from '../../../core/workshop.ts'
 import type { Provider } from '../environment.ts'
 import { createMeter } from './meter.ts'
 
@@ -24,6 +24,8 @@ async function openProvider(answer: {
   headers?: Record<string, string>
   chunks: readonly string[]
   cut?: boolean
+  /** What is asked with a temperature is turned away in these words. */
+  refusesTemperature?: string
 }) {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
@@ -32,6 +34,10 @@ async function openProvider(answer: {
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString()
       seen.push({ url: request.url ?? '', headers: request.headers, body: JSON.parse(text) as Seen['body'], text })
+      if (answer.refusesTemperature !== undefined && /"temperature":/.test(text)) {
+        response.writeHead(400, { 'content-type': 'application/json' })
+        return void response.end(JSON.stringify({ error: { message: answer.refusesTemperature } }))
+      }
       response.writeHead(answer.status ?? 200, {
         'content-type': answer.type ?? 'application/json',
         ...answer.headers,
@@ -53,14 +59,19 @@ const usual: Record<Provider, string> = {
   compatible: 'm',
 }
 
-type Bounds = { readonly holds?: number; readonly mostTokens?: number; readonly cap?: number }
+type Bounds = {
+  readonly holds?: number
+  readonly mostTokens?: number
+  readonly cap?: number
+  readonly terms?: Partial<CallTerms>
+}
 
 /** A meter's line to that provider, and a ledger that holds so many reservations, each of so many tokens at most. */
 async function openLine(
   provider: Provider,
   speaks: ModelInterface,
   url: string,
-  { holds = Infinity, mostTokens = Infinity, cap = 1_000 }: Bounds = {},
+  { holds = Infinity, mostTokens = Infinity, cap = 1_000, terms = {} }: Bounds = {},
 ) {
   const open = new Set<number>()
   const settled: Amount[] = []
@@ -102,7 +113,8 @@ async function openLine(
     tmpDir: tmpdir(),
     maxOutputTokens: cap,
   })
-  const line = await meter.open(speaks, desk, { id: 'build', version: '1', sha256: 'f' })
+  const prompt = { id: 'build', version: '1', sha256: 'f' }
+  const line = await meter.open(speaks, desk, { prompt, maxOutputTokens: null, temperature: null, ...terms })
   onTestFinished(() => line.close())
   return { line, open, settled, records, said, reserved: () => reserved }
 }
@@ -211,6 +223,94 @@ describe.each(interfaces)('%s, %s', (provider, speaks, path, body, stream, whole
     expect(said).toEqual([`1 call of ${provider}/${usual[provider]}, 120 tokens`])
   })
 })
+
+/** Where each interface has the two. */
+const heldIn = (body: Record<string, unknown>): readonly unknown[] => {
+  const { max_output_tokens, max_completion_tokens, max_tokens, generationConfig, temperature } = body
+  const config = (generationConfig ?? {}) as Record<string, unknown>
+  const cap = max_output_tokens ?? max_completion_tokens ?? max_tokens ?? config['maxOutputTokens']
+  return [cap, temperature ?? config['temperature']]
+}
+
+describe.each(interfaces)('%s, %s', (provider, speaks, path, body, _, whole) => {
+  const hot = { ...body, temperature: 0.9, generationConfig: { temperature: 0.9, maxOutputTokens: 9_999 } }
+  const { generationConfig, ...plain } = hot
+  const asked = speaks === 'google-generate' ? { contents: [], generationConfig } : plain
+
+  test('each call is held to the length and the temperature of the project, and no more money is set aside', async () => {
+    const upstream = await openProvider({ chunks: [JSON.stringify(whole)] })
+    const terms = { maxOutputTokens: 100, temperature: 0.1 }
+    const { line, reserved, records } = await openLine(provider, speaks, upstream.url, { cap: 32_000, terms })
+    for (const each of [asked, speaks === 'google-generate' ? { contents: [] } : { messages: [], input: 'hi' }])
+      expect((await send(line.socket, path, each)).status).toBe(200)
+    expect(upstream.seen.map((seen) => heldIn(seen.body))).toEqual([
+      [100, 0.1],
+      [100, 0.1],
+    ])
+    expect(reserved().tokens).toBeLessThan(100 + 1_000)
+    await expect.poll(() => records.length).toBe(2)
+    expect(records[0]).toMatchObject({ maxOutputTokens: 100, temperature: 0.1 })
+  })
+
+  test('a project’s length above the meter’s own gets the meter’s, and an agent that asks for less gets that', async () => {
+    const upstream = await openProvider({ chunks: [JSON.stringify(whole)] })
+    const { line } = await openLine(provider, speaks, upstream.url, { cap: 1_000, terms: { maxOutputTokens: 5_000 } })
+    await send(line.socket, path, asked)
+    await send(line.socket, path, JSON.parse(JSON.stringify(asked).replaceAll('9999', '50')))
+    expect(upstream.seen.map((seen) => heldIn(seen.body))).toEqual([
+      [1_000, 0.9],
+      [50, 0.9],
+    ])
+  })
+
+  test('a model that refuses a temperature is asked without, once and from then on', async () => {
+    const says = "Unsupported parameter: 'temperature' is not supported with this model."
+    const upstream = await openProvider({ chunks: [JSON.stringify(whole)], refusesTemperature: says })
+    const { line, open, settled, records } = await openLine(provider, speaks, upstream.url, {
+      terms: { temperature: 0.1 },
+    })
+    for (const each of [asked, asked]) expect((await send(line.socket, path, each)).status).toBe(200)
+    expect(upstream.seen.map((seen) => heldIn(seen.body))).toEqual([
+      [1_000, 0.1],
+      [1_000, undefined],
+      [1_000, undefined],
+    ])
+    await expect.poll(() => settled.map(({ tokens }) => tokens)).toEqual([0, 120, 120])
+    expect(open.size).toBe(0)
+    await expect.poll(() => records.map(({ outcome }) => outcome)).toEqual(['VALIDATION_ERROR', 'answered', 'answered'])
+  })
+
+  test('what is refused for another reason, or by the agent’s own temperature, is the agent’s to hear', async () => {
+    const other = await openProvider({ chunks: ['{"error":{"message":"no such tool"}}'], status: 400 })
+    const first = await openLine(provider, speaks, other.url, { terms: { temperature: 0.1 } })
+    expect(await send(first.line.socket, path, asked)).toMatchObject({
+      status: 400,
+      text: expect.stringMatching(/tool/),
+    })
+    const hotOnly = await openProvider({ chunks: [JSON.stringify(whole)], refusesTemperature: 'temperature: no' })
+    const second = await openLine(provider, speaks, hotOnly.url)
+    expect((await send(second.line.socket, path, asked)).status).toBe(400)
+    expect([other.seen.length, hotOnly.seen.length]).toEqual([1, 1])
+  })
+})
+
+test.each([
+  [{ type: 'enabled', budget_tokens: 31_999 }, 4_000, { type: 'enabled', budget_tokens: 2_000 }],
+  [{ type: 'enabled', budget_tokens: 1_024 }, 4_000, { type: 'enabled', budget_tokens: 1_024 }],
+  [{ type: 'enabled', budget_tokens: 31_999 }, 1_500, undefined],
+  [{ type: 'adaptive' }, 1_500, { type: 'adaptive' }],
+])(
+  'thinking %j of Anthropic fits an answer of %i tokens, and keeps its own temperature',
+  async (thinking, cap, sent) => {
+    const upstream = await openProvider({ chunks: ['{}'] })
+    const terms = { maxOutputTokens: cap, temperature: 0.1 }
+    const { line } = await openLine('anthropic', 'anthropic-messages', upstream.url, { cap: 32_000, terms })
+    const asked = { messages: [], max_tokens: 32_000, thinking, context_management: { edits: [] } }
+    expect((await send(line.socket, '/v1/messages', asked)).status).toBe(200)
+    expect(upstream.seen[0]?.body['thinking']).toEqual(sent)
+    expect(heldIn(upstream.seen[0]?.body ?? {})).toEqual([cap, sent === undefined ? 0.1 : undefined])
+  },
+)
 
 const chatUsage = JSON.stringify({ usage: { prompt_tokens: 100, completion_tokens: 20 } })
 

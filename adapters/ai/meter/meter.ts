@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Amount } from '../../../core/model/amount.ts'
-import { Fault } from '../../../core/model/problem.ts'
-import type { AuthorDesk, HeldMoney, PromptRef } from '../../../core/ports.ts'
-import type { ModelMeter } from '../../../core/workshop.ts'
+import { Defect, Fault } from '../../../core/model/problem.ts'
+import type { AuthorDesk, HeldMoney } from '../../../core/ports.ts'
+import type { CallTerms, ModelMeter } from '../../../core/workshop.ts'
 import type { ModelSource } from '../environment.ts'
 import { baseOf, interfacesOf, keyOf } from '../provider.ts'
 import { isUnreached } from '../../metering/unreached.ts'
@@ -15,7 +15,7 @@ import { type Book, type Exchange, isCalledOff, openLine } from '../../metering/
 import { onceGone, passOn } from '../../metering/pass-on.ts'
 import { asWitness } from '../../metering/witness.ts'
 import { codeOf, digest, requestIdOf } from '../../metering/answer.ts'
-import { recorderOf } from './record.ts'
+import { recorderOf, temperatureIn } from './record.ts'
 
 export type MeterOptions = {
   readonly source: ModelSource
@@ -35,10 +35,12 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
     name: source.name,
     model: source.model,
     speaks: interfacesOf[source.provider],
+    keepsTerms: true,
     waitMs: async () => (await options.guards.gate.waitMs()) || (await options.guards.circuit.waitMs()),
-    open: async (spoken, desk, prompt) => {
+    open: async (spoken, desk, terms) => {
       if (spoken === 'cursor') throw new RangeError(`${source.name} does not speak ${spoken}`)
-      const line: Line = { ...options, guards: asWitness(options.guards), spoken, desk, prompt }
+      const served = { spoken, desk, terms, guards: asWitness(options.guards), refusesTemperature: false }
+      const line: Line = { ...options, ...served }
       const serving = { serve: serve.bind(null, line), onError: fail }
       return await openLine({ tmpDir, name: source.name, unit: 'call', desk }, serving)
     },
@@ -48,7 +50,9 @@ export async function createMeter(options: MeterOptions): Promise<ModelMeter> {
 type Line = MeterOptions & {
   readonly spoken: HttpInterface
   readonly desk: AuthorDesk
-  readonly prompt: PromptRef | null
+  readonly terms: CallTerms
+  /** Known once the model has said so; from then on it is asked without. */
+  refusesTemperature: boolean
 }
 
 /** Output that a call may have where the agent asks for more, or for nothing: enough for a long file. */
@@ -69,13 +73,25 @@ async function serve(line: Line, book: Book, exchange: Exchange): Promise<void> 
   const closedMs = (await line.guards.gate.waitMs()) || (await line.guards.circuit.enter())
   if (closedMs > agentWaitsMs) book.limit.abort()
   if (closedMs > 0) return refuse(response, 429, 'The model wants no calls for now.', closedMs)
+  if (await isAnswered(line, book, { asked, onward, exchange })) return
+  line.refusesTemperature = true
+  const again = written(line, JSON.parse(asked.text) as Body, asked.cap)
+  if (typeof again === 'string') throw new Defect(`a call that was served is not: ${again}`)
+  await isAnswered(line, book, { asked: again, onward, exchange })
+}
+
+type Asked = { readonly asked: Question; readonly onward: string; readonly exchange: Exchange }
+
+/** Makes the call. False: the model refused the temperature that it is held to, before it did anything; nobody heard of it. */
+async function isAnswered(line: Line, book: Book, { asked, onward, exchange }: Asked): Promise<boolean> {
   const { held, text, cap } = await setAside(line, asked)
   const settle = async (used: Amount): Promise<void> => {
     book.add(used)
     await held.settle(used)
   }
-  const record = recorderOf(held, { model: source.name, prompt: line.prompt, text, maxOutputTokens: cap })
-  await forward({ line, book, settle, record, onward, text, exchange })
+  const { name: model } = line.source
+  const record = recorderOf(held, { model, prompt: line.terms.prompt, text, maxOutputTokens: cap })
+  return await forward({ line, book, settle, record, onward, text, exchange })
 }
 
 /** A body as it goes on, and the most output that it asks for. */
@@ -90,15 +106,19 @@ async function readQuestion(line: Line, exchange: Exchange): Promise<Question | 
     return { status: 413, message: `A request may have ${mostBytes} bytes of JSON and ${mostValues} values in it.` }
   const fetches = addressIn(given)
   if (fetches !== null) return { status: 400, message: `Addresses are not fetched for agents (${fetches}).` }
-  const asked = written(line, given, line.maxOutputTokens ?? usualCap)
+  const most = Math.min(line.maxOutputTokens ?? usualCap, line.terms.maxOutputTokens ?? Number.POSITIVE_INFINITY)
+  const asked = written(line, given, most)
   return typeof asked === 'string' ? { status: 400, message: asked } : asked
 }
 
 /** A sentence where a body cannot go on at all. */
-function written({ source, spoken }: Line, given: Body, cap: number): Question | string {
+function written({ source, spoken, terms, refusesTemperature }: Line, given: Body, cap: number): Question | string {
   const dialect = dialects[spoken]
-  const body = dialect.tamed(given, { model: source.model, cap, isOpenAi: source.provider === 'openai' })
-  return typeof body === 'string' ? body : { text: JSON.stringify(body), cap: dialect.capOf(body) }
+  const tamed = dialect.tamed(given, { model: source.model, cap, isOpenAi: source.provider === 'openai' })
+  if (typeof tamed === 'string') return tamed
+  const { temperature } = terms
+  const body = temperature === null ? tamed : dialect.tempered(tamed, refusesTemperature ? null : temperature)
+  return { text: JSON.stringify(body), cap: dialect.capOf(body) }
 }
 
 /** The same for a shorter answer; null where there is none: some models think within a length that they were given. */
@@ -145,7 +165,7 @@ type Call = {
 /** Longer than an author's: agents send whole conversations to models that think first. */
 const usualPatience = { totalMs: 900_000, idleMs: 180_000 }
 
-async function forward(call: Call): Promise<void> {
+async function forward(call: Call): Promise<boolean> {
   const { line, book, settle, record, exchange } = call
   const patience = line.patience ?? usualPatience
   const stop = new AbortController()
@@ -161,7 +181,9 @@ async function forward(call: Call): Promise<void> {
       await settle({ micros: 0, tokens: 0 })
       record({ ...nothing, requestId, costMicros: 0, outcome: codeOf(answer.status) })
       if ((await learn(line.guards, answer)) > agentWaitsMs) book.limit.abort()
-      return await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
+      if (await isAboutTemperature(call, answer)) return false
+      await passOn(answer, exchange.response, { abort, idleMs: patience.idleMs })
+      return true
     }
     await line.guards.circuit.passed()
     const isEvents = (answer.headers.get('content-type') ?? '').includes('text/event-stream')
@@ -183,10 +205,20 @@ async function forward(call: Call): Promise<void> {
       const outcome = cost ? 'answered' : endOf(book)
       record({ requestId, answer: sum.end(), tokens, costMicros: cost?.micros ?? null, outcome })
     }
+    return true
   } finally {
     clearTimeout(total)
     noMatter()
   }
+}
+
+/** Models that think take no temperature, or only one; which those are is theirs to say. An agent's own is the agent's matter. */
+async function isAboutTemperature({ line, text }: Call, answer: Response): Promise<boolean> {
+  const isOurs = line.terms.temperature !== null && temperatureIn(text) !== null
+  if (!isOurs || (answer.status !== 400 && answer.status !== 422)) return false
+  if (!/temperature/i.test(await answer.clone().text())) return false
+  await answer.body?.cancel()
+  return true
 }
 
 /** Why there is no whole answer: the work was called off, or the connection broke. */

@@ -32,8 +32,8 @@ export function recorderOf(
   }
 }
 
-/** Google has it among its generation settings. */
-function temperatureIn(text: string): number | null {
+/** Of a body as it goes on; Google has it among its generation settings. */
+export function temperatureIn(text: string): number | null {
   const body = JSON.parse(text) as { temperature?: unknown; generationConfig?: { temperature?: unknown } }
   const given = body.temperature ?? body.generationConfig?.temperature
   return typeof given === 'number' ? given : null

@@ -5,6 +5,7 @@ import type { StepContext, StepKind } from '../../../core/pipeline.ts'
 import { gatePolicy, pinnedPolicy } from '../policy.ts'
 import { sayReversals } from '../reversals.ts'
 import { publishOutput, readOutput } from '../shapes.ts'
+import { sayAllUnlinted } from '../unlinted.ts'
 import { documentsBlock, milestoneBlock } from './block.ts'
 import { checksOf } from './checks.ts'
 import { land } from './merge.ts'
@@ -41,7 +42,7 @@ export const awaitDocumentChecks = (ports: MilestonePorts): StepKind => ({
       subject: {
         artifact: manifest,
         what: `First merge: ${documentSuite.length} documents into ${base.branch}, commit ${published.commit.slice(0, 12)}`,
-        risks: failed.map((name) => `The check ${name} failed.`),
+        risks: [...failed.map((name) => `The check ${name} failed.`), ...(await sayAllUnlinted(ctx))],
         questions: [],
         changes: before ? await changedSince(ctx, { before: before.sha256, now: manifest.sha256 }, base) : [],
         facts: [

@@ -24,7 +24,7 @@ import {
 } from './shapes.ts'
 
 /** Longest an agent may work on one try, where quantapilot.yml names no time. */
-const agentTimeoutMs = 1_800_000
+export const agentTimeoutMs = 1_800_000
 
 /** Tries after the first that tests, review or checks may send back, where quantapilot.yml names no number. */
 const defaultRetries = 2
@@ -119,12 +119,15 @@ async function build(work: Work): Promise<Outcome> {
     const { workspace, installed, isStuck } = await furnish(work, opened, carried)
     if (installed !== null && isStuck) return installed
     const timeoutS = task.policy.settings.steps?.find(({ name }) => name === 'impl')?.timeout_s
+    const dev = task.policy.settings.models?.dev
     const asked = {
       folder: workspace.folder,
       prompt: await promptOf(work, carried, installed),
       promptRef: await implementPromptRef(),
-      model: task.policy.settings.models?.dev?.model ?? null,
+      model: dev?.model ?? null,
       mayChange: task.policy.settings.policies.model_change_requires_gate !== true,
+      maxOutputTokens: dev?.max_output_tokens ?? null,
+      temperature: dev?.temperature ?? null,
       timeoutMs: timeoutS === undefined ? agentTimeoutMs : timeoutS * 1_000,
     }
     const desk = deskFor(ctx, task.policy, { step: 'impl', milestone: milestone.id })

@@ -91,6 +91,9 @@ export const judgement = z.object({
 
 export type Judgement = z.infer<typeof judgement>
 
+/** What the tests found; `fails`: they do not pass, and the project lets people decide about that. */
+export const testJudgement = judgement.extend({ fails: z.boolean().default(false) })
+
 /** What a model held of a change. */
 export const reviewed = z.object({
   by: z.string(),

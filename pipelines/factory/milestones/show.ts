@@ -18,9 +18,10 @@ import {
   offered,
   type Reviewed,
   reviewJudgement,
+  testJudgement,
 } from './shapes.ts'
 
-/** Shows the change to people, where policy or its own lines want that; the first milestone is always shown. */
+/** Shows the change to people, where policy, its tests or its own lines want that; the first milestone is always shown. */
 export const showChange = ({ codeHost }: MilestonePorts): StepKind => ({
   timeoutMs: 60_000,
   retry: 'io',
@@ -32,12 +33,14 @@ export const showChange = ({ codeHost }: MilestonePorts): StepKind => ({
     const { commit, pullRequest } = await ctx.outputOf(idOf(milestone.id, 'publish'), offered)
     const policy = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
     const { reviewed } = await ctx.outputOf(idOf(milestone.id, 'review'), reviewJudgement)
+    // Nobody has seen this change pass: it goes nowhere unasked.
+    const { fails } = await ctx.outputOf(idOf(milestone.id, 'test'), testJudgement)
     const bugs = sayFound(milestone, reviewed, codeHost?.serves(made.base.address) === true)
     const shown = { milestone, made, output, commit, bugs, pullRequest: pullRequest?.url ?? null }
     return {
       kind: 'done',
       output: null,
-      verdict: mustAsk(policy, milestone, made) ? 'ask' : 'go',
+      verdict: fails || mustAsk(policy, milestone, made) ? 'ask' : 'go',
       subject: await subjectOf(ctx, shown),
       policy: gatePolicy(policy, gateNameIn(policy, milestone)),
     }

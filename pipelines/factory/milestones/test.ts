@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Outcome } from '../../../core/model/outcome.ts'
 import { roundOf } from '../../../core/model/plan.ts'
 import type { StepContext, StepKind } from '../../../core/pipeline.ts'
@@ -18,10 +19,11 @@ import {
   type Judgement,
   type Milestone,
   type MilestonePorts,
+  type testJudgement,
 } from './shapes.ts'
 
-/** Seconds that a project's commands may take together, where quantapilot.yml names no time. */
-const defaultTimeoutS = 600
+/** What a project's commands may take together, where quantapilot.yml names no time. */
+export const commandsTimeoutMs = 600_000
 
 const limits: Omit<SandboxLimits, 'timeoutMs'> = {
   memoryBytes: 2_000_000_000,
@@ -48,7 +50,7 @@ export const testChange = (ports: MilestonePorts): StepKind => ({
     if (result === null) return await notInstalled(trial, installed)
     const output = `${result.stdout}\n${result.stderr}`
     const log = await keepText(ctx, `${milestone.id}/test-${roundOf(ctx.stepId)}.txt`, output, 'text/plain')
-    const judgement = judge(made, result, settings)
+    const judgement = judge(trial, result, log.name)
     if (!judgement.passed) return { ...sendBack(milestone, 'test', judgement), artifacts: [...logs, log] }
     return { kind: 'done', output: judgement, artifacts: [...logs, log], verdict: 'passed' }
   },
@@ -118,9 +120,10 @@ async function inWorkspace<T>(
 }
 
 function runCommands({ ctx, ports, settings }: Trial, folder: string, script: string): Promise<SandboxResult> {
-  const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s ?? defaultTimeoutS
+  const seconds = settings.steps?.find((step) => step.name === 'test')?.timeout_s
+  const timeoutMs = seconds === undefined ? commandsTimeoutMs : seconds * 1_000
   const order = { folder, command: ['sh', '-c', script], env: { CI: 'true' }, stdin: null, mounts: [], bridge: null }
-  return ports.workshop.sandbox.run({ ...order, limits: { ...limits, timeoutMs: seconds * 1_000 } }, ctx.signal)
+  return ports.workshop.sandbox.run({ ...order, limits: { ...limits, timeoutMs } }, ctx.signal)
 }
 
 /** Back to the agent where its change of what is installed broke it; else a person is asked. */
@@ -135,26 +138,31 @@ async function notInstalled(trial: Trial, installed: Installed): Promise<Outcome
   return { ...sendBack(milestone, 'test', judged(made, installed.report)), artifacts: [installed.log] }
 }
 
-function judge(made: Change, result: SandboxResult, { gates }: Settings): Judgement {
-  const { ended, exitCode, durationMs } = result
-  const took = `${(durationMs / 1_000).toFixed(1)} s`
-  if (ended !== 'exited') return judged(made, `The tests were ended: ${limitWords[ended]}.\n\n${tailOf(result)}`)
-  if (exitCode === 0)
-    return {
-      patch: made.patch.sha256,
-      passed: true,
-      report: tailOf(result),
-      facts: [`tests passed in ${took}`],
-      risks: [],
-    }
-  if (exitCode === nothingToRun && gates?.tests_required === false)
-    return { patch: made.patch.sha256, passed: true, report: '', facts: [], risks: ['There are no tests to run.'] }
-  if (exitCode === nothingToRun)
-    return judged(
-      made,
-      'There are no tests to run: add tests that run with npm test, make test, or the language’s own.',
-    )
-  return judged(made, `The project’s commands ended with ${exitCode}.\n\n${tailOf(result)}`)
+type Tested = z.infer<typeof testJudgement>
+
+/** Where tests need not pass nothing goes back for them: people decide, and are told. */
+function judge({ made, settings: { gates } }: Trial, result: SandboxResult, log: string): Tested {
+  const why = whyNot(result)
+  const { sha256: patch } = made.patch
+  if (why === null) {
+    const took = `${(result.durationMs / 1_000).toFixed(1)} s`
+    return { patch, passed: true, fails: false, report: tailOf(result), facts: [`tests passed in ${took}`], risks: [] }
+  }
+  const isMissing = result.ended === 'exited' && result.exitCode === nothingToRun
+  if (gates?.tests_required === false) {
+    const risk = isMissing ? 'There are no tests to run.' : `The tests fail: ${why}. ${log} has what they printed.`
+    return { patch, passed: true, fails: !isMissing, report: '', facts: [], risks: [risk] }
+  }
+  const report = isMissing
+    ? 'There are no tests to run: add tests that run with npm test, make test, or the language’s own.'
+    : `${why.charAt(0).toUpperCase()}${why.slice(1)}.\n\n${tailOf(result)}`
+  return { ...judged(made, report), fails: true }
+}
+
+/** Why the tests did not pass, from a small letter on; null: they did. */
+function whyNot({ ended, exitCode }: SandboxResult): string | null {
+  if (ended !== 'exited') return `the tests were ended: ${limitWords[ended]}`
+  return exitCode === 0 ? null : `the project’s commands ended with ${exitCode}`
 }
 
 const limitWords = {

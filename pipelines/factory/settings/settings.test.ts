@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { parseSettings } from './settings.ts'
+import { parsePinned, parseSettings } from './settings.ts'
 import { settingsJsonSchema } from './shape.ts'
 
 const findings = (text: string) => {
@@ -75,7 +75,7 @@ describe('what is wrong is said with its place and what to do', () => {
     ['budgets: { eur: 1 }\n', '1 Unknown key `eur` under `budgets` (column 12). Remove it; the keys are tokens, usd.'],
     [
       'xyzzyplugh: 1\n',
-      '1 Unknown key `xyzzyplugh` (column 1). Remove it; the keys are stack, models, budgets, steps, gates, limits, policies, env_refs.',
+      '1 Unknown key `xyzzyplugh` (column 1). Remove it; the keys are stack, models, budgets, steps, gates, limits, policies.',
     ],
     [
       'budgets:\n  usd: ten\n',
@@ -138,8 +138,8 @@ describe('what is wrong is said with its place and what to do', () => {
       '3 policies.gates.anchor.people must name at least one person, because an empty list means nobody; it is an empty list (column 15). Correct it, or remove the key.',
     ],
     [
-      'env_refs:\n  key: OPENAI_API_KEY\n',
-      '2 env_refs.key must be the name of a variable that starts with QP_PROJECT_ (column 3). Correct it, or remove the key.',
+      'env_refs:\n  key: QP_PROJECT_URL\n',
+      '1 The key `env_refs` is not taken: nothing that an agent wrote may see a variable of the server (column 1). Remove it; what is no secret belongs under `stack` or into the code.',
     ],
     [
       'models: { qa: { model: "" } }',
@@ -250,16 +250,17 @@ describe('paths', () => {
   })
 })
 
-describe('environment variables', () => {
-  test('only those of the project may be named', () => {
-    expect(findings('env_refs: { staging: QP_PROJECT_STAGING_URL }')).toEqual([])
-    for (const name of ['OPENAI_API_KEY', 'DATABASE_URL', 'PATH', 'QP_PROJECT_', 'qp_project_x', 'XQP_PROJECT_A'])
-      expect(findings(`env_refs: { a: ${name} }`)).toHaveLength(1)
-  })
+test('a secret in a place where no value belongs is not repeated', () => {
+  expect(findings('env_refs: { key: sk-very-secret }\n').join()).not.toContain('sk-very')
 })
 
-test('a secret in the place of a name is not repeated', () => {
-  expect(findings('env_refs: { key: sk-very-secret }\n').join()).not.toContain('secret')
+test('a run that began while a key was still taken goes on without it', () => {
+  const text = 'env_refs: { key: QP_PROJECT_URL }\nbudgets: { usd: 5 }\n'
+  expect(parsePinned(text, 'quantapilot.yml')).toEqual({
+    ok: true,
+    settings: { budgets: { usd: 5 }, policies: { gates: {} } },
+  })
+  expect(parsePinned('budgets: { eur: 5 }', 'quantapilot.yml')).toMatchObject({ ok: false })
 })
 
 describe('whatever the text', () => {

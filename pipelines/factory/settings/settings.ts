@@ -27,13 +27,27 @@ type Problem = Spot & { readonly message: string; readonly fix: string }
 
 /** Parses a quantapilot.yml; an empty one is all defaults. Every problem in one go, each with its line and what to do. Never throws. */
 export function parseSettings(text: string, path: string): ParsedSettings {
-  const parsed = parseAs(settingsShape, text, path)
+  const parsed = parseAs(settingsShape, { text, path })
   return parsed.ok ? { ok: true, settings: parsed.value } : parsed
+}
+
+/** The same for a file that a run has pinned: keys that were still taken when it began, and never had an effect, are passed over. */
+export function parsePinned(text: string, path: string): ParsedSettings {
+  const parsed = parseAs(settingsShape, { text, path }, Object.keys(untaken))
+  return parsed.ok ? { ok: true, settings: parsed.value } : parsed
+}
+
+/** Keys that somebody may expect, and why there are none. */
+const untaken: Readonly<Record<string, { readonly why: string; readonly fix: string }>> = {
+  env_refs: {
+    why: 'nothing that an agent wrote may see a variable of the server',
+    fix: 'Remove it; what is no secret belongs under `stack` or into the code.',
+  },
 }
 
 /** The same for the operator's own policy file, which knows only what can be a limit. */
 export function parseCeiling(text: string, path: string): { readonly ok: true; readonly ceiling: Ceiling } | Refused {
-  const parsed = parseAs(ceilingShape, text, path)
+  const parsed = parseAs(ceilingShape, { text, path })
   return parsed.ok ? { ok: true, ceiling: parsed.value } : parsed
 }
 
@@ -43,7 +57,13 @@ export const sayFindings = (findings: readonly Finding[]): readonly string[] =>
 
 type Parsed<T> = { readonly ok: true; readonly value: T } | Refused
 
-function parseAs<S extends Shape>(shape: S, text: string, path: string): Parsed<z.output<S>> {
+type File = { readonly text: string; readonly path: string }
+
+function parseAs<S extends Shape>(
+  shape: S,
+  { text, path }: File,
+  passedOver: readonly string[] = [],
+): Parsed<z.output<S>> {
   const size = new TextEncoder().encode(text).length
   if (size > mostBytes) {
     const message = `The file has ${size} bytes, so it was not read`
@@ -51,9 +71,14 @@ function parseAs<S extends Shape>(shape: S, text: string, path: string): Parsed<
   }
   const yaml = readYaml(text)
   if (!('value' in yaml)) return refused(path, yaml.problems)
-  const parsed = shape.safeParse(yaml.value ?? {})
+  const parsed = shape.safeParse(without(yaml.value ?? {}, passedOver))
   if (parsed.success && yaml.problems.length === 0) return { ok: true, value: parsed.data as z.output<S> }
   return refused(path, [...yaml.problems, ...problemsIn(yaml, parsed.error?.issues ?? [], shape)])
+}
+
+function without(value: unknown, names: readonly string[]): unknown {
+  if (names.length === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)))
 }
 
 function refused(path: string, problems: readonly Problem[]): Refused {
@@ -104,10 +129,12 @@ function firstOfEach(issues: readonly Issue[]): Issue[] {
 }
 
 function unknownKey(yaml: YamlSource, path: readonly PropertyKey[], key: string, known: readonly string[]): Problem {
+  const spot = yaml.spotOf([...path, key])
+  const none = path.length === 0 && Object.hasOwn(untaken, key) ? untaken[key] : undefined
+  if (none) return { ...spot, message: `The key \`${key}\` is not taken: ${none.why}`, fix: none.fix }
   const meant = nearest(key, known)
   const where = path.length === 0 ? '' : ` under \`${nameOf(path)}\``
   const message = `Unknown key \`${printable(key)}\`${where}`
-  const spot = yaml.spotOf([...path, key])
   return meant
     ? { ...spot, message, fix: `Did you mean \`${meant}\`? Rename it, or remove it.` }
     : { ...spot, message, fix: `Remove it; the keys are ${known.join(', ')}.` }
@@ -133,8 +160,7 @@ function wrongValue(yaml: YamlSource, issue: Issue): Problem {
   const meant = typeof found === 'string' ? nearest(found, options) : null
   return {
     ...spot,
-    // People paste secrets where a name belongs, and this sentence goes to a chat.
-    message: `${name} ${issue.message}${issue.path[0] === 'env_refs' ? '' : `; it is ${shown(found)}`}`,
+    message: `${name} ${issue.message}; it is ${shown(found)}`,
     fix: meant ? `Write ${meant}.` : fixOf(issue.path),
   }
 }

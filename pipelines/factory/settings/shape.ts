@@ -5,7 +5,6 @@ import {
   days,
   dollars,
   duration,
-  envName,
   gateName,
   listed,
   path,
@@ -94,7 +93,9 @@ const gate = z
     escalateTo: policy.escalate_to ?? (policy.escalate_after === undefined ? undefined : (['admin'] satisfies Role[])),
   }))
 
-const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
+export const stepNames = ['plan', 'impl', 'test', 'doc', 'pr'] as const
+
+export type StepName = (typeof stepNames)[number]
 
 const step = z.strictObject(
   {
@@ -197,10 +198,6 @@ export const settingsShape = z.strictObject(
     gates: gates.optional().describe('What must be green before a gate opens.'),
     limits: limits.optional().describe('Limits of a whole run. The server’s own limits hold as well.'),
     policies: policies.default({ gates: {} }).describe('Merging, gates, paths, retention.'),
-    env_refs: z
-      .record(z.string(), envName, block)
-      .optional()
-      .describe('Environment variables that the project may use: a name of yours, and the name of the variable.'),
   },
   block,
 )

@@ -36,6 +36,11 @@ describe('the file can only tighten what the server allows', () => {
       'steps impl.retries: the file asks for 9 and the server allows 2, so 2 holds.',
     ],
     [
+      'limits: { max_retries: 2 }',
+      'steps: [{ name: impl, retries: 9 }]',
+      'steps impl.retries: the file asks for 9 and the server allows 2, so 2 holds.',
+    ],
+    [
       'gates: { docs_lint: true }',
       'gates: { docs_lint: false }',
       'gates.docs_lint: the file says false and the server demands it, so true holds.',
@@ -98,8 +103,17 @@ describe('the file can only tighten what the server allows', () => {
   ])('%s against %s', (ceiling, file, sentence) => {
     const { settings, clamped } = tightened(ceiling, file)
     expect(clamped).toEqual([sentence])
-    expect(settings).toEqual(tightened(ceiling, '').settings)
+    const { steps = [], ...rest } = tightened(ceiling, '').settings
+    // A step that only the file names has what the server says for every step.
+    const named = { name: 'impl', timeout_s: undefined, retries: 2, tokens_budget: undefined }
+    expect(settings).toEqual({ ...rest, steps: file.includes('impl') ? [named] : steps })
   })
+})
+
+test('what a project says for every step tightens what the server says for one', () => {
+  const { settings, clamped } = tightened('steps: [{ name: doc, retries: 3 }]', 'limits: { max_retries: 1 }')
+  expect(settings).toMatchObject({ steps: [{ name: 'doc', retries: 1 }], limits: { max_retries: 1 } })
+  expect(clamped).toEqual([])
 })
 
 test.each([

@@ -9,8 +9,8 @@ type Refuse = (sentence: string) => void
 
 /**
  * The file under the server's ceiling, which it can only tighten: limits are the lower of the two, what the server demands stays
- * demanded, paths must pass both. What the file leaves out is the server's. Stack, models, merge method, reminders and env_refs
- * are choices and no limits, so the file's own hold. Nobody may decide, now or later, whom the server does not let decide.
+ * demanded, paths must pass both. What the file leaves out is the server's. Stack, models, merge method and reminders are
+ * choices and no limits, so the file's own hold. Nobody may decide, now or later, whom the server does not let decide.
  */
 export function tightenedBy(ceiling: Ceiling, settings: Settings): Tightened {
   const clamped: string[] = []
@@ -34,7 +34,7 @@ export function tightenedBy(ceiling: Ceiling, settings: Settings): Tightened {
       ...settings,
       models: modelsOf(refuse, ceiling.models ?? {}, settings.models ?? {}),
       budgets,
-      steps: stepsOf(refuse, ceiling.steps ?? [], settings.steps ?? []),
+      steps: stepsOf(refuse, ceiling, settings),
       gates,
       limits: limitsOf(refuse, ceiling.limits ?? {}, settings.limits ?? {}),
       policies: policiesOf(refuse, ceiling.policies, settings.policies),
@@ -77,13 +77,22 @@ function modelsOf(refuse: Refuse, ceiling: NonNullable<Ceiling['models']>, asked
 
 type Steps = NonNullable<Settings['steps']>
 
-function stepsOf(refuse: Refuse, ceiling: Steps, asked: Steps): Steps {
-  const names = new Set([...ceiling, ...asked].map(({ name }) => name))
+/** What is said for every step is said for each that is named as well, by either file. */
+function stepsOf(refuse: Refuse, ceiling: Ceiling, asked: Pick<Settings, 'steps' | 'limits'>): Steps {
+  const names = new Set([...(ceiling.steps ?? []), ...(asked.steps ?? [])].map(({ name }) => name))
   return [...names].map((name) => {
-    const [most, own] = [ceiling, asked].map((steps) => steps.find((step) => step.name === name))
-    const least = (key: 'timeout_s' | 'retries' | 'tokens_budget') =>
-      lower(refuse, `steps ${name}.${key}`, most?.[key], own?.[key])
-    return { name, timeout_s: least('timeout_s'), retries: least('retries'), tokens_budget: least('tokens_budget') }
+    const [most, own] = [ceiling, asked].map(({ steps }) => steps?.find((step) => step.name === name))
+    const least = (key: 'timeout_s' | 'tokens_budget') => lower(refuse, `steps ${name}.${key}`, most?.[key], own?.[key])
+    const [mostRetries, ownRetries] = [
+      most?.retries ?? ceiling.limits?.max_retries,
+      own?.retries ?? asked.limits?.max_retries,
+    ]
+    return {
+      name,
+      timeout_s: least('timeout_s'),
+      retries: lower(refuse, `steps ${name}.retries`, mostRetries, ownRetries),
+      tokens_budget: least('tokens_budget'),
+    }
   })
 }
 

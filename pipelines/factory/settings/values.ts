@@ -47,11 +47,6 @@ const gateMessage = 'must be a name such as anchor or first-merge: small letters
 
 export const gateName = z.string(gateMessage).regex(/^[a-z][a-z0-9-]{0,39}$/, gateMessage)
 
-const envMessage = 'must be the name of a variable that starts with QP_PROJECT_'
-
-/** Only these are ever read, so that a file in a repository can never name a secret of the server. */
-export const envName = z.string(envMessage).regex(/^QP_PROJECT_[A-Z0-9_]{1,60}$/, envMessage)
-
 /** `.git` by any name that a file system may take for it: other case, trailing dots, streams, the short name of Windows. */
 const gitFolder = /^(?:\.git[ .]*(?::.*)?|git~[0-9]+)$/i
 
