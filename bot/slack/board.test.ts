@@ -219,6 +219,17 @@ describe('a message', () => {
     await expect(sent).rejects.toThrow(advice)
   })
 
+  it.each(['restricted_action', 'restricted_action_read_only_channel'])(
+    'to a channel that only some may post to (%s) waits for an admin, and is not lost',
+    async (error) => {
+      const { slack, fake } = await openSlackRoom()
+      fake.trouble('chat.postMessage', { error })
+      const sent = slack.post('T01/C01', card)
+      await expect(sent).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+      await expect(sent).rejects.toThrow('say /qp gates there')
+    },
+  )
+
   it('to what is no place in Slack is a mistake of the caller', async () => {
     const { slack, fake } = await openSlackRoom()
     await expect(slack.post('-1002/17', card)).rejects.toMatchObject({ code: 'VALIDATION_ERROR', retryable: false })
