@@ -102,6 +102,13 @@ test.each([{ choice: 'reject' }, { choice: 'changes', reason: '  ' }, { choice: 
   },
 )
 
+test('a request for money is allowed or not: it has no bytes, and nobody writes it again', async () => {
+  const money: GateCard = { ...open, kind: 'budget', name: 'budget' }
+  const { body } = await aPage(money).pages.get('a7Kd02')
+  expect(body).toContain('value="approve">Allow this money<')
+  expect(body).not.toMatch(/exact bytes|value="changes"/)
+})
+
 test('who is too late or may not hears why', async () => {
   const late = refused('already_decided', 'Bob approved this at 14:05.', 'See /status r7k2.')
   const { status, body } = await aPage(open, late).pages.post('a7Kd02', { choice: 'approve' })

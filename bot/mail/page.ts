@@ -108,7 +108,7 @@ function gatePage({ gate, project }: GateLink, problem: string | null = null, st
 
 /** Two forms, so that a reason is required by the browser itself exactly where one is needed. */
 const forms = (kind: GateCard['kind']): readonly string[] => [
-  '<form method="post"><button name="choice" value="approve">Approve these exact bytes</button></form>',
+  `<form method="post"><button name="choice" value="approve">${kind === 'plan' ? 'Approve these exact bytes' : 'Allow this money'}</button></form>`,
   '<form method="post">',
   '<label for="reason">Why, or what to change</label>',
   '<textarea id="reason" name="reason" required maxlength="2000" rows="4"></textarea>',

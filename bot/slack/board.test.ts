@@ -89,10 +89,15 @@ describe('a card', () => {
   })
 
   it('says commands as they can be typed in Slack, where /status sets somebody’s own', () => {
-    const lines = ['Run r7k2', 'Next: /status r4wb, which goes first, or /cancel r7k2', '! GET /status is not tested']
-    expect(draw(post(lines)).text).toBe(
-      'Run r7k2\nNext: /qp status r4wb, which goes first, or /cancel r7k2\n! GET /status is not tested',
-    )
+    const said = [
+      [
+        'Next: /status r4wb, which goes first, or /cancel r7k2',
+        'Next: /qp status r4wb, which goes first, or /cancel r7k2',
+      ],
+      ['  Watch it with /status.', '  Watch it with /qp status.'],
+      ['! GET /status is not tested', '! GET /status is not tested'],
+    ] as const
+    for (const [line, typed] of said) expect(draw(post(['Run r7k2', line])).text).toBe(`Run r7k2\n${typed}`)
   })
 
   it('leads to our own pull request, and nowhere else', () => {
@@ -213,6 +218,17 @@ describe('a message', () => {
     await expect(sent).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
     await expect(sent).rejects.toThrow(advice)
   })
+
+  it.each(['restricted_action', 'restricted_action_read_only_channel'])(
+    'to a channel that only some may post to (%s) waits for an admin, and is not lost',
+    async (error) => {
+      const { slack, fake } = await openSlackRoom()
+      fake.trouble('chat.postMessage', { error })
+      const sent = slack.post('T01/C01', card)
+      await expect(sent).rejects.toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false })
+      await expect(sent).rejects.toThrow('say /qp gates there')
+    },
+  )
 
   it('to what is no place in Slack is a mistake of the caller', async () => {
     const { slack, fake } = await openSlackRoom()

@@ -3,13 +3,18 @@ import { Fault, type FaultDetail } from '../../core/model/problem.ts'
 
 const revoked = new Set(['invalid_auth', 'token_revoked', 'token_expired', 'account_inactive', 'not_authed'])
 
+const mayNotPost =
+  'the app may not post there: ask an admin of the workspace to let it and say /qp gates there, or choose another channel'
+
 const closed: Readonly<Record<string, string>> = {
   is_archived:
     'the channel is archived: unarchive it and say /qp gates there, or choose another with SLACK_CHANNEL or /qp subscribe',
   not_in_channel: 'the app is not in the channel: invite it with /invite @quantapilot, then say /qp gates there',
   channel_not_found:
     'there is no such channel, or it is private and the app is not in it: invite the app with /invite @quantapilot, then say /qp gates there',
-  restricted_action: 'the workspace does not let the app post there: ask a workspace admin, or choose another channel',
+  restricted_action: mayNotPost,
+  restricted_action_read_only_channel: mayNotPost,
+  restricted_action_thread_only_channel: mayNotPost,
 }
 
 const passing = new Set([

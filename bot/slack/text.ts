@@ -6,6 +6,7 @@ import { grammar } from '../grammar.ts'
 export const asTyped = (line: string): string =>
   line
     .replaceAll(/(^|[\s(])\/status(?= r\w{3,8}\b)/g, '$1/qp status')
+    .replace(/\b(See|Watch it with) \/status\.$/, '$1 /qp status.')
     .replace(/\bSee help\.$/, 'See /qp help.')
     .replace(/^( *Did you mean )(\w+)/, (whole, before: string, name: string) =>
       name in grammar ? `${before}/qp ${name}` : whole,
