@@ -1,10 +1,11 @@
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { makeFolder } from './adapters/process/make-folder.ts'
+import { grammar } from './bot/grammar.ts'
 import { isUnsaid, parseTyped, lacksWords } from './bot/parse-command.ts'
 import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
-import { exitCodes, misused, refuse, runCommand } from './bot/terminal/command-line.ts'
+import { exitCodes, exitCodeWords, misused, refuse, runCommand } from './bot/terminal/command-line.ts'
 import { askWhy, question } from './bot/terminal/question.ts'
 import { Screen, harmless } from './bot/terminal/screen.ts'
 import { helpSection, sayCommand, sayCommands } from './bot/terminal/help.ts'
@@ -63,8 +64,20 @@ type Shell = {
   readonly json: boolean
 }
 
+/** What goes on until somebody ends it, and talks all the while. */
+const withoutJson: ReadonlySet<string> = new Set(['demo', 'start'])
+
+/** Prints what was asked for, in one of the two ways. */
+function show({ screen, json }: Shell, value: object, lines: readonly string[]): number {
+  if (json) screen.output.write(`${JSON.stringify({ ok: true, ...value })}\n`)
+  else screen.print(...lines)
+  return exitCodes.done
+}
+
 async function dispatch(shell: Shell, words: readonly string[]): Promise<number> {
   const [first = 'help', ...rest] = words
+  if (shell.json && withoutJson.has(first))
+    return misused(shell, `${first} does not know --json.`, `See qp help ${first}.`)
   if (rest.includes('--help') || (rest[0] === '-h' && rest.length === 1)) return help(shell, first.replace(/^\//, ''))
   switch (first.replace(/^\//, '')) {
     case 'help':
@@ -73,8 +86,7 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
       return help(shell, rest[0] ?? null)
     case 'version':
     case '--version':
-      shell.screen.print(version)
-      return exitCodes.done
+      return show(shell, { kind: 'version', version }, [version])
     case 'lint':
       return (await import('./main/tools.ts')).lint(shell, rest)
     case 'start':
@@ -163,18 +175,20 @@ async function startAs(shell: Shell, [flag, named, ...rest]: readonly string[]):
 
 async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promise<number> {
   if ((verb !== 'up' && verb !== 'seed') || rest.length > 0) {
-    const next = 'up brings the schema up to date; seed also makes you its first admin.'
-    return misused(shell, 'Usage: qp db up | qp db seed', next)
+    const wrong = verb === 'up' || verb === 'seed' ? rest[0] : verb
+    return misused(
+      shell,
+      wrong === undefined ? 'db needs more.' : `db does not know ${wrong}.`,
+      'Usage: qp db up | qp db seed',
+    )
   }
-  const { screen } = shell
   return withOpening(shell, (opening) =>
     inHouse(opening, async (house) => {
-      screen.print(`✓ database  ${house.databaseKind}, schema up to date`)
-      if (verb === 'seed') {
-        const actor = await signIn(house.desk, account())
-        screen.print(`✓ you are ${actor.label}: ${actor.roles.join(', ')}`)
-      }
-      return exitCodes.done
+      const about = { kind: 'database', database: house.databaseKind, schema: 'up to date' }
+      const lines = [`✓ database  ${house.databaseKind}, schema up to date`]
+      if (verb === 'up') return show(shell, about, lines)
+      const { label, roles: held } = await signIn(house.desk, account())
+      return show(shell, { ...about, label, roles: held }, [...lines, `✓ you are ${label}: ${held.join(', ')}`])
     }),
   )
 }
@@ -267,18 +281,21 @@ const ofProgram = [
   { usage: 'doctor', says: 'check everything this needs' },
   { usage: 'replay <run> [call]', says: 'ask a model once more what a run asked it, and compare; for admins' },
   { usage: 'lint <folder> [--against README.md]', says: 'judge a documentation suite' },
-  { usage: 'db up|seed', says: 'bring the schema up to date, or fill it with an example' },
+  { usage: 'db up|seed', says: 'bring the schema up to date; seed also makes you its first admin' },
 ]
 
-function help({ screen, ...shell }: Shell, topic: string | null): number {
-  const one = topic === null ? null : [...(sayCommand(topic, 'qp ') ?? []), ...ofProgramOnly(topic)]
-  if (one?.length === 0) {
-    return misused({ screen, ...shell }, `There is no command ${topic}.`, 'See qp help.')
-  }
-  const codes = Object.entries(exitCodes).map(([name, code]) => `${code} ${name}`)
-  const all = ['Usage: qp <command> [--json]', '', ...sayCommands(''), ...helpSection('This program', ofProgram)]
-  screen.print(...(one ?? [...all, `Exit codes: ${codes.join(', ')}`]))
-  return exitCodes.done
+function help(shell: Shell, topic: string | null): number {
+  const all = { commands: [...Object.values(grammar), ...ofProgram], exitCodes: exitCodeWords }
+  if (topic === null) return show(shell, { kind: 'help', ...all }, sayAll())
+  const one = [...(sayCommand(topic, 'qp ') ?? []), ...ofProgramOnly(topic)]
+  if (one.length === 0) return misused(shell, `There is no command ${topic}.`, 'See qp help.')
+  return show(shell, { kind: 'help', commands: all.commands.filter(({ usage }) => usage.split(' ')[0] === topic) }, one)
+}
+
+function sayAll(): readonly string[] {
+  const codes = exitCodeWords.map(({ code, says }) => `  ${String(code).padEnd(4)} ${says}`)
+  const sections = [...sayCommands(''), ...helpSection('This program', ofProgram)]
+  return ['Usage: qp <command> [--json]', '', ...sections, 'Exit codes', ...codes]
 }
 
 const ofProgramOnly = (topic: string): readonly string[] =>

@@ -50,10 +50,21 @@ export async function cron(
   if (flag === undefined) return inHouse((house) => list(shell, house))
   const schedule = schedules.find((known) => known.name === name)
   if (flag === '--once' && schedule && rest.length === 0) return inHouse((house) => runOnce(shell, house, schedule))
+  return misused(shell, ...sayWrong(flag, name, rest))
+}
+
+/** What is wrong with what was typed, and the next step. */
+function sayWrong(flag: string, name: string | undefined, rest: readonly string[]): readonly [string, string] {
   const names = schedules.map((known) => known.name)
-  const meant = flag === '--once' && name !== undefined ? nearest(name, names) : null
-  const next = meant === null ? `There are ${names.join(', ')}.` : `Did you mean qp cron --once ${meant}?`
-  return misused(shell, 'Usage: qp cron | qp cron --once <schedule>', next)
+  const usage = 'Usage: qp cron | qp cron --once <schedule>'
+  if (flag !== '--once') return [`cron does not know ${flag}.`, usage]
+  if (name === undefined) return ['Which schedule?', `There are ${names.join(', ')}.`]
+  if (rest[0] !== undefined && names.some((known) => known === name)) return [`cron does not know ${rest[0]}.`, usage]
+  const meant = nearest(name, names)
+  return [
+    `There is no schedule ${name}.`,
+    meant === null ? `There are ${names.join(', ')}.` : `Did you mean qp cron --once ${meant}?`,
+  ]
 }
 
 async function runOnce({ screen, json }: Shell, house: House, schedule: Schedule): Promise<number> {

@@ -87,8 +87,11 @@ describe('an address', () => {
 
   it('is refused when its kind is switched off', () => {
     expect(refusal('/srv/shop', { ...open, allowFolders: false })).toContain('Folders are not allowed here')
-    expect(refusal('file:///srv/shop', { ...open, allowedSchemes: ['https'] })).toBe(
+    expect(refusal('file:///srv/shop', { allowFolders: false, allowedSchemes: ['https'] })).toBe(
       'file addresses are not allowed here: use https.',
+    )
+    expect(refusal('file:///srv/shop', { allowFolders: true, allowedSchemes: ['https', 'ssh'] })).toBe(
+      'file addresses are not allowed here: give the path of a folder, or use https or ssh.',
     )
     expect(refusal('https://h.example/x', { allowedSchemes: [], allowFolders: true })).toContain('the path of a folder')
   })

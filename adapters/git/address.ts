@@ -65,10 +65,13 @@ function hostAddress(text: string, rules: AddressRules): Address {
   }
 }
 
-function requireScheme(scheme: Scheme, { allowedSchemes }: AddressRules): void {
+function requireScheme(scheme: Scheme, { allowedSchemes, allowFolders }: AddressRules): void {
   if (allowedSchemes.includes(scheme)) return
-  const others = allowedSchemes.length === 0 ? 'give the path of a folder' : `use ${allowedSchemes.join(' or ')}`
-  throw refuse(`${scheme} addresses are not allowed here: ${others}.`)
+  const ways = [
+    ...(allowedSchemes.length === 0 || (scheme === 'file' && allowFolders) ? ['give the path of a folder'] : []),
+    ...(allowedSchemes.length === 0 ? [] : [`use ${allowedSchemes.join(' or ')}`]),
+  ]
+  throw refuse(`${scheme} addresses are not allowed here: ${ways.join(', or ')}.`)
 }
 
 function parseUrl(text: string): URL {

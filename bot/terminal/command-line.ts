@@ -27,6 +27,19 @@ export const exitCodes = {
   stopped: 130,
 } as const
 
+/** The same in words, as the help has it. */
+export const exitCodeWords: readonly { readonly code: number; readonly says: string }[] = [
+  { code: exitCodes.done, says: 'done' },
+  { code: exitCodes.notDone, says: 'the run failed, was rejected or cancelled; or a check found something wrong' },
+  { code: exitCodes.usage, says: 'typed wrong' },
+  { code: exitCodes.refused, says: 'refused' },
+  { code: exitCodes.waits, says: 'the run waits for a decision, or behind another run' },
+  { code: exitCodes.paused, says: 'the run is paused' },
+  { code: exitCodes.unavailable, says: 'the database or something else is away' },
+  { code: exitCodes.internal, says: 'an error of ours' },
+  { code: exitCodes.stopped, says: 'left by Ctrl-C or SIGTERM; the run is kept' },
+]
+
 export type Invocation = {
   readonly screen: Screen
   readonly ask: Ask

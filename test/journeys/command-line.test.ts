@@ -27,7 +27,14 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     [['status', '999999'], 2, /999999 is not a run: runs look like r7k2/],
     [['approve', 'r7k2'], 3, /There is no run r7k2\.\n {2}See qp runs/],
     [['start', 'now'], 2, /start does not know now/],
-    [['db', 'upp'], 2, /Usage: qp db up/],
+    [['db', 'upp'], 2, /db does not know upp\.\n {2}Usage: qp db up/],
+    [['db'], 2, /db needs more\.\n {2}Usage: qp db up/],
+    [['demo', '--json'], 2, /demo does not know --json/],
+    [['start', '--json'], 2, /start does not know --json/],
+    [['cron', '--once'], 2, /Which schedule\?\n {2}There are gate-reminders, /],
+    [['cron', '--once', 'rolup'], 2, /There is no schedule rolup\.\n {2}Did you mean qp cron --once rollup\?/],
+    [['cron', 'rollup'], 2, /cron does not know rollup\.\n {2}Usage: qp cron \| qp cron --once <schedule>/],
+    [['run', 'file:///srv/shop'], 3, /not allowed here: give the path of a folder, or use https or ssh/],
     [['help', 'nope'], 2, /There is no command nope/],
     [['lint', '/nowhere/at/all'], 2, /There is no \/nowhere\/at\/all: check the path\.\n {2}Usage: qp lint/],
     [['lint', resolve('README.md')], 2, /README\.md is a file: give the folder/],
@@ -41,8 +48,13 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     const said = await qp(state, name, '--help')
     expect(said, name).toMatchObject({ exitCode: 0, out: expect.stringMatching(`^qp ${name}.*\n {2}\\w`) })
   }
+  for (const words of [['help'], ['help', 'run'], ['version'], ['db', 'up'], ['db', 'seed']]) {
+    const said = await qp(state, ...words, '--json')
+    expect(JSON.parse(said.out), words.join(' ')).toMatchObject({ ok: true, kind: expect.any(String) })
+  }
+  expect((await qp(state, 'help')).out).toMatch(/\nExit codes\n[^]*\n {2}5 {4}the run is paused\n/)
   expect((await qp(state, 'status', '--help')).out).toContain('qp status <run> --watch')
-  for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))) {
+  for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint|cron/.test(first ?? ''))) {
     const json = await qp(state, ...words, '--json')
     expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
     expect(json).toMatchObject({ exitCode, err: '' })
