@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { makeFolder } from './adapters/process/make-folder.ts'
-import { grammar } from './bot/grammar.ts'
+import { grammar, kinds } from './bot/grammar.ts'
 import { isUnsaid, parseTyped, lacksWords } from './bot/parse-command.ts'
 import { Relay } from './bot/relay.ts'
 import type { Ask } from './bot/surface.ts'
@@ -14,6 +14,7 @@ import { loadConfig, readProcessEnvironment, roles } from './config.ts'
 import { execute } from './core/commands/execute.ts'
 import { signIn } from './core/commands/sign-in.ts'
 import { runAlone } from './core/engine/worker.ts'
+import { nearest } from './core/model/nearest.ts'
 import { accepted, Fault } from './core/model/problem.ts'
 import { demo } from './main/demo.ts'
 import { Helper, nobodyWorks } from './main/helper.ts'
@@ -129,7 +130,12 @@ async function alone(
 
 async function oneCommand(shell: Shell, words: readonly string[]): Promise<number> {
   const parsed = parseTyped(words.filter((word) => word !== '--watch'))
-  if (!parsed.ok) return refuse(shell, parsed)
+  if (!parsed.ok) {
+    const [first = '', ...rest] = words
+    const meant = meantHere(first)
+    if (meant === null) return refuse(shell, parsed)
+    return misused(shell, `There is no command ${first}.`, `Did you mean qp ${[meant, ...rest].join(' ')}?`)
+  }
   const { value } = parsed
   const mayAsk = shell.screen.isInteractive && !shell.json
   if (isUnsaid(value) && !mayAsk) return refuse(shell, { ok: false, refusal: lacksWords(value) })
@@ -156,6 +162,12 @@ async function oneCommand(shell: Shell, words: readonly string[]): Promise<numbe
       }
     }),
   )
+}
+
+/** The command meant, where it is one that is typed at a shell only and was written almost right; null otherwise. */
+function meantHere(first: string): string | null {
+  const meant = nearest(first, [...kinds, ...ofProgram.map(({ usage }) => usage.split(' ')[0] ?? '')])
+  return meant === null || kinds.some((kind) => kind === meant) ? null : meant
 }
 
 /** `qp start [--role <role>]`; the role of the environment where none is named. */

@@ -79,7 +79,7 @@ export function parseTyped(words: readonly string[]): Result<Command | Unsaid> {
 }
 
 function unknownCommand(name: string, rest: readonly string[]): Result<never> {
-  const meant = nearest(name, [...kinds, ...aliases.keys()])
+  const meant = nearest(name, [...kinds, ...aliases.keys(), 'help'])
   if (!meant) return refused('usage', `There is no command ${name || '(empty)'}.`, 'See help.')
   return refused('usage', `There is no command ${name}.`, `Did you mean ${[meant, ...rest].join(' ')}?`)
 }

@@ -175,7 +175,7 @@ const typed = (text: string): string =>
     .replace(wayToWrite, (way) => way.replaceAll(commandOfWay, '$1qp $2'))
     .replace(/\bSee help\.$/, 'See qp help.')
 
-const commands = Object.keys(grammar).join('|')
+const commands = [...Object.keys(grammar), 'help'].join('|')
 
 const slashCommand = new RegExp(`(^|[\\s(])/(${commands})\\b`, 'g')
 

@@ -1,4 +1,5 @@
 import type { ReadStream, WriteStream } from 'node:tty'
+import { wrap } from './wrap.ts'
 
 /** What the terminal can do, and the few ways we write to it. Colour only where it is wanted. */
 export type ScreenOptions = {
@@ -39,7 +40,17 @@ export class Screen {
   /** Lines that stay; the live line goes below them again when it changes next. */
   print(...lines: readonly string[]): void {
     this.#clearLive()
-    for (const line of lines) this.#options.out.write(`${this.#dress(line)}\n`)
+    for (const line of lines) this.#options.out.write(`${this.#dress(this.#fit(line))}\n`)
+  }
+
+  /** On a terminal no word is cut at its edge; what goes through a pipe stays as it is. */
+  #fit(text: string): string {
+    const { isTTY, columns } = this.#options.out
+    if (!isTTY || !columns) return text
+    return text
+      .split('\n')
+      .flatMap((line) => wrap(line, columns))
+      .join('\n')
   }
 
   /** The one line that is redrawn. On a pipe it is printed when `key`, what it tells, has changed. */

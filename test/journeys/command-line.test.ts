@@ -14,7 +14,7 @@ const readme = '# Shop\n\nA shop for bread.\n\n## Requirements\n\n- The shop mus
 const handleIn = (out: string): string => /Run (r[0-9a-z]+)/.exec(out)?.[1] ?? ''
 
 test('whatever is typed wrong is answered with a sentence, as text or as JSON, and an exit code', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const state = await openState()
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
@@ -22,6 +22,8 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     [['runs', 'x'], 2, /That is not how runs is written\.\n {2}Usage: qp runs \[page\]/],
     [['run', '/', '--pipeline', 'foo'], 2, /Known: factory\./],
     [['aprove', 'r7k2'], 2, /There is no command aprove\.\n {2}Did you mean qp approve r7k2\?/],
+    [['docter'], 2, /There is no command docter\.\n {2}Did you mean qp doctor\?/],
+    [['hlep'], 2, /Did you mean qp help\?/],
     [['key', 'drop'], 2, /Usage: qp key add <label> .* \| qp key list \| qp key revoke <id>/],
     [['xyzzyplugh'], 2, /See qp help\./],
     [['status', '999999'], 2, /999999 is not a run: runs look like r7k2/],
@@ -44,6 +46,17 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     const said = await qp(state, ...words)
     expect(said, words.join(' ')).toMatchObject({ exitCode, out: expect.stringMatching(sentence), err: '' })
   }
+  for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))) {
+    const json = await qp(state, ...words, '--json')
+    expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
+    expect(json).toMatchObject({ exitCode, err: '' })
+  }
+})
+
+test('every command says how it is written, and what has an answer gives it as JSON', {
+  timeout: 120_000,
+}, async () => {
+  const state = await openState()
   for (const name of ['start', 'cron', 'demo', 'doctor', 'replay', 'lint', 'db', 'run']) {
     const said = await qp(state, name, '--help')
     expect(said, name).toMatchObject({ exitCode: 0, out: expect.stringMatching(`^qp ${name}.*\n {2}\\w`) })
@@ -54,11 +67,6 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
   }
   expect((await qp(state, 'help')).out).toMatch(/\nExit codes\n[^]*\n {2}5 {4}the run is paused\n/)
   expect((await qp(state, 'status', '--help')).out).toContain('qp status <run> --watch')
-  for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint|cron/.test(first ?? ''))) {
-    const json = await qp(state, ...words, '--json')
-    expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
-    expect(json).toMatchObject({ exitCode, err: '' })
-  }
 })
 
 test('a state folder that cannot be made is a sentence and no stack', { timeout: 60_000 }, async () => {

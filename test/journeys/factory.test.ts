@@ -216,7 +216,7 @@ describe('what cannot be worked on ends with a sentence that says what to do', (
       ['https://me:secret@git.example.org/a.git', /^The address holds a password or token[^.]*\.$/],
       ['http://git.example.org/a.git', 'http:// is not allowed: use https:// or ssh://.'],
       ['git://git.example.org/a.git', /^git:\/\/ is not allowed/],
-      ['file:///srv/a.git', 'file addresses are not allowed here: use https or ssh.'],
+      ['file:///srv/a.git', 'file addresses are not allowed here: give the path of a folder, or use https or ssh.'],
       ['ext::id', /start other programs/],
       ['owner/shop', /is not an address: give https:\/\/host/],
       [
