@@ -111,9 +111,9 @@ test('of lines without a secret, at most two in a hundred change: documents, cod
 test('a text of two hundred thousand characters is looked through in well under a second', () => {
   const text = linesBelow('docs', /\.md$/).join('\n').slice(0, 100_000)
   const long = `${text}${'a'.repeat(50_000)}${'sk'.repeat(25_000)}`
-  const began = performance.now()
+  const before = process.threadCpuUsage()
   redactor(['a-secret-of-this-server'])(long)
-  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(process.threadCpuUsage(before).user / 1_000).toBeLessThan(1_000)
 })
 
 test('secrets among settings are known by their names; an address counts for its password, an id for nothing', () => {
