@@ -73,7 +73,7 @@ export function parseTyped(words: readonly string[]): Result<Command | Unsaid> {
   const name = first.replace(/^\//, '').toLowerCase()
   const kind = aliases.get(name) ?? kinds.find((known) => known === name)
   if (!kind) return unknownCommand(name, rest)
-  const options = splitOptions(rest)
+  const options = splitOptions(kind, rest)
   if (!options.ok) return options
   return build(kind, options.value)
 }
@@ -89,7 +89,7 @@ type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<
 const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason', 'events', 'scope'])
 const flagsWithout = new Set(['dry-run', 'confirm', 'decisions'])
 
-function splitOptions(words: readonly string[]): Result<Options> {
+function splitOptions(kind: CommandKind, words: readonly string[]): Result<Options> {
   const plain: string[] = []
   const flags = new Map<string, string>()
   for (let i = 0; i < words.length; i++) {
@@ -102,7 +102,7 @@ function splitOptions(words: readonly string[]): Result<Options> {
     if (flagsWithout.has(name)) flags.set(name, 'yes')
     else if (flagsWithValue.has(name)) {
       const value = inline ?? words[++i]
-      if (value === undefined) return refused('usage', `--${name} needs a value.`)
+      if (value === undefined) return refused('usage', `--${name} needs a value.`, `Usage: ${grammar[kind].usage}`)
       flags.set(name, value)
     } else return unknownFlag(name)
   }
@@ -116,11 +116,11 @@ function unknownFlag(name: string): Result<never> {
 
 /** How many words each takes, behind its own; the rest say so where they are read. */
 const most: Partial<Record<CommandKind, number>> = {
-  gates: 0,
   whoami: 0,
   link: 1,
   subscribe: 1,
   unsubscribe: 1,
+  gates: 1,
   runs: 1,
   status: 1,
   pause: 1,
@@ -128,10 +128,10 @@ const most: Partial<Record<CommandKind, number>> = {
   retry: 1,
   cancel: 1,
   freeze: 1,
-  logs: 1,
   diff: 1,
   delegate: 2,
   mute: 2,
+  logs: 2,
   calls: 2,
   artifacts: 2,
   approve: 3,
@@ -165,11 +165,11 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
       return buildKey(words, flags.get('scope') ?? 'read')
     case 'privacy':
       return buildPrivacy(words, flags.has('confirm'))
-    case 'gates':
     case 'whoami':
       return accepted({ kind })
+    case 'gates':
     case 'runs':
-      return /^[1-9]\d{0,5}$/.test(first ?? '1') ? accepted({ kind, page: Number(first ?? 1) }) : usage(kind, words)
+      return withPage(kind, words, (page) => accepted({ kind, page }))
     case 'status':
       return first === undefined
         ? accepted({ kind, run: null, page: 1 })
@@ -194,9 +194,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'webhook':
       return buildWebhook(words, flags)
     case 'calls':
-      return /^[1-9]\d{0,4}$/.test(rest[0] ?? '1')
-        ? withRun(kind, first, (run) => ({ kind, run, page: Number(rest[0] ?? 1) }))
-        : usage(kind, words)
+    case 'logs':
+      return withPage(kind, rest, (page) => withRun(kind, first, (run) => ({ kind, run, page })))
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
@@ -358,6 +357,16 @@ function withReason(
     const unsaid = { kind, run, gate: flags.get('gate') ?? null, sha256: flags.get('sha') ?? null }
     return reason === '' ? unsaid : { ...unsaid, reason }
   })
+}
+
+/** A page that is the last word of a command; without it, the first. */
+function withPage(
+  kind: CommandKind,
+  [word = '1', ...more]: readonly string[],
+  make: (page: number) => Result<Command>,
+): Result<Command> {
+  if (more.length > 0) return tooMany(kind)
+  return /^[1-9]\d{0,4}$/.test(word) ? make(Number(word)) : usage(kind, [word])
 }
 
 function withRun<C extends Command | Unsaid>(

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { GateCard, LedgerLine, RunCard } from '../core/model/card.ts'
 import { diffLines } from './diff.ts'
 import { sayMoney, table } from './layout.ts'
-import { sayBudget, sayCard, sayDuration, sayGate, sayNext, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayBudget, sayCard, sayDuration, sayGate, sayProgress, sayReply, sayRunLine } from './phrase.ts'
+import { sayNext } from './say-next.ts'
 
 const at = new Date('2026-01-15T09:00:00Z')
 
@@ -105,11 +106,6 @@ describe('a card', () => {
     const money = { ...card.money, spentMicros: 8_000_000 }
     expect(sayCard({ ...card, money }).join('\n')).toContain('! over 80 %')
   })
-})
-
-test('a run that is frozen waits for an admin, who lets it go on', () => {
-  const frozen = { ...card, state: 'paused', reasonCode: 'freeze' } as const
-  expect(sayNext(frozen)).toBe('/resume r7k2 once an admin has looked, or /cancel r7k2')
 })
 
 test('a gate shows risks and questions before everything else, then the digest and who may decide', () => {
@@ -214,7 +210,7 @@ test('what is said to do about open gates can be done: each by its name, and nob
   expect(sayNext(card)).toBe('/approve r7k2, /changes r7k2 <what>, or /reject r7k2 <reason>')
   expect(sayNext({ ...card, state: 'running', gates: [money] })).toBe('/approve r7k2, or /reject r7k2 <reason>')
   expect(sayNext({ ...card, gates: [gate, money] })).toBe(
-    '/approve r7k2 anchor, /approve r7k2 budget, or /reject r7k2 --gate <gate> <reason>',
+    '/approve r7k2 anchor or /approve r7k2 budget; to say no, /reject r7k2 --gate anchor <reason>',
   )
 })
 

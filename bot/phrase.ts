@@ -10,9 +10,11 @@ import { sayMoney, sayTime, table } from './layout.ts'
 import { quoted, quotedLines } from './quoted.ts'
 import { sayPersonal } from './say-person.ts'
 import { sayLedger } from './say-ledger.ts'
+import { sayNext } from './say-next.ts'
 import { sayTakenBack } from './say-undo.ts'
 
 export { sayMoney } from './layout.ts'
+export { sayNext } from './say-next.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -143,47 +145,6 @@ export function sayScore({ state, outlook, money: { spentMicros } }: RunCard): s
 /** Each wish of the project that the server's own policy does not grant. */
 export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${quoted(wish)}`)
 
-/** What a step pauses its run for until a person has done something about it. */
-const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks', 'issues', 'install'])
-
-/** What a person can do about the run now; null when there is nothing. */
-export function sayNext({ handle, state, reasonCode, gates, behind, phase, retriedAs }: RunCard): string | null {
-  const open = gates.filter((gate) => gate.verdict === null)
-  if (open.length > 0 && state !== 'paused') return sayDeciding(handle, open)
-  const money = open.find(({ kind }) => kind === 'budget')
-  if (state === 'paused' && reasonCode === 'budget' && money)
-    return `/approve ${handle} ${money.name}${money.subject.options ? ` (or ${money.subject.options.join(', ')})` : ''}, or /cancel ${handle}`
-  if (state === 'paused' && reasonCode === 'freeze')
-    return `/resume ${handle} once an admin has looked, or /cancel ${handle}`
-  if (state === 'paused')
-    return reasonCode === 'budget'
-      ? `/budget ${handle} +5, or /cancel ${handle}`
-      : reasonCode === 'operator' || reasonCode === 'phase_done'
-        ? `/resume ${handle}`
-        : asksOfSteps.has(reasonCode ?? '')
-          ? `/resume ${handle} once that is done, or /cancel ${handle}`
-          : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
-  if (retriedAs !== null) return `/status ${retriedAs}, which goes on with it`
-  // What the first step could not accept may be the address, which a run keeps.
-  if (state === 'failed' && reasonCode === 'VALIDATION_ERROR' && phase.n === 1)
-    return `/retry ${handle} once that is mended, or /run with another address or branch`
-  if (state === 'failed') return `/retry ${handle} once the cause is mended`
-  if (behind !== null) return `/status ${behind}, which goes first, or /cancel ${handle}`
-  if (state === 'succeeded') return `/artifacts ${handle}`
-  return null
-}
-
-/** How to decide what is open: by name where there is more than one. */
-function sayDeciding(handle: string, [first, ...more]: readonly GateCard[]): string {
-  if (more.length > 0 && first) {
-    const each = [first, ...more].map(({ name }) => `/approve ${handle} ${name}`)
-    return `${each.join(', ')}, or /reject ${handle} --gate <gate> <reason>`
-  }
-  return first?.kind === 'budget'
-    ? `/approve ${handle}, or /reject ${handle} <reason>`
-    : `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
-}
-
 /** A gate as its card: what, risks and questions first, what changed, then size, cost, digest and who may decide. */
 export function sayGate(gate: GateCard): readonly string[] {
   const { subject } = gate
@@ -256,9 +217,7 @@ export function sayReply(reply: Reply): readonly string[] {
     case 'runs':
       return sayRuns(reply.runs, reply.page, reply.hasMore)
     case 'gates':
-      return reply.gates.length === 0
-        ? ['Nothing waits for a decision.']
-        : reply.gates.flatMap((gate) => [`Run ${gate.handle}, gate ${gate.name}`, ...sayGate(gate), ''])
+      return sayGates(reply)
     case 'voted':
       return sayVote(reply)
     case 'changed':
@@ -271,9 +230,7 @@ export function sayReply(reply: Reply): readonly string[] {
         ...(reply.asked ? [...sayGate(reply.asked), `  Next: /approve ${reply.handle} budget`] : []),
       ]
     case 'logs':
-      return reply.lines.map((line) =>
-        `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
-      )
+      return sayLogs(reply)
     case 'calls':
       return sayCalls(reply)
     case 'artifacts':
@@ -297,6 +254,20 @@ export function sayReply(reply: Reply): readonly string[] {
     default:
       return sayPersonal(reply)
   }
+}
+
+function sayGates({ gates, page, hasMore }: Extract<Reply, { kind: 'gates' }>): readonly string[] {
+  if (gates.length === 0) return [page > 1 ? 'No more gates.' : 'Nothing waits for a decision.']
+  const lines = gates.flatMap((gate) => [`Run ${gate.handle}, gate ${gate.name}`, ...sayGate(gate), ''])
+  return hasMore ? [...lines, `More: /gates ${page + 1}`] : lines
+}
+
+function sayLogs({ handle, lines, page, hasMore }: Extract<Reply, { kind: 'logs' }>): readonly string[] {
+  if (lines.length === 0 && page > 1) return ['No more lines.']
+  const said = lines.map((line) =>
+    `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
+  )
+  return hasMore ? [...said, `More: /logs ${handle} ${page + 1}`] : said
 }
 
 function sayCalls({ handle, calls, page, hasMore }: Extract<Reply, { kind: 'calls' }>): readonly string[] {

@@ -568,7 +568,10 @@ test('two gates open in one run are answered in either order, each by its own bu
   ]) {
     const handle = await askForBoth(scene)
     const unnamed = await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null })
-    expect(denied(unnamed).message).toContain('2 open gates: page, budget')
+    expect(denied(unnamed)).toMatchObject({
+      message: `Run ${handle} has 2 open gates: page, budget.`,
+      next: `Name one of them: /approve ${handle} page.`,
+    })
     const shown = slack.read('T1/C1').filter((post) => said([post]).includes(handle))
     for (const name of order) {
       const data = button(shown, name === 'page' ? /^Approve page/ : /^Raise by \$5\.00/)
@@ -620,7 +623,7 @@ test('a request for money ends with its run, and its button changes nothing any 
   await chats.settle()
   const before = said(slack.read('T1/C1'))
   expect(slack.read('T1/C1').flatMap((post) => post.buttons)).toEqual([])
-  expect(agreed(await house.ask({ kind: 'gates' }))).toEqual({ kind: 'gates', gates: [] })
+  expect(agreed(await house.ask({ kind: 'gates' }))).toEqual({ kind: 'gates', gates: [], page: 1, hasMore: false })
   const answer = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), late)
   expect(answer).toMatchObject({ ok: false, refusal: { code: 'stale', message: /closed because its run ended/ } })
   await chats.settle()
