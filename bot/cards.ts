@@ -8,7 +8,6 @@ import {
   sayClamped,
   sayDeciders,
   sayGate,
-  sayNext,
   sayOutlook,
   sayPullRequest,
   sayRunLine,
@@ -16,6 +15,7 @@ import {
   sayState,
   sayVerdict,
 } from './phrase.ts'
+import { sayNext } from './say-next.ts'
 import { sayTakenBack } from './say-undo.ts'
 import type { Button, Post } from './surface.ts'
 

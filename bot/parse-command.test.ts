@@ -88,6 +88,8 @@ test.each([
   ['webhook add https://a.example --events run_faild', 'Did you mean run_failed?'],
   ['webhook add https://a.example --events ,', 'There are run_started'],
   ['webhook remove 3', 'See /webhook list.'],
+  ['webhook add https://a.example --events', 'Usage: webhook add'],
+  ['run /repos/shop --branch', 'Usage: run <folder or URL>'],
   ['webhook list w1', 'Usage: webhook add'],
 ])('%s is refused with the next step', (line, next) => {
   const parsed = parseCommand(wordsOf(line))

@@ -47,7 +47,7 @@ export function parseTyped(words: readonly string[]): Result<Command | Unsaid> {
   const name = first.replace(/^\//, '').toLowerCase()
   const kind = aliases.get(name) ?? kinds.find((known) => known === name)
   if (!kind) return unknownCommand(name, rest)
-  const options = splitOptions(rest)
+  const options = splitOptions(kind, rest)
   if (!options.ok) return options
   return build(kind, options.value)
 }
@@ -63,7 +63,7 @@ type Options = { readonly words: readonly string[]; readonly flags: ReadonlyMap<
 const flagsWithValue = new Set(['branch', 'pipeline', 'repo', 'sha', 'gate', 'reason', 'events', 'scope'])
 const flagsWithout = new Set(['dry-run', 'confirm', 'decisions'])
 
-function splitOptions(words: readonly string[]): Result<Options> {
+function splitOptions(kind: CommandKind, words: readonly string[]): Result<Options> {
   const plain: string[] = []
   const flags = new Map<string, string>()
   for (let i = 0; i < words.length; i++) {
@@ -76,7 +76,7 @@ function splitOptions(words: readonly string[]): Result<Options> {
     if (flagsWithout.has(name)) flags.set(name, 'yes')
     else if (flagsWithValue.has(name)) {
       const value = inline ?? words[++i]
-      if (value === undefined) return refused('usage', `--${name} needs a value.`)
+      if (value === undefined) return refused('usage', `--${name} needs a value.`, `Usage: ${grammar[kind].usage}`)
       flags.set(name, value)
     } else return unknownFlag(name)
   }

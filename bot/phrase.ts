@@ -9,9 +9,11 @@ import { sayMoney, sayTime, table } from './layout.ts'
 import { quoted, quotedLines } from './quoted.ts'
 import { sayPersonal } from './say-person.ts'
 import { sayLedger } from './say-ledger.ts'
+import { sayNext } from './say-next.ts'
 import { sayTakenBack } from './say-undo.ts'
 
 export { sayMoney } from './layout.ts'
+export { sayNext } from './say-next.ts'
 
 /** Every sentence the bot speaks, as plain text; surfaces add colour and form, never words. */
 
@@ -141,34 +143,6 @@ export function sayScore({ state, outlook, money: { spentMicros } }: RunCard): s
 
 /** Each wish of the project that the server's own policy does not grant. */
 export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.map((wish) => `! ${quoted(wish)}`)
-
-/** What a step pauses its run for until a person has done something about it. */
-const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks', 'issues', 'install'])
-
-/** What a person can do about the run now; null when there is nothing. */
-export function sayNext({ handle, state, reasonCode, gates, behind, phase }: RunCard): string | null {
-  const open = gates.filter((gate) => gate.verdict === null)
-  if (open.length > 0 && state !== 'paused')
-    return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
-  const money = open.find(({ kind }) => kind === 'budget')
-  if (state === 'paused' && reasonCode === 'budget' && money)
-    return `/approve ${handle} ${money.name}${money.subject.options ? ` (or ${money.subject.options.join(', ')})` : ''}, or /cancel ${handle}`
-  if (state === 'paused')
-    return reasonCode === 'budget'
-      ? `/budget ${handle} +5, or /cancel ${handle}`
-      : reasonCode === 'operator' || reasonCode === 'phase_done'
-        ? `/resume ${handle}`
-        : asksOfSteps.has(reasonCode ?? '')
-          ? `/resume ${handle} once that is done, or /cancel ${handle}`
-          : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
-  // What the first step could not accept may be the address, which a run keeps.
-  if (state === 'failed' && reasonCode === 'VALIDATION_ERROR' && phase.n === 1)
-    return `/retry ${handle} once that is mended, or /run with another address or branch`
-  if (state === 'failed') return `/retry ${handle} once the cause is mended`
-  if (behind !== null) return `/status ${behind}, which goes first, or /cancel ${handle}`
-  if (state === 'succeeded') return `/artifacts ${handle}`
-  return null
-}
 
 /** A gate as its card: what, risks and questions first, what changed, then size, cost, digest and who may decide. */
 export function sayGate(gate: GateCard): readonly string[] {

@@ -32,7 +32,8 @@ export async function budget(request: Request<Budget>): Promise<Result<Done>> {
   const run = await lockedRun(tx, command.run)
   if (!run.ok) return run
   const [ledger] = await tx.run(readBudget, { run: run.value.id })
-  if (!ledger) return refused('wrong_state', `Run ${command.run} has no budget of its own.`)
+  if (!ledger)
+    return refused('wrong_state', `Run ${command.run} has no budget of its own.`, `See /status ${command.run}.`)
   if (command.booked) return bookCall(request, { run: run.value, ...command.booked })
   if (command.raiseMicros === null) return accepted(shown(run.value, null))
   if (!actor.roles.includes('operator') && !actor.roles.includes('admin')) {

@@ -56,14 +56,16 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
 function openGate(command: Decision, run: Run, gates: readonly GateRow[]): Result<GateRow> {
   const meant = gates.filter((gate) => command.gate === null || gate.name === command.gate || gate.id === command.gate)
   const open = meant.filter((gate) => gate.verdict === null)
-  if (open.length > 1) {
+  const [only, ...others] = open
+  if (only && others.length > 0) {
+    const names = open.map(({ name }) => name).join(', ')
+    const naming = command.kind === 'approve' ? only.name : `--gate ${only.name} <words>`
     return refused(
       'usage',
-      `Run ${command.run} has ${open.length} open gates: ${open.map((gate) => gate.name).join(', ')}.`,
-      'Name one of them.',
+      `Run ${command.run} has ${open.length} open gates: ${names}.`,
+      `Name one of them: /${command.kind} ${command.run} ${naming}.`,
     )
   }
-  const [only] = open
   // A gate whose time is up is still without a verdict for the moment its worker takes to close it.
   if (only?.kind === 'plan' && run.waitingFor !== 'gate') return refuseClosed(command, { ...only, verdict: 'expired' })
   return only ? accepted(only) : refuseClosed(command, meant.at(-1))

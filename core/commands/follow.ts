@@ -7,7 +7,12 @@ import type { Following, Reply } from './command.ts'
 
 /** What the place it is said at hears of runs from now on, and when it must be silent. */
 export async function follow(db: Executor, actor: Actor, command: Following): Promise<Result<Reply>> {
-  if (actor.at === null) return refused('usage', 'Say this in the chat it is meant for.')
+  if (actor.at === null)
+    return refused(
+      'usage',
+      'This is about a chat, and here is none.',
+      `Say /${command.kind} in the chat it is meant for.`,
+    )
   if (command.kind === 'quiet') return quiet(db, actor.at, command)
   const project = await projectOf(db, command.project)
   if (!project.ok) return project

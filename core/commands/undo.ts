@@ -72,4 +72,5 @@ async function lastUndo({ tx }: Request<Undo>, run: Run) {
 }
 
 /** Where nothing is left, the last undo says what became of it. */
-const pointedTo = (refusal: Refusal, undo: string): Refusal => ({ next: `See /artifacts ${undo} undo.md.`, ...refusal })
+const pointedTo = (refusal: Refusal, undo: string): Refusal =>
+  refusal.code === 'wrong_state' ? { ...refusal, next: `See /artifacts ${undo} undo.md.` } : refusal

@@ -33,6 +33,19 @@ const wayOn: Readonly<Record<MoneyRefusal['level'], string>> = {
   minute: 'The run goes on when the minute is over.',
 }
 
+const raiseCap = 'Raise that cap, or stop with /cancel.'
+
+/** What helps a run that was refused money: to ask for more of it, to wait, another cap, or nothing but its end. */
+export type WayOn = 'ask' | 'wait' | 'raise' | 'stop'
+
+/** What helps, by the sentence of the refusal; where it says nothing of that, more can be asked for. */
+export function wayOnAfter(refusal: string): WayOn {
+  const ends = (...levels: readonly MoneyRefusal['level'][]) => levels.some((level) => refusal.endsWith(wayOn[level]))
+  if (ends('project-day', 'actor-day', 'instance-day')) return 'wait'
+  if (ends('step', 'task')) return 'stop'
+  return refusal.endsWith(raiseCap) ? 'raise' : 'ask'
+}
+
 /** A call that is refused, in a sentence, and what to do; `everFits`: it would fit an empty budget. */
 export function sayRefusal(asked: Amount, refusal: MoneyRefusal, everFits: boolean): string {
   const { level, leftMicros, leftTokens } = refusal
@@ -42,7 +55,7 @@ export function sayRefusal(asked: Amount, refusal: MoneyRefusal, everFits: boole
   ].join(' and ')
   const cost = `The next call may cost up to ${dollars(asked.micros)} and ${asked.tokens.toLocaleString('en-US')} tokens`
   if (everFits) return `${cost}, and ${whose[level]} has ${left} left. ${wayOn[level]}`
-  return `${cost}, more than ${whose[level]} ever holds. ${level === 'run' ? wayOn.run : 'Raise that cap, or stop with /cancel.'}`
+  return `${cost}, more than ${whose[level]} ever holds. ${level === 'run' ? wayOn.run : raiseCap}`
 }
 
 /** A call that waits for a yes because it is dear by itself, in a sentence. */

@@ -40,6 +40,13 @@ describe('what an undo is about', () => {
   ] as const)('%s', (_, made, commit, expected) => {
     expect(keysOf(made, commit)).toEqual(expected)
   })
+
+  test.each([
+    ['nothing', [], 'What it made is in /artifacts r7k2.'],
+    ['nothing any more', [effect('1', { state: 'undone' })], 'The run that did it is among /runs.'],
+  ] as const)('%s is refused with the next step', (_, made, next) => {
+    expect(effectsToUndo('r7k2', made, null)).toMatchObject({ refusal: { next } })
+  })
 })
 
 const policy = (more: Partial<GatePolicy> = {}): GatePolicy => ({

@@ -52,8 +52,16 @@ export function effectsToUndo(
   const left = meant.filter(({ state }) => state === 'done')
   if (left.some(({ reversal }) => reversal !== 'irreversible')) return accepted(left)
   if (meant.some(({ state }) => state === 'undone'))
-    return refused('wrong_state', `${commit === null ? `Run ${handle}` : 'That merge'} was undone already.`)
-  return refused('wrong_state', `Run ${handle} has done nothing outside that could be undone.`)
+    return refused(
+      'wrong_state',
+      `${commit === null ? `Run ${handle}` : 'That merge'} was undone already.`,
+      'The run that did it is among /runs.',
+    )
+  return refused(
+    'wrong_state',
+    `Run ${handle} has done nothing outside that could be undone.`,
+    `What it made is in /artifacts ${handle}.`,
+  )
 }
 
 /** A merge that found its base moved has made nothing; what was begun and never confirmed is nobody's to take back. */

@@ -555,7 +555,10 @@ test('two gates open in one run are answered in either order, each by its own bu
   ]) {
     const handle = await askForBoth(scene)
     const unnamed = await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null })
-    expect(denied(unnamed).message).toContain('2 open gates: page, budget')
+    expect(denied(unnamed)).toMatchObject({
+      message: `Run ${handle} has 2 open gates: page, budget.`,
+      next: `Name one of them: /approve ${handle} page.`,
+    })
     const shown = slack.read('T1/C1').filter((post) => said([post]).includes(handle))
     for (const name of order) {
       const data = button(shown, name === 'page' ? /^Approve page/ : /^Raise by \$5\.00/)
