@@ -8,7 +8,7 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
   },
   status: { usage: 'status [run]', says: 'one run with its open gates, or the latest runs' },
   runs: { usage: 'runs [page]', says: 'the latest runs, 5 a page' },
-  gates: { usage: 'gates', says: 'everything that waits for a decision' },
+  gates: { usage: 'gates [page]', says: 'everything that waits for a decision, the oldest first, 50 a page' },
   approve: {
     usage: 'approve <run> [gate] [phase] [--sha <digits>]',
     says: 'say yes to the exact bytes a gate shows; phase: money for the phase under way only',
@@ -27,7 +27,7 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
     usage: 'budget <run> [+amount | <call> <amount>]',
     says: 'what a run has spent; +5 asks for five dollars more; with a call, books what it cost',
   },
-  logs: { usage: 'logs <run>', says: 'what happened, line by line' },
+  logs: { usage: 'logs <run> [page]', says: 'what happened, line by line, 500 a page' },
   calls: { usage: 'calls <run> [page]', says: 'each call of a model: what asked, what it cost, what came of it' },
   artifacts: { usage: 'artifacts <run> [name]', says: 'what a run made; with a name, the text itself' },
   diff: { usage: 'diff <run>', says: 'what a gate shows against the version before' },

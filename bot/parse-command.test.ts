@@ -29,6 +29,8 @@ describe('commands as people type them', () => {
     ['runs 2', { kind: 'runs', page: 2 }],
     ['calls R7K2', { kind: 'calls', run: 'r7k2', page: 1 }],
     ['calls r7k2 3', { kind: 'calls', run: 'r7k2', page: 3 }],
+    ['logs r7k2 2', { kind: 'logs', run: 'r7k2', page: 2 }],
+    ['gates 2', { kind: 'gates', page: 2 }],
     ['key add ci', { kind: 'key', verb: 'add', name: 'ci', scopes: ['read'] }],
     ['key add ci --scope decide,operate', { kind: 'key', verb: 'add', scopes: ['operate', 'decide'] }],
     ['privacy export', { kind: 'privacy', verb: 'export', who: null, confirm: false }],

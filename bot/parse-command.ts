@@ -117,11 +117,11 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
       return buildKey(words, flags.get('scope') ?? 'read')
     case 'privacy':
       return buildPrivacy(words, flags.has('confirm'))
-    case 'gates':
     case 'whoami':
       return words.length > 0 ? tooMany(kind) : accepted({ kind })
+    case 'gates':
     case 'runs':
-      return /^[1-9]\d{0,5}$/.test(first ?? '1') ? accepted({ kind, page: Number(first ?? 1) }) : usage(kind, words)
+      return withPage(kind, words, (page) => accepted({ kind, page }))
     case 'status':
       return first === undefined
         ? accepted({ kind, run: null, page: 1 })
@@ -147,9 +147,8 @@ function build(kind: CommandKind, { words, flags }: Options): Result<Command | U
     case 'webhook':
       return buildWebhook(words, flags)
     case 'calls':
-      return /^[1-9]\d{0,4}$/.test(rest[0] ?? '1')
-        ? withRun(kind, first, (run) => ({ kind, run, page: Number(rest[0] ?? 1) }))
-        : usage(kind, words)
+    case 'logs':
+      return withPage(kind, rest, (page) => withRun(kind, first, (run) => ({ kind, run, page })))
     case 'artifacts':
       return withRun(kind, first, (run) => ({ kind, run, name: rest[0] ?? null }))
     default:
@@ -309,6 +308,16 @@ function withReason(
     const unsaid = { kind, run, gate: flags.get('gate') ?? null, sha256: flags.get('sha') ?? null }
     return reason === '' ? unsaid : { ...unsaid, reason }
   })
+}
+
+/** A page that is the last word of a command; without it, the first. */
+function withPage(
+  kind: CommandKind,
+  [word = '1', ...more]: readonly string[],
+  make: (page: number) => Result<Command>,
+): Result<Command> {
+  if (more.length > 0) return tooMany(kind)
+  return /^[1-9]\d{0,4}$/.test(word) ? make(Number(word)) : usage(kind, [word])
 }
 
 function withRun<C extends Command | Unsaid>(

@@ -216,9 +216,7 @@ export function sayReply(reply: Reply): readonly string[] {
     case 'runs':
       return sayRuns(reply.runs, reply.page, reply.hasMore)
     case 'gates':
-      return reply.gates.length === 0
-        ? ['Nothing waits for a decision.']
-        : reply.gates.flatMap((gate) => [`Run ${gate.handle}, gate ${gate.name}`, ...sayGate(gate), ''])
+      return sayGates(reply)
     case 'voted':
       return [sayVote(reply)]
     case 'changed':
@@ -231,9 +229,7 @@ export function sayReply(reply: Reply): readonly string[] {
         ...(reply.asked ? [...sayGate(reply.asked), `  Next: /approve ${reply.handle} budget`] : []),
       ]
     case 'logs':
-      return reply.lines.map((line) =>
-        `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
-      )
+      return sayLogs(reply)
     case 'calls':
       return sayCalls(reply)
     case 'artifacts':
@@ -257,6 +253,20 @@ export function sayReply(reply: Reply): readonly string[] {
     default:
       return sayPersonal(reply)
   }
+}
+
+function sayGates({ gates, page, hasMore }: Extract<Reply, { kind: 'gates' }>): readonly string[] {
+  if (gates.length === 0) return [page > 1 ? 'No more gates.' : 'Nothing waits for a decision.']
+  const lines = gates.flatMap((gate) => [`Run ${gate.handle}, gate ${gate.name}`, ...sayGate(gate), ''])
+  return hasMore ? [...lines, `More: /gates ${page + 1}`] : lines
+}
+
+function sayLogs({ handle, lines, page, hasMore }: Extract<Reply, { kind: 'logs' }>): readonly string[] {
+  if (lines.length === 0 && page > 1) return ['No more lines.']
+  const said = lines.map((line) =>
+    `${line.at.toISOString().slice(0, 19).replace('T', ' ')}  ${line.kind.padEnd(16)}  ${sayDetail(line.detail)}`.trimEnd(),
+  )
+  return hasMore ? [...said, `More: /logs ${handle} ${page + 1}`] : said
 }
 
 function sayCalls({ handle, calls, page, hasMore }: Extract<Reply, { kind: 'calls' }>): readonly string[] {

@@ -256,10 +256,11 @@ export const routes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/api/v1/gates',
-    summary: 'everything that waits for a decision',
+    summary: 'everything that waits for a decision, oldest first, a page at a time',
     scope: 'read',
+    query: paged,
     answer: replyOf('gates'),
-    command: () => ({ kind: 'gates' }),
+    command: ({ query }) => ({ kind: 'gates', page: query.page }),
   }),
   route({
     method: 'GET',
@@ -286,11 +287,12 @@ export const routes: readonly Route[] = [
   route({
     method: 'GET',
     path: '/api/v1/runs/:run/logs',
-    summary: 'what happened, line by line',
+    summary: 'what happened, line by line, a page at a time',
     scope: 'read',
     params: ofRun,
+    query: paged,
     answer: replyOf('logs'),
-    command: ({ params }) => ({ kind: 'logs', run: params.run }),
+    command: ({ params, query }) => ({ kind: 'logs', run: params.run, page: query.page }),
   }),
   route({
     method: 'GET',

@@ -37,7 +37,12 @@ const open: GateCard = {
 /** The pages of one link, and what was decided through them. */
 function aPage(
   gate: GateCard = open,
-  answer: Awaited<ReturnType<GatePageParts['decide']>> = accepted({ kind: 'gates', gates: [] }),
+  answer: Awaited<ReturnType<GatePageParts['decide']>> = accepted({
+    kind: 'gates',
+    gates: [],
+    page: 1,
+    hasMore: false,
+  }),
 ) {
   const asked: { readonly token: string; readonly command: Command; readonly deliveryId: string }[] = []
   const pages = createGatePages({

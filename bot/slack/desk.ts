@@ -162,7 +162,7 @@ export class Desk {
     if (!gates.ok) return answerRefusal(gates.refusal)
     if (!me.ok) return answerRefusal(me.refusal)
     return gates.value.kind === 'gates' && me.value.kind === 'whoami'
-      ? answerOf(sayHome(gates.value.gates, me.value))
+      ? answerOf(sayHome(gates.value, me.value))
       : answerReply(gates.value)
   }
 

@@ -2,11 +2,13 @@ import type { Reply } from '../../core/commands/command.ts'
 import type { GateCard } from '../../core/model/card.ts'
 import { sayGate } from '../phrase.ts'
 
+type Open = Pick<Extract<Reply, { kind: 'gates' }>, 'gates' | 'hasMore'>
+
 /** Whoever looks at the tab. */
 type Me = Pick<Extract<Reply, { kind: 'whoami' }>, 'pseudonym' | 'roles'>
 
 /** The open gates, those first that wait for whoever looks, each of them with how to decide it from any conversation. */
-export function sayHome(gates: readonly GateCard[], me: Me): readonly string[] {
+export function sayHome({ gates, hasMore }: Open, me: Me): readonly string[] {
   const mine = gates.filter((gate) => isFor(gate, me))
   const others = gates.filter((gate) => !isFor(gate, me))
   if (gates.length === 0) return ['Nothing waits for a decision.']
@@ -15,6 +17,7 @@ export function sayHome(gates: readonly GateCard[], me: Me): readonly string[] {
     ...mine.flatMap((gate) => [...sayOne(gate), ...sayHow(gate), '']),
     ...(others.length === 0 ? [] : [`For others: ${others.length}`, '']),
     ...others.flatMap((gate) => [...sayOne(gate), '']),
+    ...(hasMore ? ['These wait longest. More: /qp gates 2'] : []),
   ]
 }
 

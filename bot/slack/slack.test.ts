@@ -370,11 +370,11 @@ test('the app’s own tab shows what waits for whoever looks, by name and with h
   reception.answer = ({ kind }) =>
     kind === 'whoami'
       ? accepted({ kind, label: 'Ada', pseudonym: 'actor-heron', roles: ['approver'] })
-      : accepted({ kind: 'gates', gates: [others, gate, named, raised] })
+      : accepted({ kind: 'gates', gates: [others, gate, named, raised], page: 1, hasMore: true })
   await post('events', homeOf(ada))
   await slack.stop()
   const shown = JSON.stringify(fake.effects.find(({ method }) => method === 'views.publish')?.args)
-  for (const words of ['ANCHOR.md', 'Run r7k2', 'decided by: approver', '/qp approve r7k2 anchor'])
+  for (const words of ['ANCHOR.md', 'Run r7k2', 'decided by: approver', '/qp approve r7k2 anchor', 'More: /qp gates 2'])
     expect(shown).toContain(words)
   const order = ['For you: 2', 'r7k2', 'rabc', 'For others: 2', 'r8m2', 'r9n4'].map((words) => shown.indexOf(words))
   expect(order).toEqual(order.toSorted((a, b) => a - b))

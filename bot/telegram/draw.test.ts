@@ -87,7 +87,13 @@ describe('a reply', () => {
     ],
     [
       'a log',
-      { kind: 'logs', handle: 'r7k2', lines: [{ at: new Date(0), kind: 'run_started', detail: {} }] },
+      {
+        kind: 'logs',
+        handle: 'r7k2',
+        lines: [{ at: new Date(0), kind: 'run_started', detail: {} }],
+        page: 1,
+        hasMore: false,
+      },
       'r7k2-logs.txt',
     ],
     ['a long name and text', { kind: 'file', name: 'n'.repeat(2_000), sha256: 'a'.repeat(64), text: long }, /^n+\.md$/],

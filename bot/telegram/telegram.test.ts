@@ -155,7 +155,10 @@ describe('a command', () => {
     const commands = z
       .array(z.object({ command: z.string(), description: z.string() }))
       .parse(api.effects('setMyCommands')[0]?.payload['commands'])
-    expect(commands).toContainEqual({ command: 'gates', description: 'everything that waits for a decision' })
+    expect(commands).toContainEqual({
+      command: 'gates',
+      description: 'everything that waits for a decision, the oldest first, 50 a page',
+    })
     // https://core.telegram.org/bots/api#botcommand; one command that breaks a rule would lose the whole list.
     expect(commands.length).toBeLessThanOrEqual(100)
     for (const { command, description } of commands) {

@@ -18,7 +18,11 @@ function openSession() {
   out.on('data', (chunk: Buffer) => (shown += chunk.toString()))
   const ask: Ask = (command) => {
     asked.push(command)
-    return Promise.resolve(accepted(command.kind === 'status' ? { kind: 'card', card } : { kind: 'gates', gates: [] }))
+    return Promise.resolve(
+      accepted(
+        command.kind === 'status' ? { kind: 'card', card } : { kind: 'gates', gates: [], page: 1, hasMore: false },
+      ),
+    )
   }
   const streams = { out, input } as unknown as { out: NodeJS.WriteStream; input: NodeJS.ReadStream }
   const session = new TerminalSession(new Screen({ ...streams, colour: false }), ask)

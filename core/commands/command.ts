@@ -30,7 +30,8 @@ export type Command =
     }
   | { readonly kind: 'status'; readonly run: string | null; readonly page: number }
   | { readonly kind: 'runs'; readonly page: number }
-  | { readonly kind: 'gates' }
+  /** Without a page: the first. */
+  | { readonly kind: 'gates'; readonly page?: number }
   | {
       readonly kind: 'approve'
       readonly run: string
@@ -72,7 +73,7 @@ export type Command =
       /** What a call cost of which nobody knew: its id or the end of it. */
       readonly booked?: { readonly call: string; readonly micros: number }
     }
-  | { readonly kind: 'logs'; readonly run: string }
+  | { readonly kind: 'logs'; readonly run: string; readonly page?: number }
   | { readonly kind: 'calls'; readonly run: string; readonly page: number }
   | { readonly kind: 'artifacts'; readonly run: string; readonly name: string | null }
   | { readonly kind: 'diff'; readonly run: string }
@@ -140,7 +141,7 @@ export type Reply =
   | { readonly kind: 'started'; readonly card: RunCard; readonly queuedBehind: string | null }
   | { readonly kind: 'card'; readonly card: RunCard }
   | { readonly kind: 'runs'; readonly runs: readonly RunLine[]; readonly page: number; readonly hasMore: boolean }
-  | { readonly kind: 'gates'; readonly gates: readonly GateCard[] }
+  | { readonly kind: 'gates'; readonly gates: readonly GateCard[]; readonly page: number; readonly hasMore: boolean }
   | {
       readonly kind: 'voted'
       readonly gate: string
@@ -166,7 +167,13 @@ export type Reply =
       readonly held: readonly HeldLine[]
       readonly asked: GateCard | null
     }
-  | { readonly kind: 'logs'; readonly handle: string; readonly lines: readonly LogLine[] }
+  | {
+      readonly kind: 'logs'
+      readonly handle: string
+      readonly lines: readonly LogLine[]
+      readonly page: number
+      readonly hasMore: boolean
+    }
   | {
       readonly kind: 'calls'
       readonly handle: string

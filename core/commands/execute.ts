@@ -202,9 +202,9 @@ async function read(request: Request<Reading>): Promise<Result<Reply>> {
     case 'runs':
       return showRuns(request.tx, command.page)
     case 'gates':
-      return showGates(request.desk)
+      return showGates(request.desk, command.page)
     case 'logs':
-      return showLogs(request.tx, command.run)
+      return showLogs(request.tx, command.run, command.page)
     case 'calls':
       return showCalls(request.tx, command.run, command.page)
     case 'artifacts':

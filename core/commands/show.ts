@@ -94,20 +94,26 @@ export async function showRuns(db: Executor, page: number): Promise<Result<Reply
   return accepted({ kind: 'runs', runs: rows.slice(0, pageSize).map(runLine), page, hasMore: rows.length > pageSize })
 }
 
-export async function showGates({ db, people }: Registry): Promise<Result<Reply>> {
-  const rows = await db.run(listOpenGates, { most: 50 })
+/** A gate is many lines, and what waits longest must not be what nobody sees. */
+const gatesShown = 50
+
+/** A page of the gates that are open, oldest first. */
+export async function showGates({ db, people }: Registry, page = 1): Promise<Result<Reply>> {
+  const found = await db.run(listOpenGates, { most: gatesShown + 1, skip: (page - 1) * gatesShown })
+  const rows = found.slice(0, gatesShown)
   const labels = await people.labelsOf(db, rows.flatMap(deciders))
-  return accepted({ kind: 'gates', gates: rows.map((row) => gateCard(row, labels)) })
+  const gates = rows.map((row) => gateCard(row, labels))
+  return accepted({ kind: 'gates', gates, page, hasMore: found.length > gatesShown })
 }
 
-/** Newest lines a run's log answers with. */
-const logLength = 500
+const linesShown = 500
 
-export async function showLogs(db: Executor, handle: string): Promise<Result<Reply>> {
+/** A page of a run's history, oldest first. */
+export async function showLogs(db: Executor, handle: string, page = 1): Promise<Result<Reply>> {
   const id = await idOf(db, handle)
   if (!id.ok) return id
-  const lines = await db.run(listLog, { run: id.value, most: logLength })
-  return accepted({ kind: 'logs', handle, lines })
+  const rows = await db.run(listLog, { run: id.value, most: linesShown + 1, skip: (page - 1) * linesShown })
+  return accepted({ kind: 'logs', handle, lines: rows.slice(0, linesShown), page, hasMore: rows.length > linesShown })
 }
 
 const callsShown = 20

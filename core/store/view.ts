@@ -138,16 +138,16 @@ const gateColumns = `g.id, g.run_id, (select r.number from app.runs r where r.id
    where v.run_id = g.run_id and v.gate_id = g.id and v.actor_id = g.decided_by) as decided_in_place_of,
   g.decided_at`
 
-/** Gates that wait for people, oldest first. */
+/** A page of the gates that wait for people, oldest first. One more than a page tells whether there is another. */
 export const listOpenGates = statement({
   name: 'list_open_gates',
-  params: ['most'],
+  params: ['most', 'skip'],
   row: gateView,
   sql: `
     select ${gateColumns} from app.gates g
     where g.verdict is null
     order by g.opened_at, g.id
-    limit :most::integer`,
+    limit :most::integer offset :skip::integer`,
 })
 
 /** All gates of one run, oldest first. */
@@ -161,10 +161,10 @@ export const viewGates = statement({
     order by g.opened_at, g.id`,
 })
 
-/** A run's history in order; tries and their errors, wishes that policy did not grant, escalations and what an undo took back woven in. */
+/** A page of a run's history in order, and one line more where there is another; tries and their errors, wishes that policy did not grant, escalations and what an undo took back woven in. */
 export const listLog = statement({
   name: 'list_log',
-  params: ['run', 'most'],
+  params: ['run', 'most', 'skip'],
   row: z.object({ seq: z.number(), at: z.date(), kind: z.string(), detail: z.record(z.string(), z.unknown()) }),
   sql: `
     select history.seq, history.at, history.kind, history.detail from (
@@ -187,8 +187,8 @@ export const listLog = statement({
         jsonb_build_object('gate', g.name, 'roles', g.policy->'escalation'->'roles')
       from app.gates g where g.run_id = :run::uuid and g.escalated_at is not null
     ) history
-    order by history.at, history.seq, history.nth
-    limit :most::integer`,
+    order by history.at, history.seq, history.nth, history.kind, history.detail
+    limit :most::integer offset :skip::integer`,
 })
 
 /** Id and lock of a run by the number its handle stands for. */

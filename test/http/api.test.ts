@@ -148,6 +148,8 @@ test('a program starts a run, reads what it made, and decides its gate by the di
   const run = await startFactory(house, folder)
   await cardWhen(house, run, isAtGate)
   const gates = await served.call('/api/v1/gates', { key })
+  for (const path of ['gates', `runs/${run}/logs`])
+    expect((await served.call(`/api/v1/${path}?page=2`, { key })).body, path).toMatchObject({ page: 2, hasMore: false })
   const [gate] = gates.body['gates'] as { gateId: string; subject: { artifact: { name: string; sha256: string } } }[]
   if (!gate) throw new Error('no gate is open')
   const { name, sha256 } = gate.subject.artifact

@@ -610,7 +610,7 @@ test('a request for money ends with its run, and its button changes nothing any 
   await chats.settle()
   const before = said(slack.read('T1/C1'))
   expect(slack.read('T1/C1').flatMap((post) => post.buttons)).toEqual([])
-  expect(agreed(await house.ask({ kind: 'gates' }))).toEqual({ kind: 'gates', gates: [] })
+  expect(agreed(await house.ask({ kind: 'gates' }))).toEqual({ kind: 'gates', gates: [], page: 1, hasMore: false })
   const answer = await chats.reception.press(chats.caller('slack', 'bob', 'T1/C1'), late)
   expect(answer).toMatchObject({ ok: false, refusal: { code: 'stale', message: /closed because its run ended/ } })
   await chats.settle()

@@ -26,7 +26,7 @@ export function recordReception(): RecordedReception {
     pressed: [],
     begun: [],
     denied: [],
-    answer: () => accepted({ kind: 'gates', gates: [] }),
+    answer: () => accepted({ kind: 'gates', gates: [], page: 1, hasMore: false }),
     pressing: () => refused('stale', 'This button is no longer good.', 'Look at the newest card.'),
     beginning: (command) => accepted({ kind: 'reason', command, prompt: 'Why?' }),
     ask: (caller, command) =>

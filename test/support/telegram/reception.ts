@@ -14,7 +14,7 @@ export const awayFault = () =>
 export class RecordedReception implements Reception {
   readonly memory: Memory
   moment: Moment = () => Promise.resolve()
-  answerTo: (command: Command) => Result<Reply> = () => accepted({ kind: 'gates', gates: [] })
+  answerTo: (command: Command) => Result<Reply> = () => accepted({ kind: 'gates', gates: [], page: 1, hasMore: false })
   pressTo: (data: string) => Result<Pressed> = () => refused('not_found', 'This button is no longer known.')
   beginTo: (command: Unsaid) => Result<Why> = (command) => accepted({ kind: 'reason', command, prompt: 'Why?' })
 
