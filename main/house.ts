@@ -90,7 +90,10 @@ export type Opening = {
   readonly log: EngineLog
 }
 
-/** Opens the database (starting the embedded one where none is configured), brings its schema up to date, and wires the rest. */
+/**
+ * Opens the database (starting the embedded one where none is configured), brings its schema up to date, and wires the rest.
+ * Throws the signal's reason, with nothing left behind, when it is told to stop meanwhile.
+ */
 export async function openHouse(opening: Opening): Promise<House> {
   const { config, stateDir, signal, log } = opening
   const server =
@@ -105,11 +108,12 @@ export async function openHouse(opening: Opening): Promise<House> {
   }
   try {
     await migrate({ connection, folder: join(programDir, 'migrations'), log })
-    return await wire(opening, {
-      connection,
-      stopServer,
-      databaseKind: server ? 'embedded, durable' : 'DATABASE_URL',
-    })
+    signal.throwIfAborted()
+    const databaseKind = server ? 'embedded, durable' : 'DATABASE_URL'
+    const house = await wire(opening, { connection, stopServer, databaseKind })
+    if (signal.aborted) await house.close()
+    signal.throwIfAborted()
+    return house
   } catch (error) {
     await stopServer()
     throw error
