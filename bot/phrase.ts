@@ -146,7 +146,16 @@ export const sayClamped = ({ clamped }: Outlook): readonly string[] => clamped.m
 const asksOfSteps: ReadonlySet<string> = new Set(['conflict', 'attempts', 'no_progress', 'checks', 'issues', 'install'])
 
 /** What a person can do about the run now; null when there is nothing. */
-export function sayNext({ handle, state, reasonCode, gates, behind, phase, retriedAs }: RunCard): string | null {
+export function sayNext({
+  handle,
+  state,
+  reasonCode,
+  gates,
+  behind,
+  phase,
+  retriedAs,
+  isPastDeadline,
+}: RunCard): string | null {
   const open = gates.filter((gate) => gate.verdict === null)
   if (open.length > 0 && state !== 'paused')
     return `/approve ${handle}, /changes ${handle} <what>, or /reject ${handle} <reason>`
@@ -162,6 +171,7 @@ export function sayNext({ handle, state, reasonCode, gates, behind, phase, retri
           ? `/resume ${handle} once that is done, or /cancel ${handle}`
           : `/logs ${handle}, then /retry ${handle} or /cancel ${handle}`
   if (retriedAs !== null) return `/status ${retriedAs}, which goes on with it`
+  if (state === 'failed' && isPastDeadline) return '/run once more, with more time where it needs it'
   // What the first step could not accept may be the address, which a run keeps.
   if (state === 'failed' && reasonCode === 'VALIDATION_ERROR' && phase.n === 1)
     return `/retry ${handle} once that is mended, or /run with another address or branch`

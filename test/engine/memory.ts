@@ -142,6 +142,8 @@ export class Memory implements Near {
     this.#put(row, now)
     if (attempt) row.tries++
     if (now.dueInMs !== was.dueInMs) row.dueAt = now.dueInMs === null ? null : this.#now + now.dueInMs
+    if (now.waitingFor === 'gate' && row.deadlineAt !== null)
+      row.dueAt = Math.min(row.dueAt ?? row.deadlineAt, row.deadlineAt)
     const closing = row.gates.find(({ gate }) => gate.verdict === null)
     if (closeGate && closing) closing.gate = { ...closing.gate, verdict: closeGate }
     if (openGate)
@@ -295,7 +297,7 @@ export class Memory implements Near {
     const open = row.gates.find(({ gate }) => gate.verdict === null)
     const last = row.gates.at(-1)?.gate.verdict
     if (!open) return !last ? 'not_found' : last === 'expired' || last === 'withdrawn' ? 'stale' : 'already_decided'
-    if (run.waitingFor !== 'gate') return 'stale'
+    if (run.waitingFor !== 'gate' || (run.dueInMs !== null && run.dueInMs <= 0)) return 'stale'
     const may = mayDecide(open.gate, run.startedBy, { actorId: as, pseudonym: as, roles: ['operator', 'approver'] })
     if (!may.ok) return may.refusal.code
     if (open.votes.some((vote) => vote.actorId === as)) return 'already_decided'
