@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isPublicHost } from '../adapters/network/host.ts'
 import { findProcess } from '../adapters/process/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
@@ -180,7 +181,8 @@ async function wire(
     await made.begin()
     return made
   }
-  const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
+  const secretOf = (id: string): string => webhookSecret(secret, id)
+  const webhooks = { secretOf, allowedHosts: config.webhookHosts, isPublic: isPublicHost }
   const denials = new Map<string, number>()
   const onDenial = (surface: string): void => void denials.set(surface, (denials.get(surface) ?? 0) + 1)
   const poke = (): void => void worker?.then((made) => made.poke())
