@@ -178,11 +178,13 @@ async function startAs(shell: Shell, [flag, named, ...rest]: readonly string[]):
     return misused(shell, `start does not know ${wrong}.`, `Usage: qp start [--role ${roles.join('|')}]`)
   }
   const { screen } = shell
-  // The networks are loaded where they are needed: every other command answers in half the time.
-  const { start } = await import('./main/start.ts')
-  return withOpening(shell, (opening) =>
-    inHouse(opening, (house) => start({ screen, house, role, askAs, signal: opening.signal })),
-  )
+  const work = async (opening: Opening): Promise<number> => {
+    // The networks are loaded where they are needed: every other command answers in half the time.
+    const { start } = await import('./main/start.ts')
+    return inHouse(opening, (house) => start({ screen, house, role, askAs, signal: opening.signal }))
+  }
+  // Told to stop before it was up, it has done what it was told, as later.
+  return withOpening(shell, work, exitCodes.done)
 }
 
 async function database(shell: Shell, [verb, ...rest]: readonly string[]): Promise<number> {
@@ -240,8 +242,12 @@ async function inHouse(opening: Opening, work: (house: House) => Promise<number>
   }
 }
 
-/** Ctrl-C and SIGTERM end the work in order; a second one does not wait. */
-async function withOpening({ program, config }: Shell, work: (opening: Opening) => Promise<number>): Promise<number> {
+/** Ctrl-C and SIGTERM end the work in order, with `whenStopped` before there was any; a second one does not wait. */
+async function withOpening(
+  { screen, program, config, json }: Shell,
+  work: (opening: Opening) => Promise<number>,
+  whenStopped: number = exitCodes.stopped,
+): Promise<number> {
   const stopping = new AbortController()
   const stop = (): void => {
     if (stopping.signal.aborted) process.exit(exitCodes.internal)
@@ -251,10 +257,18 @@ async function withOpening({ program, config }: Shell, work: (opening: Opening) 
   try {
     const stateDir = await makeStateDir(config)
     return await work({ program, config, stateDir, signal: stopping.signal, log: logTo(config) })
+  } catch (error) {
+    if (!stopping.signal.aborted || !isAbort(error)) throw error
+    const message = 'Stopped before anything was begun.'
+    if (json) screen.output.write(`${JSON.stringify({ ok: false, code: 'STOPPED', message })}\n`)
+    else screen.print(message)
+    return whenStopped
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
 }
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'
 
 async function makeStateDir(config: Config): Promise<string> {
   const stateDir = resolve(config.stateDir)

@@ -21,6 +21,7 @@ function isNewEnough(version) {
 /** A checkout runs its sources as they are; the published package has them compiled. */
 async function runHere() {
   silenceTypeStripping()
+  leaveAtOnce()
   const source = join(root, 'main.ts')
   const program = existsSync(source) ? source : join(root, 'dist', 'main.js')
   try {
@@ -31,6 +32,18 @@ async function runHere() {
     process.stderr.write(`QuantaPilot is not installed completely: run npm ci in ${root}.\n${error.message}\n`)
     return 1
   }
+}
+
+/**
+ * Until the program listens itself nothing is under way: told to leave, this does so with the program's own codes. It stays on,
+ * because a signal that came just before a last listener goes would be lost.
+ */
+function leaveAtOnce() {
+  const leave = (signal) => {
+    if (process.listenerCount(signal) > 1) return
+    process.exit(signal === 'SIGTERM' && process.argv[2] === 'start' ? 0 : 130)
+  }
+  process.on('SIGINT', leave).on('SIGTERM', leave)
 }
 
 /** Node 22 calls the running of TypeScript experimental, once per process; no one who runs QuantaPilot can act on that. */

@@ -77,7 +77,8 @@ export function drawRun(card: RunCard, key: string): Drawing {
   return { lines: cut(lines), links, buttons: runButtons(card, key), isLoud: true, isFinal }
 }
 
-const mayBeRetried = ({ state, retriedAs }: RunCard): boolean => state === 'failed' && retriedAs === null
+const mayBeRetried = ({ state, retriedAs, isPastDeadline }: RunCard): boolean =>
+  state === 'failed' && retriedAs === null && !isPastDeadline
 
 function runButtons(card: RunCard, key: string): readonly Button[] {
   const button = (verb: Verb, label: string, confirm: string | null = null): Button => ({

@@ -54,6 +54,7 @@ const card: RunCard = {
   outlook: null,
   takenBack: [],
   retriedAs: null,
+  isPastDeadline: false,
   pullRequest: null,
   behind: null,
   gates: [gate],

@@ -58,6 +58,7 @@ const card: RunCard = {
   pullRequest: null,
   takenBack: [],
   retriedAs: null,
+  isPastDeadline: false,
   startedBy: 'ada',
 }
 
@@ -85,6 +86,11 @@ test.each<[string, Partial<RunCard>, string | null]>([
     'waits at one gate of two',
     { state: 'waiting', waitingFor: 'gate', gates: [{ ...gate, verdict: 'approved' }, asked] },
     '/approve r7k2, or /reject r7k2 <reason>',
+  ],
+  [
+    'failed at its deadline',
+    { state: 'failed', isPastDeadline: true },
+    '/run once more, with more time where it needs it',
   ],
   ['is paused by a person', paused('operator', { gates: [gate] }), '/resume r7k2'],
   ['has ended its phase', paused('phase_done'), '/resume r7k2'],

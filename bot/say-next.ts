@@ -4,7 +4,7 @@ import { isOver } from '../core/model/run.ts'
 
 /** What a person can do about the run now: a step that is not refused. Null when there is nothing. */
 export function sayNext(card: RunCard): string | null {
-  const { handle, state, reasonCode, gates, behind, phase, retriedAs } = card
+  const { handle, state, reasonCode, gates, behind, phase, retriedAs, isPastDeadline } = card
   // Whatever else it waits for: nothing is decided and nothing is tried again before that.
   if (reasonCode === 'freeze' && !isOver(state))
     return `/resume ${handle} by an admin once they have looked, or /cancel ${handle}`
@@ -12,6 +12,7 @@ export function sayNext(card: RunCard): string | null {
   if (state === 'paused') return sayPaused(card, open)
   if (open.length > 0) return sayOpen(handle, open)
   if (retriedAs !== null) return `/status ${retriedAs}, which goes on with it`
+  if (state === 'failed' && isPastDeadline) return '/run once more, with more time where it needs it'
   // What the first step could not accept may be the address, which a run keeps.
   if (state === 'failed' && reasonCode === 'VALIDATION_ERROR' && phase.n === 1)
     return `/retry ${handle} once that is mended, or /run with another address or branch`

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isPublicHost } from '../adapters/network/host.ts'
 import { findProcess } from '../adapters/process/process-table.ts'
 import type { EmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
 import { startEmbeddedPostgres } from '../adapters/embedded-postgres/start.ts'
@@ -94,7 +95,10 @@ export type Opening = {
   readonly log: EngineLog
 }
 
-/** Opens the database (starting the embedded one where none is configured), brings its schema up to date, and wires the rest. */
+/**
+ * Opens the database (starting the embedded one where none is configured), brings its schema up to date, and wires the rest.
+ * Throws the signal's reason, with nothing left behind, when it is told to stop meanwhile.
+ */
 export async function openHouse(opening: Opening): Promise<House> {
   const { config, stateDir, signal, log } = opening
   const server =
@@ -109,11 +113,12 @@ export async function openHouse(opening: Opening): Promise<House> {
   }
   try {
     await migrate({ connection, folder: join(programDir, 'migrations'), log })
-    return await wire(opening, {
-      connection,
-      stopServer,
-      databaseKind: server ? 'embedded, durable' : 'DATABASE_URL',
-    })
+    signal.throwIfAborted()
+    const databaseKind = server ? 'embedded, durable' : 'DATABASE_URL'
+    const house = await wire(opening, { connection, stopServer, databaseKind })
+    if (signal.aborted) await house.close()
+    signal.throwIfAborted()
+    return house
   } catch (error) {
     await stopServer()
     throw error
@@ -180,7 +185,8 @@ async function wire(
     await made.begin()
     return made
   }
-  const webhooks = { secretOf: (id: string) => webhookSecret(secret, id), allowedHosts: config.webhookHosts }
+  const secretOf = (id: string): string => webhookSecret(secret, id)
+  const webhooks = { secretOf, allowedHosts: config.webhookHosts, isPublic: isPublicHost }
   const denials = new Map<string, number>()
   const onDenial = (surface: string): void => void denials.set(surface, (denials.get(surface) ?? 0) + 1)
   const poke = (): void => void worker?.then((made) => made.poke())

@@ -72,6 +72,7 @@ const cardOf = (text: string): RunCard => ({
   pullRequest: { number: 7, url: text, end: null },
   behind: null,
   retriedAs: null,
+  isPastDeadline: false,
   gates: [gateOf(text), decidedBy(text)],
   startedBy: text,
 })

@@ -41,6 +41,12 @@ export function isPublicAddress(address: string): boolean {
   return version === 6 && global6.check(address, 'ipv6') && !closed6.check(address, 'ipv6')
 }
 
+/** False for what is known not to be public without asking a name server: an IP address that is not, and this machine's own names. */
+export function isPublicHost(host: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '')
+  return isIP(name) === 0 ? name !== 'localhost' && !name.endsWith('.localhost') : isPublicAddress(name)
+}
+
 /** IANA special-purpose address registries, https://www.iana.org/assignments/iana-ipv4-special-registry and -ipv6-. */
 const closed4 = blockList('ipv4', [
   '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24',

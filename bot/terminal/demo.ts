@@ -65,7 +65,7 @@ async function toTheEnd(demo: Demo, handle: string): Promise<number> {
     }
     if (isOver(card.state)) return finish(demo, card)
     demo.screen.print('', 'Stopped. Run the demo again to go on; nothing is lost.')
-    return exitCodes.paused
+    return demo.signal.aborted ? exitCodes.stopped : exitCodes.paused
   }
 }
 

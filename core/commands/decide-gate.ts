@@ -42,7 +42,7 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   }
   // While this waited for the lock another decision may have led to a new gate, which nobody has seen who asked before.
   const seen = gates.filter(({ id, openedAt }) => id === command.gate || (clock && openedAt <= clock.now))
-  const gate = openGate(command, run.value, seen)
+  const gate = openGate(command, { run: run.value, gates: seen, now: clock?.now ?? null })
   if (!gate.ok) return gate
   const voter = { actorId: actor.id, pseudonym: pseudonymOf(actor.id), roles: actor.roles, lent: actor.lent }
   const authority = mayDecide(gate.value, gate.value, voter)
@@ -52,8 +52,10 @@ export async function decideGate(request: Request<Decision>): Promise<Result<Don
   return vote(request, { run: run.value, gate: gate.value, authority: authority.value })
 }
 
+type Sight = { readonly run: Run; readonly gates: readonly GateRow[]; readonly now: Date | null }
+
 /** The gate meant: the one named, or the only open one. */
-function openGate(command: Decision, run: Run, gates: readonly GateRow[]): Result<GateRow> {
+function openGate(command: Decision, { run, gates, now }: Sight): Result<GateRow> {
   const meant = gates.filter((gate) => command.gate === null || gate.name === command.gate || gate.id === command.gate)
   const open = meant.filter((gate) => gate.verdict === null)
   const [only, ...others] = open
@@ -67,7 +69,8 @@ function openGate(command: Decision, run: Run, gates: readonly GateRow[]): Resul
     )
   }
   // A gate whose time is up is still without a verdict for the moment its worker takes to close it.
-  if (only?.kind === 'plan' && run.waitingFor !== 'gate') return refuseClosed(command, { ...only, verdict: 'expired' })
+  const isUp = run.waitingFor !== 'gate' || (only?.expiresAt && now && only.expiresAt <= now)
+  if (only?.kind === 'plan' && isUp) return refuseClosed(command, { ...only, verdict: 'expired' })
   return only ? accepted(only) : refuseClosed(command, meant.at(-1))
 }
 

@@ -16,6 +16,8 @@ export type Desk = {
     readonly secretOf: (webhookId: string) => string
     /** Hosts that webhooks may go to; null: any public host. */
     readonly allowedHosts: readonly string[] | null
+    /** False for a host that is known not to be public; not given: it is found out when something is sent. */
+    readonly isPublic?: (host: string) => boolean
   }
   /** Null: no mail can be sent. */
   readonly mail: {

@@ -46,6 +46,8 @@ export async function cardOf({ db, people }: Registry, handle: string): Promise<
     },
     outlook: row.outlook,
     behind: row.holder === null ? null : handleOf(row.holder),
+    // What failed on what it read begins anew, with a deadline of its own.
+    isPastDeadline: row.isPastDeadline && row.reasonCode !== 'VALIDATION_ERROR',
     retriedAs: row.retriedAs === null ? null : handleOf(row.retriedAs),
     gates: gates.map((gate) => gateCard(gate, labels)),
     pullRequest: row.pullRequest && { ...row.pullRequest, end: row.pullRequestEnd },

@@ -37,7 +37,7 @@ async function add(request: Act<'add'>): Promise<Result<Done>> {
       'On the server: qp webhook add <URL>.',
     )
   }
-  const address = readAddress(command.address, desk.webhooks.allowedHosts)
+  const address = readAddress(command.address, desk.webhooks)
   if (!address.ok) return address
   const id = uuidv7()
   const events = command.events.length === 0 ? publicKinds : command.events
@@ -86,8 +86,8 @@ function lineOf(row: z.infer<typeof listWebhooks.row>): WebhookLine {
 
 const Address = z.url({ protocol: /^https?$/ }).max(2_000)
 
-/** Whether the name leads somewhere public is found out when something is sent, each time. */
-function readAddress(text: string, allowedHosts: readonly string[] | null): Result<string> {
+/** Whether a name leads somewhere public is found out when something is sent, each time. */
+function readAddress(text: string, { allowedHosts, isPublic }: Desk['webhooks']): Result<string> {
   const parsed = Address.safeParse(text)
   if (!parsed.success)
     return refused('invalid_input', 'A webhook goes to an https URL.', 'Give one: https://ci.example.org/quantapilot')
@@ -95,12 +95,20 @@ function readAddress(text: string, allowedHosts: readonly string[] | null): Resu
   if (url.username !== '' || url.password !== '') {
     return refused('invalid_input', 'The URL of a webhook holds no user or password.', 'Check the signature instead.')
   }
-  const isNamed = allowedHosts?.some((host) => host.toLowerCase() === url.hostname.replace(/^\[(.*)\]$/, '$1')) ?? false
+  const bare = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const isNamed = allowedHosts?.some((host) => host.toLowerCase() === bare) ?? false
   if (allowedHosts !== null && !isNamed) {
     return refused(
       'not_allowed',
       `Webhooks may not go to ${url.hostname}.`,
       'Add it to QP_WEBHOOK_HOSTS and start again.',
+    )
+  }
+  if (!isNamed && isPublic?.(bare) === false) {
+    return refused(
+      'invalid_input',
+      `${url.hostname} is not public, and webhooks go to public hosts only.`,
+      'If it is yours, name it in QP_WEBHOOK_HOSTS and start again.',
     )
   }
   if (url.protocol === 'https:' || isNamed) return accepted(url.href)

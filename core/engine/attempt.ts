@@ -117,12 +117,14 @@ export class Attempt {
 /** Why a signal is aborted whose try has ended by itself; one for all, since there are many. */
 const over = new DOMException('the try is over', 'AbortError')
 
+/** What helps a run whose time was too short. */
+export const moreTime = 'Start a new run, or allow more time with limits.timeout_seconds in quantapilot.yml.'
+
 /** The run's own time is up; no retry helps. */
 export const deadlineFault: Outcome = {
   kind: 'fault',
   code: 'PRECONDITION_FAILED',
-  message:
-    'The run reached its deadline. Start a new run, or allow more time with limits.timeout_seconds in quantapilot.yml.',
+  message: `The run reached its deadline. ${moreTime}`,
   retryable: false,
   retryAfterMs: null,
 }

@@ -11,7 +11,7 @@ import { listSignals } from '../store/run.ts'
 import type { StartDraft } from '../store/start.ts'
 import { uuidv7 } from '../store/uuid.ts'
 import type { StopCause } from './attempt.ts'
-import { Attempt, deadlineFault } from './attempt.ts'
+import { Attempt, deadlineFault, moreTime } from './attempt.ts'
 import type { CallBook } from './call-book.ts'
 import type { Lease } from './lease.ts'
 import type { ProgressBoard } from './progress-board.ts'
@@ -190,7 +190,10 @@ function immediateTransition(run: Run, recipe: Pipeline | null, settings: Engine
     return failedRun(
       run,
       run,
-      { code: 'PRECONDITION_FAILED', message: 'The run reached its deadline at a gate.' },
+      {
+        code: 'PRECONDITION_FAILED',
+        message: `The run reached its deadline before gate ${item.name} was decided. ${moreTime}`,
+      },
       { closeGate: 'expired' },
     )
   }

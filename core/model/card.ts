@@ -28,6 +28,8 @@ export type RunCard = {
   readonly outlook: Outlook | null
   /** Handle of the run that holds the lock this one is queued for. */
   readonly behind: string | null
+  /** True when its deadline is past, so that no further try of it helps. */
+  readonly isPastDeadline: boolean
   /** Handle of the run that was started to go on in place of this one. */
   readonly retriedAs: string | null
   readonly gates: readonly GateCard[]

@@ -80,6 +80,8 @@ export function retry(run: Run): Result<Transition> {
   const parked = run.state === 'paused' && (run.reasonCode === 'invariant' || run.reasonCode === 'dead_letter')
   if (run.state === 'waiting' && run.waitingFor === 'time') return accepted(again(run, {}))
   if (parked) return accepted(again(run, { deaths: 0, deathsAlone: 0, alone: run.reasonCode === 'dead_letter' }))
+  if (run.state === 'failed' && run.deadlineInMs !== null && run.deadlineInMs <= 0)
+    return refused('wrong_state', 'The run is past its deadline, and would end at once.', 'Start a new one with /run.')
   if (run.state === 'failed') return accepted(again(run, { lockState: run.lockKey === null ? null : 'behind' }))
   return refused('wrong_state', `The run has nothing to retry: it ${sayState(run)}.`, 'See /status.')
 }

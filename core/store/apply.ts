@@ -51,7 +51,10 @@ export const applyTransitions = statement({
         event_seq = r.event_seq + coalesce(jsonb_array_length(l.events), 0),
         worker_id = case when l.state = 'running' then r.worker_id end,
         queued_at = case when l.state = 'queued' and r.state <> 'queued' then app.clock_now() else r.queued_at end,
-        due_at = case when l.due_changed then app.clock_now() + l.due_in_ms * interval '1 millisecond' else r.due_at end,
+        -- A gate is open until the deadline of its run at the longest.
+        due_at = least(
+          case when l.due_changed then app.clock_now() + l.due_in_ms * interval '1 millisecond' else r.due_at end,
+          case when l.waiting_for = 'gate' then r.deadline_at end),
         lock_state = l.lock_state, signals_pending = coalesce(l.signals_pending, r.signals_pending),
         deaths = coalesce(l.deaths, r.deaths), deaths_alone = coalesce(l.deaths_alone, r.deaths_alone),
         alone = coalesce(l.alone, r.alone),
@@ -111,7 +114,9 @@ const writeConsequences = statement({
       select l.run_id, (l.gate->>'id')::uuid, l.gate->>'stepId', l.gate->>'kind', l.gate->>'name',
         l.gate->'artifact'->>'name', l.gate->'artifact'->>'sha256', l.gate->'subject', l.gate->'policy',
         (l.gate->>'requestedBy')::uuid,
-        app.clock_now() + (l.gate->'policy'->>'expiresAfterMs')::float8 * interval '1 millisecond'
+        least(app.clock_now() + (l.gate->'policy'->>'expiresAfterMs')::float8 * interval '1 millisecond',
+          case when l.gate->>'kind' = 'plan' then (select least(r.deadline_at,
+            r.created_at + l.deadline_ms * interval '1 millisecond') from app.runs r where r.id = l.run_id) end)
       from l where l.gate is not null
       -- One request for money at a time: a person's own stands.
       on conflict (run_id) where kind = 'budget' and verdict is null do nothing
@@ -140,9 +145,13 @@ const writeConsequences = statement({
     ),
     hurried as (
       update app.runs r set
-        deadline_at = least(r.deadline_at, r.created_at
-          + (select l.deadline_ms from l where l.run_id = r.id) * interval '1 millisecond')
-      where r.id = any(array(select l.run_id from l where l.deadline_ms is not null))
+        deadline_at = least(r.deadline_at, l.deadline_at),
+        due_at = case when r.waiting_for = 'gate' then least(r.due_at, l.deadline_at) else r.due_at end
+      from (
+        select r.id, r.created_at + l.deadline_ms * interval '1 millisecond' as deadline_at
+        from l cross join lateral (select r.* from app.runs r where r.id = l.run_id limit 1) r
+      ) l
+      where r.id = l.id and r.id = any(array(select l.run_id from l where l.deadline_ms is not null))
     )
     update app.signals s set consumed_at = app.clock_now()
     where s.run_id = any(array(select l.run_id from l where l.consumed_signal is not null))

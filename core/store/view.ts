@@ -57,6 +57,7 @@ export const viewRun = statement({
     startedBy: z.string(),
     holder: z.number().nullable(),
     retriedAs: z.number().nullable(),
+    isPastDeadline: z.boolean(),
     spentMicros: z.number().nullable(),
     reservedMicros: z.number().nullable(),
     capMicros: z.number().nullable(),
@@ -96,6 +97,7 @@ export const viewRun = statement({
         (select h.number from app.runs h where h.lock_key = r.lock_key and h.lock_state = 'held')
       end as holder,
       (select n.number from app.runs n where n.retry_of = r.id) as retried_as,
+      coalesce(r.deadline_at <= app.clock_now(), false) as is_past_deadline,
       b.spent_micros, b.reserved_micros, b.cap_micros, b.spent_tokens, b.cap_tokens,
       (select a.output->'outlook' from app.attempts a
        where a.run_id = r.id and a.outcome = 'done' and a.output ? 'outlook' order by a.position limit 1) as outlook,

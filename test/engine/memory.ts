@@ -146,6 +146,8 @@ export class Memory implements Near {
     this.#put(row, now)
     if (attempt) row.tries++
     if (now.dueInMs !== was.dueInMs) row.dueAt = now.dueInMs === null ? null : this.#now + now.dueInMs
+    if (now.waitingFor === 'gate' && row.deadlineAt !== null)
+      row.dueAt = Math.min(row.dueAt ?? row.deadlineAt, row.deadlineAt)
     const closing = row.gates.find(({ gate }) => gate.verdict === null)
     if (closeGate && closing) closing.gate = { ...closing.gate, verdict: closeGate }
     if (openGate)
@@ -299,7 +301,7 @@ export class Memory implements Near {
     const open = row.gates.find(({ gate }) => gate.verdict === null)
     const last = row.gates.at(-1)?.gate.verdict
     if (!open) return !last ? 'not_found' : last === 'expired' || last === 'withdrawn' ? 'stale' : 'already_decided'
-    if (run.waitingFor !== 'gate') return 'stale'
+    if (run.waitingFor !== 'gate' || (run.dueInMs !== null && run.dueInMs <= 0)) return 'stale'
     const voter = { actorId: as, pseudonym: as, roles: ['operator', 'approver'], lent: [] } as const
     const may = mayDecide(open.gate, { starter: run.startedBy, votes: open.votes }, voter)
     if (!may.ok) return may.refusal.code

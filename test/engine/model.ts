@@ -387,7 +387,8 @@ function arrived(run: Run, now: number): Run {
   if (!item) return put(moved, { state: run.ending, reason: run.ending === 'succeeded' ? null : run.reason }, now)
   if (item.type === 'step') return goesOn(moved, now)
   const gates = [...run.gates, { step: item.id, verdict: null, votes: [] }]
-  const dueAt = item.expiresAfterMs === null ? null : now + item.expiresAfterMs
+  const ends = [item.expiresAfterMs === null ? null : now + item.expiresAfterMs, run.deadlineAt]
+  const dueAt = ends.reduce((a, b) => (a === null || b === null ? (a ?? b) : Math.min(a, b)))
   return parked({ ...moved, gates, waitingFor: 'gate', dueAt }, now)
 }
 
@@ -439,7 +440,8 @@ const answers: Readonly<Record<Exclude<Ask['kind'], 'decide'>, (run: Run, now: n
     const isDead = run.state === 'paused' && run.reason === 'dead_letter'
     const isPoison = isDead || (run.state === 'paused' && run.reason === 'invariant')
     const isAsleep = run.state === 'waiting' && run.waitingFor === 'time'
-    if (!isPoison && !isAsleep && run.state !== 'failed') return null
+    const isPast = run.state === 'failed' && run.deadlineAt !== null && run.deadlineAt <= now
+    if (isPast || (!isPoison && !isAsleep && run.state !== 'failed')) return null
     const lock = run.state === 'failed' && run.locked ? ({ lock: 'behind' } as const) : {}
     const anew = isPoison ? { deaths: 0, deathsAlone: 0, alone: isDead } : {}
     return put(run, { ...noWait, ...lock, ...anew, state: 'queued', pausedFrom: null, reason: null }, now)
@@ -467,7 +469,7 @@ function decided(world: World, run: Run, { run: at, choice, as }: Extract<Ask, {
   const last = run.gates.at(-1)
   if (!gate)
     return no(world, !last ? 'not_found' : /expired|withdrawn/.test(last.verdict ?? '') ? 'stale' : 'already_decided')
-  if (run.waitingFor !== 'gate') return no(world, 'stale')
+  if (run.waitingFor !== 'gate' || (run.dueAt !== null && run.dueAt <= world.now)) return no(world, 'stale')
   const item = run.plan[run.position] as GateOf
   if (as === 'anna' && !item.selfApproval) return no(world, 'not_allowed')
   if (gate.votes.includes(as)) return no(world, 'already_decided')

@@ -6,7 +6,7 @@ import { countLiveWorkers } from '../../core/store/worker.ts'
 import { agreed, cardWhen, isAtEnd, makeRepository } from '../support/house.ts'
 import { dangerous, triesIn } from '../support/poison.ts'
 import type { Said, State } from '../support/program.ts'
-import { openState, program, qp, until } from '../support/program.ts'
+import { collected, openState, program, qp, until } from '../support/program.ts'
 
 const readme = '# Shop\n\nA shop for bread.\n\n## Requirements\n\n- The shop must sell bread.\n'
 
@@ -141,11 +141,8 @@ test('Ctrl-C leaves the run as it is and says how it goes on', { timeout: 120_00
 /** Gives a command and presses Ctrl-C once the run has been tried so often. */
 async function interrupt(state: State, tries: string, count: number, ...words: readonly string[]): Promise<Said> {
   const command = await startProcess({ ...program(state, ...words), stdout: 'pipe', stderr: 'pipe' })
-  let [out, err] = ['', '']
-  command.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  command.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  const said = collected(command)
   await until(async () => (await triesIn(tries)).length === count, `try ${count}`)
   command.signal('SIGINT')
-  const { exitCode } = await command.exited
-  return { exitCode, out, err }
+  return said
 }

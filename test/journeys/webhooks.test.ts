@@ -280,6 +280,16 @@ test('only an admin at the command line adds a webhook, and only where it may go
   for (const wrong of ['http://example.org/a', 'ftp://example.org', 'example.org', 'https://u:p@example.org/a']) {
     expect(denied(await house.ask(command(wrong))).code).toBe('invalid_input')
   }
+  const inside =
+    '127.0.0.1 127.1 10.1.2.3 192.168.0.1 172.16.0.1 169.254.169.254 0.0.0.0 [::1] [fe80::1] [fd00::1] [::ffff:10.0.0.1]'
+  for (const host of [...inside.split(' '), 'localhost', 'LOCALHOST.', 'qp.localhost']) {
+    const why = denied(await house.ask(command(`https://${host}/a`)))
+    expect(why, host).toMatchObject({
+      code: 'invalid_input',
+      next: expect.stringContaining('QP_WEBHOOK_HOSTS') as string,
+    })
+  }
+  agreed(await house.ask(command('https://93.184.216.34/a')))
   agreed(await house.ask(command('https://example.org/a')))
   expect(denied(await house.ask(command('https://example.org/a'))).message).toContain('already')
   expect(denied(await house.ask({ kind: 'webhook', act: 'test', webhook: 'w99' })).code).toBe('not_found')

@@ -6,6 +6,7 @@ import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
 import { createGitSourceControl } from '../../adapters/git/source-control.ts'
 import type { GitSourceControlOptions } from '../../adapters/git/tools.ts'
 import { createTrunk } from '../../adapters/git/trunk.ts'
+import { isPublicHost } from '../../adapters/network/host.ts'
 import { runProcess } from '../../adapters/process/run.ts'
 import type { Command, Reply } from '../../core/commands/command.ts'
 import type { Desk } from '../../core/commands/desk.ts'
@@ -136,7 +137,7 @@ export async function openTestHouse(
     return recipe && (wanted === 0 || recipe.version === wanted) ? recipe : null
   }
   const people = await peopleOf(database.connection, given?.keysDir)
-  const webhooks = { secretOf: (id: string) => `secret of ${id}`, allowedHosts: null }
+  const webhooks = { secretOf: (id: string) => `secret of ${id}`, allowedHosts: null, isPublic: isPublicHost }
   const poke = (): void => workers.forEach((worker) => worker.poke())
   const desk: Desk = { db, people, recipes, pipelines: known, webhooks, mail: null, poke }
   const actor = await signIn(desk, { surface: 'terminal', account: given?.account ?? 'tester', label: 'tester' })

@@ -12,7 +12,7 @@ import { createStateFolder } from './postgres.ts'
 /** A house in a state folder of its own, and the program that is started on it as a person does. */
 export type State = TestHouse & { readonly stateDir: string; readonly launcher: string }
 
-const product = resolve(import.meta.dirname, '../../bin/qp.mjs')
+export const product = resolve(import.meta.dirname, '../../bin/qp.mjs')
 
 /** Opens a state folder for the product, or for another launcher that knows `more` pipelines; `world` is the house's own. */
 export async function openState(
@@ -51,6 +51,15 @@ export async function qp(state: State, ...args: readonly string[]): Promise<Said
   const limits = { timeoutMs: 30_000, maxOutputBytes: 1_000_000 }
   const { exitCode, stdout, stderr } = await runProcess({ ...program(state, ...args), ...limits })
   return { exitCode, out: stdout.toString(), err: stderr }
+}
+
+/** What a process says until it ends; both of its outputs must be pipes. */
+export async function collected({ stdout, stderr, exited }: RunningProcess): Promise<Said> {
+  let [out, err] = ['', '']
+  stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  const { exitCode } = await exited
+  return { exitCode, out, err }
 }
 
 /** A worker process that is started again whenever it dies, as an operator's supervisor would. */
