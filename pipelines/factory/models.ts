@@ -1,5 +1,6 @@
 import { isModelNamed, sayNoSuchModel } from '../../core/model/chosen-model.ts'
 import type { EarlierRun, StepKind } from '../../core/pipeline.ts'
+import type { AuthorRequest } from '../../core/ports.ts'
 import { gatePolicy, pinnedPolicy } from './policy.ts'
 import type { FactoryPorts } from './ports.ts'
 import { type Models, readOutput } from './shapes.ts'
@@ -21,6 +22,12 @@ export function modelsOf(
     dev: workshop && (models?.dev?.model ?? workshop.agent.model),
     qa: models?.qa?.model ?? author.name,
   }
+}
+
+/** What the project asks of the model that writes documents, or of the one that reviews. */
+export function tuningOf({ models, policies }: Settings, role: 'arch' | 'qa'): AuthorRequest['tuning'] {
+  const { model = null, temperature = null, max_output_tokens: maxOutputTokens = null } = models?.[role] ?? {}
+  return { model, temperature, maxOutputTokens, mayChange: policies.model_change_requires_gate !== true }
 }
 
 /** A project chooses among the server's models; one that is not there is refused before anything is written or paid. */

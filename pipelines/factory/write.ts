@@ -7,11 +7,11 @@ import type { StepContext, StepKind } from '../../core/pipeline.ts'
 import type { Author, AuthorRequest, Finding, WrittenDocument, Writing } from '../../core/ports.ts'
 import { deskFor } from './desk.ts'
 import type { LintOptions } from './lint/lint.ts'
+import { tuningOf } from './models.ts'
 import { gatePolicy, pinnedPolicy, type Policy } from './policy.ts'
 import type { ReadOutput, WritingOutput } from './shapes.ts'
 import { readOutput, writingOutput } from './shapes.ts'
 import { sayUnlinted } from './unlinted.ts'
-import type { Settings } from './settings/settings.ts'
 
 const anchorPath = 'docs/ANCHOR.md'
 
@@ -75,13 +75,8 @@ async function requestOf(ctx: StepContext, read: ReadOutput): Promise<AuthorRequ
     decisions,
     repair: [],
     previous: [],
-    tuning: tuningOf((await pinnedPolicy(ctx, read)).settings),
+    tuning: tuningOf((await pinnedPolicy(ctx, read)).settings, 'arch'),
   }
-}
-
-function tuningOf({ models, policies }: Settings): AuthorRequest['tuning'] {
-  const { model = null, temperature = null, max_output_tokens: maxOutputTokens = null } = models?.arch ?? {}
-  return { model, temperature, maxOutputTokens, mayChange: policies.model_change_requires_gate !== true }
 }
 
 type Write = (author: Author, request: AuthorRequest) => Promise<Writing>

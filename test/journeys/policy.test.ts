@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
 import { createBuiltinAuthor } from '../../adapters/builtin-author/author.ts'
-import type { Author, Writing } from '../../core/ports.ts'
+import type { Author, AuthorRequest, Writing } from '../../core/ports.ts'
+import type { Reviewer } from '../../core/workshop.ts'
 import { administer } from '../support/administer.ts'
 import { hasSandbox } from '../support/has-sandbox.ts'
-import { agreed, cardWhen, isAtEnd, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
+import { agreed, cardWhen, git, isAtEnd, makeRepository, openTestHouse, startFactory } from '../support/house.ts'
 import { atWork, isWaitingAt, twoMilestones } from '../support/real-work.ts'
-import { scriptedAgent, workshopOf } from '../support/workshop.ts'
+import { append, scriptedAgent, workshopOf } from '../support/workshop.ts'
 
 const passes = 'echo true >> tests.sh'
 
@@ -101,3 +102,52 @@ test('documents that do not pass the lint fail the run where policy says nothing
     expect(card).toMatchObject({ state: 'failed', reason: expect.stringContaining('do not pass the lint') })
   }
 })
+
+test.runIf(hasSandbox)(
+  'what a project says of models, commands and merges reaches whoever works for it',
+  { timeout: 90_000 },
+  async () => {
+    const heard: AuthorRequest['tuning'][] = []
+    const builtin = createBuiltinAuthor()
+    const author: Author = {
+      ...builtin,
+      writeAnchor: (request, desk) => (heard.push(request.tuning), builtin.writeAnchor(request, desk)),
+    }
+    const reviewer: Reviewer = {
+      name: 'm',
+      review: ({ tuning, milestone }) => {
+        heard.push(tuning)
+        const criteria = milestone.criteria.map(() => ({ verdict: 'met', why: 'in a.txt' }) as const)
+        return Promise.resolve({ by: 'm', criteria, bugs: [], leftOut: [] })
+      },
+    }
+    const agent = scriptedAgent((task) => append(task, 'a.txt', 'one\n'))
+    const models = ['m/one', 'm/two', 'm/three']
+    const workshop = workshopOf(agent, null, reviewer)
+    const house = await openTestHouse({}, null, { codeHost: null, git: {}, author, models, workshop })
+    const settings = `models:
+  arch: { model: m/one, temperature: 0.1, max_output_tokens: 1001 }
+  dev: { model: m/two, temperature: 0.2, max_output_tokens: 1002 }
+  qa: { model: m/three, temperature: 0.3, max_output_tokens: 1003 }
+stack: { build: echo so it is built, test: echo and tried }
+steps: [{ name: impl, timeout_s: 77 }]
+policies: { merge: merge, allow_paths: ["*.txt"], model_change_requires_gate: true }
+`
+    const folder = await makeRepository(house, 'shop', { 'README.md': twoMilestones, 'quantapilot.yml': settings })
+    await house.work()
+    const handle = await startFactory(house, folder)
+    for (const gate of ['anchor', 'first-merge', 'M-001']) {
+      await cardWhen(house, handle, isWaitingAt(gate))
+      if (gate !== 'M-001') agreed(await house.ask({ kind: 'approve', run: handle, gate: null, sha256: null }))
+    }
+    expect(heard).toEqual([
+      { model: 'm/one', temperature: 0.1, maxOutputTokens: 1_001, mayChange: false },
+      { model: 'm/three', temperature: 0.3, maxOutputTokens: 1_003, mayChange: false },
+    ])
+    const asked = { model: 'm/two', temperature: 0.2, maxOutputTokens: 1_002, mayChange: false, timeoutMs: 77_000 }
+    expect(agent.tasks).toMatchObject([asked])
+    const log = agreed(await house.ask({ kind: 'artifacts', run: handle, name: 'M-001/test-1.txt' }))
+    expect(log.kind === 'file' && log.text).toMatch(/so it is built[\s\S]+and tried/)
+    expect(await git(folder, 'rev-list', '--count', '--merges', 'main'), 'not squashed').toBe('1')
+  },
+)

@@ -1,6 +1,7 @@
 import type { StepContext } from '../../../core/pipeline.ts'
 import type { Reviewer } from '../../../core/workshop.ts'
 import { deskFor } from '../desk.ts'
+import { tuningOf } from '../models.ts'
 import { pinnedPolicy } from '../policy.ts'
 import { readOutput } from '../shapes.ts'
 import { withoutSecrets } from './secrets.ts'
@@ -28,8 +29,6 @@ export async function askReviewer(ctx: StepContext, reviewer: Reviewer, subject:
   const before = await ctx.findOutput(idOf(milestone.id, 'review'), reviewJudgement)
   if (before?.passed && before.reviewed && before.patch === made.patch.sha256) return before.reviewed
   const policy = await pinnedPolicy(ctx, await ctx.outputOf('read', readOutput))
-  const { settings } = policy
-  const { model = null, temperature = null, max_output_tokens: maxOutputTokens = null } = settings.models?.qa ?? {}
   const readme = await ctx.latest('README.md')
   const { id, title, goal, criteria } = milestone
   const request = {
@@ -37,7 +36,7 @@ export async function askReviewer(ctx: StepContext, reviewer: Reviewer, subject:
     patch,
     testOutput,
     readme: readme ? new TextDecoder().decode(await ctx.read(readme)) : '',
-    tuning: { model, temperature, maxOutputTokens, mayChange: settings.policies.model_change_requires_gate !== true },
+    tuning: tuningOf(policy.settings, 'qa'),
   }
   const review = await reviewer.review(request, deskFor(ctx, policy, { step: 'test', milestone: null }))
   return toShow(reviewed.parse(review))

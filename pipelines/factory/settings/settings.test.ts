@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parsePinned, parseSettings } from './settings.ts'
+import { schemaKeys, valueKeys } from './keys.fixtures.ts'
 import { settingsJsonSchema } from './shape.ts'
 
 const findings = (text: string) => {
@@ -349,30 +350,6 @@ test('the published JSON Schema is up to date', async () => {
   await expect(settingsJsonSchema()).toMatchFileSnapshot('quantapilot.schema.json')
 })
 
-type Node = {
-  readonly type?: string
-  readonly description?: string
-  readonly properties?: Readonly<Record<string, Node>>
-  readonly additionalProperties?: Node | boolean
-  readonly items?: Node
-}
-
-/** Every key of the file, `<name>` for names of one's own. */
-function keysOf(node: Node, path = ''): { path: string; node: Node }[] {
-  const below = Object.entries(node.properties ?? {}).map(
-    ([key, child]) => [path ? `${path}.${key}` : key, child] as const,
-  )
-  const free =
-    typeof node.additionalProperties === 'object' ? [[`${path}.<name>`, node.additionalProperties] as const] : []
-  const entries = node.items?.properties ? [[`${path}[]`, node.items] as const] : []
-  return [
-    ...below.map(([key, child]) => ({ path: key, node: child })),
-    ...[...below, ...free, ...entries].flatMap(([key, child]) => keysOf(child, key)),
-  ]
-}
-
-const schemaKeys = keysOf(JSON.parse(settingsJsonSchema()) as Node)
-
 test('every key tells an editor what it means', () => {
   expect(schemaKeys.length).toBeGreaterThan(35)
   expect(schemaKeys.filter(({ node }) => !/^[A-Z0-9].+\.$/.test(node.description ?? ''))).toEqual([])
@@ -392,11 +369,8 @@ describe('the reference page', () => {
   })
 
   test('explains every key that has a value in a row of a table, in the words of the JSON Schema', () => {
-    const leaves = schemaKeys.filter(({ node, path }) => {
-      return !node.properties && !(path === 'policies.gates') && !(path === 'steps')
-    })
     const text = page.replaceAll('`', '')
-    const missing = leaves.filter(({ path, node }) => {
+    const missing = valueKeys.filter(({ path, node }) => {
       const says = (node.description ?? '').split(' Default: ')[0] ?? ''
       return !page.includes(`| \`${path}\` |`) || !text.includes(says.replace(/\.$/, ''))
     })
