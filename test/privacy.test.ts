@@ -394,7 +394,7 @@ test('the last admin stays until somebody else is admin, and a data steward may 
   expect(denied(await house.ask(own))).toMatchObject({ code: 'wrong_state', next: 'Make somebody else admin first.' })
   expect(await administer(house.database.connection, 'select from pii.erasures')).toEqual([])
   const other = await signIn(house.desk, { surface: 'terminal', account: 'other', label: 'other' })
-  await house.db.run(grantRole, { actor: other.id, role: 'admin' })
+  agreed(await house.ask({ kind: 'actor', verb: 'role', who: pseudonymOf(other.id), grant: ['admin'], revoke: [] }))
   const steward: Actor = { ...other, roles: ['data_steward'] }
   expect(agreed(await house.ask(own, steward))).toMatchObject({ stage: 'done' })
   expect(
