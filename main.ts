@@ -101,8 +101,8 @@ async function dispatch(shell: Shell, words: readonly string[]): Promise<number>
         demo(shell.screen, opening, rest.length > 0 || !shell.screen.isInteractive),
       )
     case 'doctor':
-      return alone(shell, words, [], async (opening) =>
-        (await import('./main/tools.ts')).doctor(shell.screen, opening, shell.json),
+      return alone(shell, words, ['--invariants'], async (opening) =>
+        (await import('./main/tools.ts')).doctor(shell, opening, rest.length > 0 ? 'records' : 'all'),
       )
     case 'db':
       return database(shell, rest)
@@ -304,7 +304,7 @@ const ofProgram = [
   { usage: 'start [--role <role>]', says: `work and take commands here, or be one part: ${roles.join(', ')}` },
   { usage: 'cron [--once <schedule>]', says: 'when each schedule ran last, or run one now' },
   { usage: 'demo [--yes]', says: 'the whole job on a bundled example' },
-  { usage: 'doctor', says: 'check everything this needs' },
+  { usage: 'doctor [--invariants]', says: 'check everything this needs, or only that what is kept holds together' },
   { usage: 'replay <run> [call]', says: 'ask a model once more what a run asked it, and compare; for admins' },
   { usage: 'lint <folder> [--against README.md]', says: 'judge a documentation suite' },
   { usage: 'db up|seed', says: 'bring the schema up to date; seed also makes you its first admin' },

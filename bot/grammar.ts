@@ -14,7 +14,10 @@ export const grammar: Readonly<Record<CommandKind, { readonly usage: string; rea
     says: 'say yes to the exact bytes a gate shows; phase: money for the phase under way only',
   },
   reject: { usage: 'reject <run> <reason>', says: 'say no; the run ends' },
-  changes: { usage: 'changes <run> <what>', says: 'send it back with a comment; a new gate shows the difference' },
+  changes: {
+    usage: 'changes <run> <what>',
+    says: 'send it back with a comment, which becomes part of the documents; a new gate shows the difference',
+  },
   pause: { usage: 'pause <run>', says: 'stop after or inside the current step' },
   resume: { usage: 'resume <run>', says: 'go on with a paused run' },
   retry: { usage: 'retry <run>', says: 'one extra try of what failed' },

@@ -59,13 +59,18 @@ export const isUnsaid = (command: Command | Unsaid): command is Unsaid =>
 /** Why nothing comes of a decision without its words where nobody can be asked for them. */
 export const lacksWords = ({ kind }: Unsaid): Refusal => ({
   code: 'usage',
-  message: kind === 'reject' ? 'Say why: the reason is kept with the decision.' : 'Say what to change.',
+  message:
+    kind === 'reject'
+      ? 'Say why: the reason is kept with the decision.'
+      : 'Say what to change: it becomes part of the documents, so say nothing about people.',
   next: `Usage: ${grammar[kind].usage}`,
 })
 
 /** What a person is asked who decided without words. */
 export const questionOf = ({ kind, run }: Unsaid): string =>
-  kind === 'reject' ? `Why reject run ${run}?` : `What should change in run ${run}?`
+  kind === 'reject'
+    ? `Why reject run ${run}?`
+    : `What should change in run ${run}? It becomes part of the documents: say nothing about people.`
 
 /** The same for who can ask back: a decision may still lack its words. */
 export function parseTyped(words: readonly string[]): Result<Command | Unsaid> {

@@ -3,6 +3,7 @@ import { deliveryReconciliation } from './delivery-reconciliation.ts'
 import { erasures } from './erasures.ts'
 import { gateEscalation } from './gate-escalation.ts'
 import { gateReminders } from './gate-reminders.ts'
+import { invariants } from './invariants.ts'
 import { partitions } from './partitions.ts'
 import { retention } from './retention.ts'
 import { rollup } from './rollup.ts'
@@ -20,4 +21,5 @@ export const schedules: readonly Schedule[] = [
   rollup,
   partitions,
   retention,
+  invariants,
 ]

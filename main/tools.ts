@@ -9,31 +9,47 @@ import type { GitHub } from '../adapters/github/github.ts'
 import { createRateGate } from '../adapters/github/rate-gate.ts'
 import type { Invocation } from '../bot/terminal/command-line.ts'
 import { exitCodes, misused } from '../bot/terminal/command-line.ts'
-import type { Screen } from '../bot/terminal/screen.ts'
 import { harmless } from '../bot/terminal/screen.ts'
 import type { Config } from '../config.ts'
-import type { Check, Health } from '../core/commands/doctor.ts'
+import type { Check, Health, Probe } from '../core/commands/doctor.ts'
 import { databaseProbes, examine, recordProbes } from '../core/commands/doctor.ts'
 import { slackTokens } from '../core/store/slack-token.ts'
 import { formatFindings, lintSuite } from '../pipelines/factory/lint/lint.ts'
 import { checkAgent, checkModels } from './checks.ts'
-import type { Opening } from './house.ts'
+import type { House, Opening } from './house.ts'
 import { gitHubOf, openHouse, version } from './house.ts'
 import { sandboxOf } from './workshop.ts'
 
-/** `qp doctor`: everything that must be right, as a table or as the health JSON. */
-export async function doctor(screen: Screen, opening: Opening, json: boolean): Promise<number> {
-  const { config, stateDir } = opening
+/** `qp doctor`: everything that must be right, or what is on record alone, as a table or as the health JSON. */
+export async function doctor(
+  { screen, json }: Pick<Invocation, 'screen' | 'json'>,
+  opening: Opening,
+  what: 'all' | 'records',
+): Promise<number> {
   const house = await openHouse(opening).catch((error: unknown) =>
     error instanceof Error ? error : new Error(String(error)),
   )
+  const probes = what === 'all' ? await allProbes(opening, house) : recordsOf(house)
+  const health = await examine(version, probes)
+  if (!(house instanceof Error)) await house.close()
+  if (json) screen.output.write(`${JSON.stringify(health)}\n`)
+  else screen.print(...sayHealth(health).map(harmless))
+  return health.status === 'fail' ? exitCodes.notDone : exitCodes.done
+}
+
+type Probes = Readonly<Record<string, Probe>>
+
+const recordsOf = (house: House | Error): Probes =>
+  house instanceof Error ? { database: () => Promise.reject(house) } : recordProbes(house.db, house.anchors)
+
+async function allProbes(opening: Opening, house: House | Error): Promise<Probes> {
+  const { config, stateDir } = opening
   const host = hostProbes({ stateDir: config.databaseUrl === null ? stateDir : process.cwd(), path: config.path })
   const rest =
     house instanceof Error
-      ? { database: () => Promise.reject(house) }
+      ? {}
       : {
           ...databaseProbes(house.db, () => Date.now()),
-          ...recordProbes(house.db, house.anchors),
           migrations: () => Promise.resolve({ status: 'pass' as const, message: 'up to date' }),
         }
   const configuration = () => Promise.resolve({ status: 'pass' as const, message: `state in ${stateDir}` })
@@ -50,7 +66,7 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
       }),
   }
   const policy = () => Promise.resolve(checkPolicy(config.serverPolicy))
-  const health = await examine(version, {
+  return {
     ...host,
     configuration,
     policy,
@@ -58,12 +74,9 @@ export async function doctor(screen: Screen, opening: Opening, json: boolean): P
     agent: () => checkAgent(config),
     sandbox: () => checkSandbox(opening),
     ...rest,
+    ...recordsOf(house),
     ...vendors,
-  })
-  if (!(house instanceof Error)) await house.close()
-  if (json) screen.output.write(`${JSON.stringify(health)}\n`)
-  else screen.print(...sayHealth(health).map(harmless))
-  return health.status === 'fail' ? exitCodes.notDone : exitCodes.done
+  }
 }
 
 /** Which policy of the server's own holds; one that is wrong has kept the program from starting. */

@@ -30,6 +30,13 @@ const capped = (level: Level['level'], about: string, capMicros: number | null =
   capTokens: null,
 })
 
+/** As if all that was spent had been spent on another day. */
+async function endTheDay({ database: { connection } }: TestHouse): Promise<void> {
+  const another = `to_char(now(), 'YYYY'), '2001'`
+  await administer(connection, `update app.spending set key = replace(key, ${another})`)
+  await administer(connection, `update app.reservations set levels = replace(levels::text, ${another})::jsonb`)
+}
+
 describe('reservations', () => {
   test('of forty that race for ten units exactly ten are granted, at every level, one by one and in one batch', async () => {
     const till = await atTheTill()
@@ -55,14 +62,7 @@ describe('reservations', () => {
     const { house, worker, run, ask } = await atTheTill()
     const asked = ask([capped('project-day', 'shop')], 4)
     await reserve(house.db, worker, [asked])
-    await administer(
-      house.database.connection,
-      `update app.spending set key = replace(key, to_char(now(), 'YYYY'), '2001')`,
-    )
-    await administer(
-      house.database.connection,
-      `update app.reservations set levels = replace(levels::text, to_char(now(), 'YYYY'), '2001')::jsonb`,
-    )
+    await endTheDay(house)
     const use = { run: run.id, id: asked.id, micros: 9, tokens: 1 }
     expect(await settleUses(house.db, [use])).toEqual([{ id: asked.id, overMicros: 5, overTokens: 0 }])
     expect(await settleUses(house.db, [use]), 'once').toEqual([])
@@ -181,7 +181,7 @@ describe('a run', () => {
     expect(card.reason).toMatch(
       /what this server may use in a day has \$0\.0005 left\. \/resume after the day has ended/,
     )
-    await administer(house.database.connection, `update app.spending set spent_micros = 0`)
+    await endTheDay(house)
     agreed(await house.ask({ kind: 'resume', run: handle }))
     expect(await cardWhen(house, handle, isAtEnd)).toMatchObject({ state: 'succeeded' })
   })

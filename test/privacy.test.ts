@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import { isUnsaid, parseTyped, questionOf } from '../bot/parse-command.ts'
 import { openKeyFiles } from '../adapters/key-files/key-files.ts'
 import { execute } from '../core/commands/execute.ts'
 import { hashOfKey } from '../core/commands/keys.ts'
@@ -24,7 +25,16 @@ import type { ServerConnection } from './support/administer.ts'
 import { administer, openSession } from './support/administer.ts'
 import { openChats, Wall } from './support/chats.ts'
 import type { TestHouse } from './support/house.ts'
-import { agreed, cardWhen, denied, isAtEnd, isAtGate, openTestHouse } from './support/house.ts'
+import {
+  agreed,
+  cardWhen,
+  denied,
+  isAtEnd,
+  isAtGate,
+  makeRepository,
+  openTestHouse,
+  startFactory,
+} from './support/house.ts'
 import { forgetKeys, keysOf, peopleOf } from './support/people.ts'
 import { createEmptyDatabase } from './support/postgres.ts'
 import { kind, pipelineOf, startRunOf } from './support/recipe.ts'
@@ -76,12 +86,13 @@ async function rejectedByCanary(): Promise<{ house: TestHouse; canary: Actor; ru
 
 const approve = (run: string) => ({ kind: 'approve', run, gate: null, sha256: null }) as const
 
-/** Every row of every table as text, through a driver that is not the product's. */
-async function dump(connection: ServerConnection): Promise<string> {
+/** Every row of every table, or of all but one, as text, through a driver that is not the product's. */
+async function dump(connection: ServerConnection, except = ''): Promise<string> {
   const tables = await administer(
     connection,
     `select format('%I.%I', table_schema, table_name) as name from information_schema.tables
-     where table_schema in ('app', 'audit', 'pii', 'public') and table_type = 'BASE TABLE'`,
+     where table_schema in ('app', 'audit', 'pii', 'public') and table_type = 'BASE TABLE'
+       and table_schema || '.' || table_name <> '${except}'`,
   )
   const session = openSession(connection)
   try {
@@ -388,13 +399,47 @@ test.each(['before the erasure', 'after it, in part'])(
   },
 )
 
+test('what was asked for with changes stays in the documents under a pseudonym, as who is asked is told; the words themselves go', async () => {
+  const house = await openTestHouse()
+  await greet(house.desk, { surface: 'telegram', account, label: name, address, isPrivate: true })
+  const stranger = await signIn(house.desk, { surface: 'telegram', account, label: name })
+  const canary: Actor = { ...stranger, roles: ['approver'] }
+  await house.work()
+  const folder = await makeRepository(house, 'shop', {
+    'README.md': '# Shop\n\nA shop for parts.\n\n- It must sell.\n',
+  })
+  const run = await startFactory(house, folder)
+  await cardWhen(house, run, isAtGate)
+  const asked = parseTyped(['changes', run])
+  expect(asked.ok && isUnsaid(asked.value) ? questionOf(asked.value) : '').toBe(
+    `What should change in run ${run}? It becomes part of the documents: say nothing about people.`,
+  )
+  const wish = 'the canary wants a seed counter'
+  agreed(await house.ask({ kind: 'changes', run, gate: null, sha256: null, reason: wish }, canary))
+  await cardWhen(house, run, (card) => card.gates.length === 2 && isAtGate(card))
+  agreed(await house.ask(privacyOf('erase', pseudonymOf(canary.id)), canary))
+  const document = agreed(await house.ask({ kind: 'artifacts', run, name: 'ANCHOR.md' }))
+  const text = document.kind === 'file' ? document.text : ''
+  expect(text).toContain(wish)
+  expect(text).toContain(pseudonymOf(canary.id))
+  for (const personal of [name, account, address]) expect(text).not.toContain(personal)
+  const { connection } = house.database
+  expect(await dump(connection, 'app.gates'), 'only the document has it, and the gate that shows it').not.toContain(
+    wish,
+  )
+  expect(await administer(connection, 'select from app.model_texts')).toEqual([])
+  const desk = { ...house.desk, people: await peopleOf(connection) }
+  const [{ id: runId } = {}] = await administer(connection, 'select id from app.runs')
+  expect(await listDecisions(desk, String(runId))).toMatchObject([{ verdict: 'changes_requested', comment: null }])
+})
+
 test('the last admin stays until somebody else is admin, and a data steward may forget others', async () => {
   const house = await openTestHouse()
   const own = privacyOf('erase', pseudonymOf(house.actor.id))
   expect(denied(await house.ask(own))).toMatchObject({ code: 'wrong_state', next: 'Make somebody else admin first.' })
   expect(await administer(house.database.connection, 'select from pii.erasures')).toEqual([])
   const other = await signIn(house.desk, { surface: 'terminal', account: 'other', label: 'other' })
-  await house.db.run(grantRole, { actor: other.id, role: 'admin' })
+  agreed(await house.ask({ kind: 'actor', verb: 'role', who: pseudonymOf(other.id), grant: ['admin'], revoke: [] }))
   const steward: Actor = { ...other, roles: ['data_steward'] }
   expect(agreed(await house.ask(own, steward))).toMatchObject({ stage: 'done' })
   expect(

@@ -111,6 +111,9 @@ const forms = (kind: GateCard['kind']): readonly string[] => [
   `<form method="post"><button name="choice" value="approve">${kind === 'plan' ? 'Approve these exact bytes' : 'Allow this money'}</button></form>`,
   '<form method="post">',
   '<label for="reason">Why, or what to change</label>',
+  ...(kind === 'plan'
+    ? ['<p>What shall change becomes part of the documents: say nothing about people there.</p>']
+    : []),
   '<textarea id="reason" name="reason" required maxlength="2000" rows="4"></textarea>',
   ...(kind === 'plan' ? ['<button name="choice" value="changes">Send back for changes</button>'] : []),
   '<button name="choice" value="reject">Reject</button>',

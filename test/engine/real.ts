@@ -20,6 +20,8 @@ import { claimAlone, claimRuns, listInterrupted } from '../../core/store/claim.t
 import type { Executor } from '../../core/store/database.ts'
 import { Database } from '../../core/store/database.ts'
 import { draftOf } from '../../core/store/draft-run.ts'
+import type { AuditDraft } from '../../core/store/audit.ts'
+import { appendAudit } from '../../core/store/audit.ts'
 import { checkInvariants } from '../../core/store/invariants.ts'
 import { startRuns } from '../../core/store/start.ts'
 import type { Parameter, Statement } from '../../core/store/statement.ts'
@@ -198,7 +200,25 @@ const beginAudit = statement({
   sql: `update audit.head set seq = 0, hash = repeat('0', 64)`,
 })
 
+/** People keep their roles, of which the audit must know. */
+const listRoles = statement({
+  name: 'test_list_roles',
+  params: [],
+  row: z.object({ actor: z.string(), roles: z.array(z.string()) }),
+  sql: `select r.actor_id as actor, array_agg(r.role) as roles from app.actor_roles r group by r.actor_id`,
+})
+
 const sequencesPerSweep = 50
+
+const grantOf = ({ actor, roles }: z.infer<typeof listRoles.row>): AuditDraft => ({
+  actorId: actor,
+  action: 'role.grant',
+  runId: null,
+  correlationId: null,
+  target: `actor:${actor}`,
+  contentSha256: null,
+  detail: { roles },
+})
 
 type WorkerOf = {
   readonly id: string
@@ -250,6 +270,8 @@ export class Real implements Distant {
     if (++this.#stage.sequences % sequencesPerSweep === 0) {
       await this.#stage.owner.run(sweepUp, {})
       await this.#stage.owner.run(beginAudit, {})
+      const holders = await this.#stage.owner.run(listRoles, {})
+      await house.db.transaction((tx) => appendAudit(tx, holders.map(grantOf)))
     }
     return [...broken, ...complaints.splice(0)]
   }

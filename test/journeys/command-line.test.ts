@@ -6,6 +6,7 @@ import { countLiveWorkers } from '../../core/store/worker.ts'
 import { agreed, cardWhen, isAtEnd, makeRepository } from '../support/house.ts'
 import { dangerous, triesIn } from '../support/poison.ts'
 import type { Said, State } from '../support/program.ts'
+import { administer } from '../support/administer.ts'
 import { collected, openState, program, qp, until } from '../support/program.ts'
 
 const readme = '# Shop\n\nA shop for bread.\n\n## Requirements\n\n- The shop must sell bread.\n'
@@ -67,6 +68,30 @@ test('every command says how it is written, and what has an answer gives it as J
   }
   expect((await qp(state, 'help')).out).toMatch(/\nExit codes\n[^]*\n {2}5 {4}the run is paused\n/)
   expect((await qp(state, 'status', '--help')).out).toContain('qp status <run> --watch')
+})
+
+test('doctor --invariants looks at what is kept, and at nothing else', { timeout: 60_000 }, async () => {
+  const state = await openState()
+  const whole = await qp(state, 'doctor', '--invariants')
+  expect(whole).toMatchObject({ exitCode: 0, err: '' })
+  expect(whole.out).toMatch(
+    /^✓ audit {7}1 entry, the chain holds \(no anchor yet\)\n✓ invariants {2}all hold\nAll well\.\n$/,
+  )
+  await administer(
+    state.database.connection,
+    `insert into app.spending (level, key, spent_micros) values ('hour', 'x', 9)`,
+  )
+  const broken = await qp(state, 'doctor', '--invariants', '--json')
+  expect(broken.exitCode).toBe(1)
+  expect(JSON.parse(broken.out)).toMatchObject({
+    status: 'fail',
+    checks: { invariants: { message: 'spendingAddsUp: hour x the level does not equal its reservations' } },
+  })
+  await administer(state.database.connection, `delete from app.spending`)
+  expect(await qp(state, 'doctor', '--invariant')).toMatchObject({
+    exitCode: 2,
+    out: expect.stringContaining('Usage: qp doctor [--invariants]'),
+  })
 })
 
 test('a state folder that cannot be made is a sentence and no stack', { timeout: 60_000 }, async () => {

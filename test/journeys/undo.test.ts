@@ -291,10 +291,12 @@ test('a run that failed and was undone does not go on', async () => {
   await cardWhen(house, handle, isAtGate)
   await approve(house, handle, 'anchor')
   await cardWhen(house, handle, isAtEnd)
-  await administer(house.database.connection, "update app.runs set state = 'failed', reason_code = 'FATAL'")
+  const { connection } = house.database
+  await administer(connection, "update app.runs set state = 'failed', reason_code = 'FATAL', reason = 'It fell.'")
   await administer(
-    house.database.connection,
-    `update app.events e set payload = payload || '{"state": "failed"}' from app.runs r where r.id = e.run_id and r.event_seq = e.seq`,
+    connection,
+    `update app.events e set kind = 'run_failed', payload = payload || '{"state": "failed", "code": "FATAL", "message": "It fell."}'
+     from app.runs r where r.id = e.run_id and r.event_seq = e.seq`,
   )
   const by = await undo(house, handle)
   await cardWhen(house, by, isAtEnd)

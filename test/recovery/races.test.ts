@@ -14,6 +14,7 @@ import { Fault } from '../../core/model/problem.ts'
 import type { Result } from '../../core/model/problem.ts'
 import { raiseBudget } from '../../core/store/budget.ts'
 import { claimRuns, wakeDue } from '../../core/store/claim.ts'
+import { pseudonymOf } from '../../core/store/gate.ts'
 import { uuidv7 } from '../../core/store/uuid.ts'
 import { buryKnownDead, buryWorkers, insertWorker } from '../../core/store/worker.ts'
 import { administer, openSession } from '../support/administer.ts'
@@ -72,10 +73,8 @@ const askOn = (
 
 async function approver(house: TestHouse, account: string): Promise<Actor> {
   const person = await signIn(house.desk, { surface: 'terminal', account, label: account })
-  await administer(
-    house.database.connection,
-    `insert into app.actor_roles (actor_id, role) values ('${person.id}', 'approver')`,
-  )
+  const who = pseudonymOf(person.id)
+  agreed(await house.ask({ kind: 'actor', verb: 'role', who, grant: ['approver'], revoke: [] }))
   return { ...person, roles: ['approver'] }
 }
 

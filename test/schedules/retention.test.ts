@@ -38,10 +38,10 @@ async function lay({ connection }: TestDatabase, name: string, grave: Grave): Pr
   const [row] = await administer(
     connection,
     `with r as (
-       insert into app.runs (id, pipeline, pipeline_version, started_by, correlation_id, parent_id, state, event_seq, created_at, finished_at)
+       insert into app.runs (id, pipeline, pipeline_version, started_by, correlation_id, parent_id, state, event_seq, attempt, fence, created_at, finished_at)
        values ((left(app.uuid_floor('${began}')::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, '${name}', 1,
          gen_random_uuid(), gen_random_uuid(), ${grave.parent ? `'${grave.parent}'` : 'null'},
-         '${grave.isOpen ? 'queued' : 'succeeded'}', 1, '${began}', ${grave.isOpen ? 'null' : `'${ended}'`})
+         '${grave.isOpen ? 'queued' : 'succeeded'}', 1, 2, 1, '${began}', ${grave.isOpen ? 'null' : `'${ended}'`})
        returning id),
      p as (insert into app.plans (run_id, version, input, steps) select id, 1, '{}', '[]' from r),
      a as (insert into app.attempts (run_id, position, attempt, step_id, outcome, output, fence)
