@@ -133,7 +133,7 @@ export default {
       severity: 'error',
       from: code('^bot/([^/]+)/'),
       to: {
-        path: '^(?!bot/($1/|surface\\.ts$|parse-command\\.ts$|grammar\\.ts$|phrase\\.ts$|diff\\.ts$)|core/commands/command\\.ts$|core/model/)',
+        path: '^(?!bot/($1/|surface\\.ts$|parse-command\\.ts$|grammar\\.ts$|phrase\\.ts$|say-next\\.ts$|diff\\.ts$)|core/commands/command\\.ts$|core/model/)',
         dependencyTypesNot: [...npm, 'core'],
       },
     },
