@@ -58,7 +58,7 @@ export interface Workspaces {
    */
   patch(workspace: Workspace, signal: AbortSignal): Promise<TakenPatch>
   /** Every line that a patch of ours adds; of what git takes for binary, its bytes as lines. */
-  added(patch: Uint8Array): readonly AddedLine[]
+  added(patch: Uint8Array): Promise<readonly AddedLine[]>
   /** Absent is success. What a process leaves that is killed goes when the next one starts. */
   remove(workspace: Workspace): Promise<void>
 }

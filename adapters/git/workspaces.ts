@@ -53,7 +53,7 @@ export function createWorkspaces(options: GitSourceControlOptions): Workspaces {
     }),
     patch: (workspace, signal) =>
       inScratch(tools, workspace.snapshot, signal, (bench) => takePatch(bench, workspace, options.stateDir)),
-    added: addedLines,
+    added: async (patch) => addedLines(patch),
     remove: ({ folder }) => removeFolder(folder, options),
   }
 }

@@ -210,7 +210,10 @@ async function fail({ database }: { database: { connection: Parameters<typeof ad
     database.connection,
     `update app.runs set state = 'failed', reason_code = 'VALIDATION_ERROR', lock_state = null, finished_at = now()`,
   )
-  await administer(database.connection, `update app.events set payload = payload || '{"state": "failed"}'`)
+  await administer(
+    database.connection,
+    `update app.events set kind = 'run_failed', payload = payload || '{"state": "failed", "code": "VALIDATION_ERROR"}'`,
+  )
 }
 
 describe('every failure is a problem that says what to do', () => {

@@ -198,7 +198,7 @@ async function keepUnfinished(work: Work, workspace: Workspace, carried: Carried
   const made = await changeOf(work, patch, { name: unfinishedName(work, 'patch'), report: null })
   const isNew = carried === null ? made.files.length > 0 : made.patch.sha256 !== carried.change.patch.sha256
   if (!isNew) return
-  const secret = withSecrets(ports.workshop.workspaces.added(patch.bytes))
+  const secret = withSecrets(await ports.workshop.workspaces.added(patch.bytes))
   const refused = [...made.refused, ...secret.map((path) => `${path}: it holds what looks like a key or password`)]
   const said = JSON.stringify({ ...made, refused })
   await ctx.keep([made.patch, await keepText(ctx, unfinishedName(work, 'json'), said, 'application/json')])

@@ -29,7 +29,7 @@ export const reviewChange = ({ workshop: { reviewer, workspaces } }: MilestonePo
     const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
     const tested = await ctx.outputOf(idOf(milestone.id, 'test'), judgement)
     const bytes = await ctx.read(made.patch)
-    const checked = review(milestone, made, workspaces.added(bytes), tested)
+    const checked = review(milestone, made, await workspaces.added(bytes), tested)
     if (!checked.passed) return sendBack(milestone, 'review', checked)
     if (reviewer === null) return { kind: 'done', output: checked, verdict: 'passed' }
     const held = await askReviewer(ctx, reviewer, {

@@ -52,7 +52,8 @@ export const showSpecial = ({ workshop: { workspaces } }: MilestonePorts): StepK
     const { gate } = z.object({ gate: z.enum(['ci-policy', 'migration']) }).parse(ctx.stepInput)
     const made = await ctx.outputOf(idOf(milestone.id, 'implement'), change)
     const files = made.files.filter(({ path }) => isAbout(gate, path)).map(({ path }) => path)
-    const lines = workspaces.added(await ctx.read(made.patch)).filter(({ path }) => files.includes(path))
+    const added = await workspaces.added(await ctx.read(made.patch))
+    const lines = added.filter(({ path }) => files.includes(path))
     return {
       kind: 'done',
       output: null,
