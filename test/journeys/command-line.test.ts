@@ -7,7 +7,7 @@ import { agreed, cardWhen, isAtEnd, makeRepository } from '../support/house.ts'
 import { dangerous, triesIn } from '../support/poison.ts'
 import type { Said, State } from '../support/program.ts'
 import { administer } from '../support/administer.ts'
-import { collected, openState, program, qp, until } from '../support/program.ts'
+import { collected, openState, program, qp, qpEach, until } from '../support/program.ts'
 
 const readme = '# Shop\n\nA shop for bread.\n\n## Requirements\n\n- The shop must sell bread.\n'
 
@@ -43,31 +43,45 @@ test('whatever is typed wrong is answered with a sentence, as text or as JSON, a
     [['lint', resolve('README.md')], 2, /README\.md is a file: give the folder/],
     [['work-alone', 'r7k2'], 2, /A worker calls work-alone by itself/],
   ]
-  for (const [words, exitCode, sentence] of cases) {
-    const said = await qp(state, ...words)
-    expect(said, words.join(' ')).toMatchObject({ exitCode, out: expect.stringMatching(sentence), err: '' })
+  const said = await qpEach(
+    state,
+    cases.map(([words]) => words),
+  )
+  for (const [n, [words, exitCode, sentence]] of cases.entries())
+    expect(said[n], words.join(' ')).toMatchObject({ exitCode, out: expect.stringMatching(sentence) })
+  const asJson = cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))
+  const json = await qpEach(
+    state,
+    asJson.map(([words]) => [...words, '--json']),
+  )
+  for (const [n, [words, exitCode]] of asJson.entries()) {
+    expect(JSON.parse(json[n]?.out ?? ''), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
+    expect(json[n]).toMatchObject({ exitCode })
   }
-  for (const [words, exitCode] of cases.filter(([[first]]) => /approve|help|lint/.test(first ?? ''))) {
-    const json = await qp(state, ...words, '--json')
-    expect(JSON.parse(json.out), words.join(' ')).toMatchObject({ ok: false, message: expect.any(String) })
-    expect(json).toMatchObject({ exitCode, err: '' })
-  }
+  expect(await qp(state, 'aprove', 'r7k2'), 'a process of its own').toEqual({ ...said[3], err: '' })
 })
 
 test('every command says how it is written, and what has an answer gives it as JSON', {
   timeout: 120_000,
 }, async () => {
   const state = await openState()
-  for (const name of ['start', 'cron', 'demo', 'doctor', 'replay', 'lint', 'db', 'run']) {
-    const said = await qp(state, name, '--help')
-    expect(said, name).toMatchObject({ exitCode: 0, out: expect.stringMatching(`^qp ${name}.*\n {2}\\w`) })
-  }
-  for (const words of [['help'], ['help', 'run'], ['version'], ['db', 'up'], ['db', 'seed']]) {
-    const said = await qp(state, ...words, '--json')
-    expect(JSON.parse(said.out), words.join(' ')).toMatchObject({ ok: true, kind: expect.any(String) })
-  }
-  expect((await qp(state, 'help')).out).toMatch(/\nExit codes\n[^]*\n {2}5 {4}the run is paused\n/)
-  expect((await qp(state, 'status', '--help')).out).toContain('qp status <run> --watch')
+  const names = ['start', 'cron', 'demo', 'doctor', 'replay', 'lint', 'db', 'run']
+  const answers = [['help'], ['help', 'run'], ['version'], ['db', 'up'], ['db', 'seed']]
+  const said = await qpEach(state, [
+    ...names.map((name) => [name, '--help']),
+    ...answers.map((words) => [...words, '--json']),
+    ['help'],
+    ['status', '--help'],
+  ])
+  for (const [n, name] of names.entries())
+    expect(said[n], name).toMatchObject({ exitCode: 0, out: expect.stringMatching(`^qp ${name}.*\n {2}\\w`) })
+  for (const [n, words] of answers.entries())
+    expect(JSON.parse(said[names.length + n]?.out ?? ''), words.join(' ')).toMatchObject({
+      ok: true,
+      kind: expect.any(String),
+    })
+  expect(said.at(-2)?.out).toMatch(/\nExit codes\n[^]*\n {2}5 {4}the run is paused\n/)
+  expect(said.at(-1)?.out).toContain('qp status <run> --watch')
 })
 
 test('doctor --invariants looks at what is kept, and at nothing else', { timeout: 60_000 }, async () => {

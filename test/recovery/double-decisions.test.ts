@@ -34,7 +34,7 @@ test('a button tapped a hundred times, and brought again to a process that knows
   const taps = Array.from({ length: 100 }, () =>
     telegram.api.pressData(places.ann, first.telegram.message, ann, `${first.telegram.key}.approve`),
   )
-  await expect.poll(() => telegram.api.effects('answerCallbackQuery').length, { timeout: 10_000 }).toBe(100)
+  await expect.poll(() => telegram.api.effects('answerCallbackQuery').length, { timeout: 30_000 }).toBe(100)
   const answers = telegram.api.effects('answerCallbackQuery').map(({ payload }) => String(payload['text']))
   expect(answers.filter((text) => text.includes('Approved by you'))).toHaveLength(1)
   expect(answers.filter((text) => text.includes('already approved by Ann Lee at'))).toHaveLength(99)
@@ -51,7 +51,7 @@ test('a button tapped a hundred times, and brought again to a process that knows
   const presses = [...Array.from({ length: 80 }, press), ...Array.from({ length: 20 }, () => again)]
   const acknowledged = await Promise.all(presses.map((body) => slack.post('interactions', body)))
   expect(acknowledged.every(({ status }) => status === 200)).toBe(true)
-  await expect.poll(() => heard() - before, { timeout: 10_000 }).toBe(100)
+  await expect.poll(() => heard() - before, { timeout: 30_000 }).toBe(100)
   expect(await votesIn(square)).toBe(2)
 
   await square.settle()

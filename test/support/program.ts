@@ -53,6 +53,23 @@ export async function qp(state: State, ...args: readonly string[]): Promise<Said
   return { exitCode, out: stdout.toString(), err: stderr }
 }
 
+/** What each of many commands says. They share a process, which loads the program once instead of each time. */
+export async function qpEach(state: State, commands: readonly (readonly string[])[]): Promise<readonly Said[]> {
+  const typed = { ...program(state), args: [manyCommands, JSON.stringify(commands)] }
+  const env = { ...typed.env, NODE_NO_WARNINGS: '1' }
+  const { exitCode, stdout, stderr } = await runProcess({
+    ...typed,
+    env,
+    timeoutMs: 120_000,
+    maxOutputBytes: 1_000_000,
+  })
+  if (exitCode !== 0 || stderr !== '') throw new Error(`${exitCode}: ${stderr}`)
+  const parts = stdout.toString().split('\0').slice(0, -1)
+  return commands.map((_, n) => ({ exitCode: Number(parts[2 * n + 1]), out: parts[2 * n] ?? '', err: '' }))
+}
+
+const manyCommands = resolve(import.meta.dirname, 'many-commands.ts')
+
 /** What a process says until it ends; both of its outputs must be pipes. */
 export async function collected({ stdout, stderr, exited }: RunningProcess): Promise<Said> {
   let [out, err] = ['', '']
