@@ -12,7 +12,6 @@ export function addedLines(patch: Uint8Array): readonly AddedLine[] {
     // Lines of a file begin with a sign or a blank.
     if (line.startsWith('diff --git ')) [path, isHead] = [pathOfBoth(line.slice('diff --git '.length)), true]
     if (line.startsWith('@@ ')) isHead = false
-    if (isHead && line.startsWith('+++ ')) path = pathIn(line.slice(4))
     if (isHead && line === 'GIT binary patch') {
       const bytes = addedBytes(lines.slice(at + 1, lines.indexOf('', at)))
       const texts = bytes.toString('latin1').replaceAll('\0', '').split('\n')
@@ -25,11 +24,10 @@ export function addedLines(patch: Uint8Array): readonly AddedLine[] {
 /** Of two paths in a row that are the same, `a/x b/x`, the second. Nothing is renamed in a patch of ours. */
 const pathOfBoth = (both: string): string => pathIn(both.slice((both.length + 1) / 2))
 
-/** As git writes a path: with a tab behind it where it has blanks, in quotes and by its bytes where it is more than ASCII. */
+/** As git writes a path: in quotes and by its bytes where it is more than ASCII. */
 function pathIn(written: string): string {
-  const name = written.replace(/\t$/, '')
-  if (!name.startsWith('"')) return name.slice(2)
-  const bytes = name
+  if (!written.startsWith('"')) return written.slice(2)
+  const bytes = written
     .slice(1, -1)
     .replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
   return new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))).slice(2)

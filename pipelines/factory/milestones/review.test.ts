@@ -8,14 +8,14 @@ import { lossOfData, withSecrets } from './review.ts'
 
 const addedLines = (patch: string) => linesOf(Buffer.from(patch))
 
-/** As git writes the patch of a new file; `named` is the path as it stands in the head. */
+/** As git writes the patch of a new file; `named` is the path as it stands in the head, behind `b/`. */
 const added = (named: string, lines: readonly string[]): string =>
   [
-    `diff --git a/x b/x`,
+    `diff --git ${named.replace('b/', 'a/')} ${named}`,
     'new file mode 100644',
     `index ${'0'.repeat(40)}..${'1'.repeat(40)}`,
     '--- /dev/null',
-    `+++ ${named}`,
+    `+++ ${named}${named.includes(' ') ? '\t' : ''}`,
     `@@ -0,0 +1,${lines.length} @@`,
     ...lines.map((line) => `+${line}`),
     '',
@@ -38,9 +38,9 @@ test('a line that looks like the head of a file is a line like any other', () =>
 
 test.each([
   ['b/one.sql', 'one.sql'],
-  ['b/with a blank.sql\t', 'with a blank.sql'],
+  ['b/with a blank.sql', 'with a blank.sql'],
   ['"b/sch\\303\\251ma.sql"', 'schéma.sql'],
-  ['"b/un sch\\303\\251ma.sql"\t', 'un schéma.sql'],
+  ['"b/un sch\\303\\251ma.sql"', 'un schéma.sql'],
 ])('the path that git writes as %j is %s', (named, path) => {
   expect(addedLines(added(named, ['drop table users;']))).toEqual([{ path, text: 'drop table users;' }])
 })
