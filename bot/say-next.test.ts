@@ -2,65 +2,13 @@ import { describe, expect, test } from 'vitest'
 import type { GateCard, RunCard } from '../core/model/card.ts'
 import type { MoneyRefusal } from '../core/model/refusal-of-money.ts'
 import { sayRefusal } from '../core/model/refusal-of-money.ts'
+import { card as waits, gate } from './card.fixtures.ts'
 import { sayNext } from './say-next.ts'
-
-const at = new Date('2026-01-15T09:00:00Z')
-
-const gate: GateCard = {
-  gateId: 'g',
-  runId: 'r',
-  handle: 'r7k2',
-  name: 'anchor',
-  kind: 'plan',
-  subject: {
-    artifact: { name: 'ANCHOR.md', sha256: '', sizeBytes: 0 },
-    what: 'ANCHOR.md of shop',
-    risks: [],
-    questions: [],
-    changes: [],
-    facts: [],
-  },
-  roles: ['approver'],
-  people: null,
-  quorum: 1,
-  votes: 0,
-  openedAt: at,
-  escalated: null,
-  expiresAt: null,
-  verdict: null,
-  decidedBy: null,
-  decidedInPlaceOf: null,
-  decidedAt: null,
-}
 
 const asked: GateCard = { ...gate, gateId: 'm', name: 'budget', kind: 'budget' }
 const askedByStep: GateCard = { ...asked, subject: { ...asked.subject, options: ['phase'] } }
 
-const card: RunCard = {
-  runId: 'r',
-  handle: 'r7k2',
-  correlationId: 'c1',
-  pipeline: 'factory',
-  project: null,
-  state: 'running',
-  waitingFor: null,
-  reasonCode: null,
-  reason: null,
-  phase: { n: 3, of: 6, title: '' },
-  progress: null,
-  tries: 0,
-  startedAt: at,
-  elapsedMs: 0,
-  money: { spentMicros: 0, reservedMicros: 0, capMicros: 0, spentTokens: 0, capTokens: 0 },
-  outlook: null,
-  behind: null,
-  gates: [],
-  pullRequest: null,
-  takenBack: [],
-  retriedAs: null,
-  isPastDeadline: false,
-  startedBy: 'ada',
-}
+const card: RunCard = { ...waits, state: 'running', waitingFor: null, gates: [] }
 
 const paused = (reasonCode: string, more: Partial<RunCard> = {}): Partial<RunCard> => ({
   state: 'paused',
