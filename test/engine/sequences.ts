@@ -15,7 +15,9 @@ const lanes = 2
 export async function holdAgainstPostgres(sequences: number): Promise<void> {
   const tally = new Map<string, number>()
   await Promise.all(Array.from({ length: lanes }, () => hold(sequences / lanes, tally)))
-  expect(wanted.split(' ').filter((what) => !tally.has(what))).toEqual([])
+  // The rarest comes some eight times in 250.
+  const least = Math.max(1, sequences / 500)
+  expect(wanted.split(' ').filter((what) => (tally.get(what) ?? 0) < least)).toEqual([])
 }
 
 async function hold(sequences: number, tally: Map<string, number>): Promise<void> {
